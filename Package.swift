@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+// mcore: crash-dump capture for Linux. docs/architecture.md draws how these targets fit together;
+// each may import only what its `dependencies` name, and data flows from the top of the list to the bottom.
+import PackageDescription
+
+/// Rules for every Swift target: language mode 6 comes with the tools version, warnings are errors,
+/// and every use of unsafe memory has to be marked with `unsafe`.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "mcore",
+  products: [
+    .executable(name: "mcore", targets: ["mcore"]),
+    .executable(name: "mcore-capture", targets: ["mcore-capture"]),
+  ],
+  traits: [
+    // libelf and zlib are always there; everything faster or further is a trait on top.
+    .trait(name: "Libdeflate", description: "Compress and inflate BGZF blocks with libdeflate instead of zlib."),
+    .trait(name: "SHA256", description: "SHA-256 of the finished files in dump.json, by OpenSSL's libcrypto."),
+    .default(enabledTraits: ["Libdeflate", "SHA256"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // What the C side gives: system libraries, and the system calls that Glibc's module map lacks.
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CLibelf"),
+    .systemLibrary(name: "CZlib"),
+    .systemLibrary(name: "CDeflate"),
+    .systemLibrary(name: "CCrypto"),
+
+    // Foundations: units, errors, checked reading of bytes; then every system call.
+    library("DumpBasics", []),
+    library("LinuxSystem", ["DumpBasics", "CLinux"]),
+    library(
+      "CoreEncoding",
+      [
+        "DumpBasics", "CLibelf", "CZlib",
+        .target(name: "CDeflate", condition: .when(traits: ["Libdeflate"])),
+        .target(name: "CCrypto", condition: .when(traits: ["SHA256"])),
+      ]),
+
+    // The flow.
+    library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
+    library("CrashedKernel", ["DumpBasics", "DumpSource"]),
+    library("PageSelection", ["DumpBasics", "DumpSource", "CrashedKernel"]),
+    library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Pipeline"]),
+    library("Pipeline", ["DumpBasics", "LinuxSystem"]),
+    library("CoreFormat", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "DumpPlan", "Pipeline", "DumpTarget"]),
+    library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
+    library(
+      "Capture",
+      [
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageSelection", "DumpPlan",
+        "Pipeline", "CoreFormat", "DumpTarget",
+      ]),
+    library("CaptureInit", ["DumpBasics", "LinuxSystem", "Capture", "DumpTarget"]),
+
+    // The two programs.
+    .executableTarget(
+      name: "mcore",
+      dependencies: [
+        "DumpBasics", "Capture", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "mcore-capture", dependencies: ["CaptureInit"], swiftSettings: strict,
+      linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+
+    tests("DumpBasicsTests", ["DumpBasics"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

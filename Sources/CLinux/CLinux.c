@@ -1,0 +1,45 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/reboot.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+const unsigned int MCORE_REBOOT_RESTART = LINUX_REBOOT_CMD_RESTART;
+const unsigned int MCORE_REBOOT_POWER_OFF = LINUX_REBOOT_CMD_POWER_OFF;
+const unsigned int MCORE_REBOOT_HALT = LINUX_REBOOT_CMD_HALT;
+
+int mcore_finit_module(int fd, const char *parameters, int flags) {
+  return syscall(SYS_finit_module, fd, parameters, flags) == 0 ? 0 : -errno;
+}
+
+int mcore_reboot(unsigned int command) {
+  return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, 0) == 0 ? 0 : -errno;
+}
+
+int mcore_terminal_columns(int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+int mcore_usable_cpus(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int count = CPU_COUNT(&set);
+  return count > 0 ? count : 1;
+}
+
+int mcore_block_device_size(int fd, uint64_t *bytes) {
+  return ioctl(fd, BLKGETSIZE64, bytes) == 0 ? 0 : -errno;
+}
+
+int mcore_available_bytes(const char *path, uint64_t *bytes) {
+  struct statvfs info;
+  if (statvfs(path, &info) != 0) return -1;
+  if (__builtin_mul_overflow((uint64_t)info.f_bavail, (uint64_t)info.f_frsize, bytes)) *bytes = UINT64_MAX;
+  return 0;
+}

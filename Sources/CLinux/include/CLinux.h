@@ -1,0 +1,20 @@
+// System calls and constants that Swift's Glibc module lacks, one thin function each. No logic here.
+#ifndef MCORE_CLINUX_H
+#define MCORE_CLINUX_H
+#include <stddef.h>
+#include <stdint.h>
+
+/// finit_module(2). Returns 0 or -errno.
+int mcore_finit_module(int fd, const char *parameters, int flags);
+/// reboot(2) with the two magic numbers. `command` is one of the MCORE_REBOOT_ values. Returns -errno, if at all.
+int mcore_reboot(unsigned int command);
+extern const unsigned int MCORE_REBOOT_RESTART, MCORE_REBOOT_POWER_OFF, MCORE_REBOOT_HALT;
+/// ioctl(fd, TIOCGWINSZ): columns of the terminal, or 0.
+int mcore_terminal_columns(int fd);
+/// Number of CPUs this process may run on, from sched_getaffinity(2); at least 1.
+int mcore_usable_cpus(void);
+/// ioctl(fd, BLKGETSIZE64). Returns 0 or -errno.
+int mcore_block_device_size(int fd, uint64_t *bytes);
+/// statvfs(3): bytes that an unprivileged writer can still use. Returns 0, or -1 with errno set.
+int mcore_available_bytes(const char *path, uint64_t *bytes);
+#endif

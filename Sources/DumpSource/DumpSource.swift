@@ -1,0 +1,86 @@
+public import DumpBasics
+
+/// Where a crashed machine's memory is read from: `/proc/vmcore`, or a dump file of any format.
+///
+/// Reading is random-access and safe from any number of threads at a time.
+public protocol DumpSource: AnyObject, Sendable {
+  /// The path, for messages.
+  var name: String { get }
+  var identity: MachineIdentity { get }
+  /// The pieces of memory, in the order in which the source lists them (program headers, for ELF). They can overlap:
+  /// kernel text stands twice in /proc/vmcore, by its own mapping and in the direct map.
+  var segments: [MemorySegment] { get }
+  /// All notes, verbatim and in order.
+  var notes: [DumpNote] { get }
+  /// Where the source ended too early: what its headers promise and it does not hold. Nil when it is whole.
+  var shortfall: Shortfall? { get }
+
+  /// Fills `buffer` with the memory from `address` on. Throws when any byte of it is not in the source (left out,
+  /// no such memory, cut off) or can't be read; what `buffer` holds then is undefined.
+  func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
+}
+
+/// One piece of the crashed machine's memory that the source holds.
+public struct MemorySegment: Sendable, Equatable {
+  /// The physical memory it describes (`p_paddr`, `p_memsz`).
+  public var physical: PhysicalRange
+  /// The virtual address it is mapped at (`p_vaddr`), as the source says. Kernels and loaders have written wrong ones.
+  public var virtualAddress: UInt64
+  /// `p_flags` of the ELF program header.
+  public var flags: UInt32
+  /// Where its data begins in the (decompressed) source.
+  public var fileOffset: UInt64
+  /// How many bytes of data there are; the rest of `physical` reads as zeros (`p_filesz` < `p_memsz`).
+  public var fileSize: UInt64
+
+  public init(physical: PhysicalRange, virtualAddress: UInt64, flags: UInt32, fileOffset: UInt64, fileSize: UInt64) {
+    self.physical = physical
+    self.virtualAddress = virtualAddress
+    self.flags = flags
+    self.fileOffset = fileOffset
+    self.fileSize = fileSize
+  }
+}
+
+/// One ELF note: name without its NUL, type, descriptor.
+public struct DumpNote: Sendable, Equatable {
+  public var name: String
+  public var type: UInt32
+  public var descriptor: [UInt8]
+
+  public init(name: String, type: UInt32, descriptor: [UInt8]) {
+    self.name = name
+    self.type = type
+    self.descriptor = descriptor
+  }
+
+  /// NT_PRSTATUS (include/uapi/linux/elf.h) of a CPU: name `CORE`, type 1.
+  public var isProcessorStatus: Bool { name == "CORE" && type == 1 }
+  /// The kernel's own description of itself: name `VMCOREINFO`, type 0.
+  public var isVMCoreInfo: Bool { name == "VMCOREINFO" }
+}
+
+/// How a source ended before its headers say it should.
+public struct Shortfall: Sendable, Equatable {
+  /// Bytes of the (decompressed) source that its headers promise.
+  public var expected: UInt64
+  /// Bytes that can be read.
+  public var present: UInt64
+  public init(expected: UInt64, present: UInt64) {
+    self.expected = expected
+    self.present = present
+  }
+}
+
+extension DumpSource {
+  /// `count` bytes of memory from `address` on.
+  public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    var failure: DumpError?
+    unsafe result.withUnsafeMutableBytes { buffer in
+      do throws(DumpError) { unsafe try read(at: address, into: buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return result
+  }
+}

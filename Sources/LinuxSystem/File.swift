@@ -1,0 +1,151 @@
+public import DumpBasics
+internal import CLinux
+internal import Glibc
+
+/// An open file: the descriptor has one owner and is closed with it. Positions are explicit where it is read
+/// (`pread`), so any number of threads may read one file at the same time.
+public struct File: ~Copyable, Sendable {
+  public enum Mode: Sendable {
+    case read
+    /// Reading and writing of what exists, for devices.
+    case readWrite
+    /// Made anew, mode 0600; an existing file is an error.
+    case create
+    /// Made anew, mode 0600; an existing file is emptied first.
+    case replace
+  }
+
+  public let descriptor: Int32
+  public let path: String
+  private let owned: Bool
+
+  public init(_ path: String, _ mode: Mode) throws(DumpError) {
+    let flags =
+      switch mode {
+      case .read: O_RDONLY
+      case .readWrite: O_RDWR
+      case .create: O_RDWR | O_CREAT | O_EXCL
+      case .replace: O_RDWR | O_CREAT | O_TRUNC
+      }
+    descriptor = Int32(
+      try System.retrying(.open, path) { unsafe Int(Glibc.open(path, flags | O_CLOEXEC, 0o600)) })
+    self.path = path
+    owned = true
+  }
+
+  /// A descriptor that somebody else closes, like standard output.
+  public init(borrowing descriptor: Int32, name: String) {
+    self.descriptor = descriptor
+    path = name
+    owned = false
+  }
+
+  deinit { if owned { close(descriptor) } }
+
+  /// Bytes of a regular file or block device; 0 for what has no size (a pipe).
+  public func size() throws(DumpError) -> UInt64 {
+    var info = Glibc.stat()
+    _ = try System.retrying(.stat, path) { unsafe Int(fstat(descriptor, &info)) }
+    if info.st_mode & S_IFMT == S_IFBLK {
+      var bytes: UInt64 = 0
+      let code = unsafe mcore_block_device_size(descriptor, &bytes)
+      if code != 0 { throw System.failure(.stat, -code, path) }
+      return bytes
+    }
+    return UInt64(max(0, info.st_size))
+  }
+
+  /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
+  public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
+    guard let base = buffer.baseAddress else { return 0 }
+    var done = 0
+    while done < buffer.count {
+      let position = Int(clamping: offset.addingReportingOverflow(UInt64(done)).partialValue)
+      let wanted = Faults.clip(.pread, buffer.count - done)
+      let count = try System.retrying(.pread, "\(path), offset \(hex(UInt64(position)))") { unsafe pread(descriptor, base + done, wanted, position) }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  /// `count` bytes at `offset`, fewer where the file ends.
+  public func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    var failure: DumpError?
+    let done = unsafe result.withUnsafeMutableBytes { buffer -> Int in
+      do throws(DumpError) { return unsafe try read(at: offset, into: buffer) } catch {
+        failure = error
+        return 0
+      }
+    }
+    if let failure { throw failure }
+    result.removeSubrange(done...)
+    return result
+  }
+
+  /// The whole of a small file, which may have no size of its own (as under /proc). At most `limit` bytes are taken.
+  public func contents(limit: Int = 1 << 20) throws(DumpError) -> [UInt8] {
+    var all: [UInt8] = []
+    while all.count < limit {
+      let piece = try bytes(at: UInt64(all.count), count: min(64 * 1024, limit - all.count))
+      if piece.isEmpty { break }
+      all += piece
+    }
+    return all
+  }
+
+  /// Writes all of `buffer` at the current position.
+  public func write(_ buffer: UnsafeRawBufferPointer) throws(DumpError) {
+    guard let base = buffer.baseAddress else { return }
+    var done = 0
+    while done < buffer.count {
+      let wanted = Faults.clip(.write, buffer.count - done)
+      done += try System.retrying(.write, path) { unsafe Glibc.write(descriptor, base + done, wanted) }
+    }
+  }
+
+  public func write(_ bytes: [UInt8]) throws(DumpError) {
+    var failure: DumpError?
+    unsafe bytes.withUnsafeBytes { buffer in
+      do throws(DumpError) { unsafe try write(buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  public func write(_ text: String) throws(DumpError) { try write(Array(text.utf8)) }
+
+  /// Moves the current position forward without writing: on a regular file the bytes between read as zeros.
+  public func skip(_ count: UInt64) throws(DumpError) {
+    _ = try System.retrying(.lseek, path) { Int(lseek(descriptor, Int(clamping: count), SEEK_CUR)) }
+  }
+
+  public func truncate(to size: UInt64) throws(DumpError) {
+    _ = try System.retrying(.ftruncate, path) { Int(ftruncate(descriptor, Int(clamping: size))) }
+  }
+
+  /// Everything written is on the device after this.
+  public func synchronize() throws(DumpError) {
+    _ = try System.retrying(.fsync, path) { Int(fsync(descriptor)) }
+  }
+
+  /// Whether writing can leave holes: only a regular file.
+  public var isRegular: Bool {
+    var info = Glibc.stat()
+    return unsafe fstat(descriptor, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
+  }
+}
+
+extension System {
+  /// The directory's entries are on the device after this.
+  public static func synchronizeDirectory(_ path: String) throws(DumpError) {
+    let directory = try File(path, .read)
+    try directory.synchronize()
+  }
+
+  /// The text of a small file, as under /proc or /etc.
+  public static func text(of path: String, limit: Int = 1 << 20) throws(DumpError) -> String {
+    let file = try File(path, .read)
+    return String(decoding: try file.contents(limit: limit), as: UTF8.self)
+  }
+}

@@ -1,0 +1,177 @@
+// Every system call of mcore. Nothing else in the project calls the kernel for files, mounts or processes, so that a
+// test can make any of them fail (`Faults`) and so that EINTR is handled in one place.
+public import DumpBasics
+internal import CLinux
+internal import Glibc
+
+/// The system calls, by the names of their C functions. Each throws a `DumpError` that names the call's object.
+public enum System {
+  /// A system call's name, for fault injection and for messages.
+  public enum Call: String, Sendable, CaseIterable {
+    case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
+      spawn, wait, ftruncate, lseek, opendir, statvfs
+  }
+
+  /// Runs `body` until it does not fail with EINTR; throws on -1.
+  static func retrying(_ call: Call, _ object: @autoclosure () -> String, _ body: () -> Int) throws(DumpError) -> Int {
+    if let injected = Faults.next(call) { throw failure(call, injected, object()) }
+    while true {
+      let result = body()
+      if result != -1 { return result }
+      let code = errno
+      if code != EINTR { throw failure(call, code, object()) }
+    }
+  }
+
+  /// An errno as a `DumpError`: "cannot open: No such file or directory (path)".
+  static func failure(_ call: Call, _ code: Int32, _ object: String) -> DumpError {
+    let kind: DumpError.Kind = code == ENOSPC || code == EDQUOT ? .full : .system(code)
+    return DumpError(kind, "cannot \(call.rawValue): \(errorText(code))", at: object)
+  }
+
+  public static func errorText(_ code: Int32) -> String {
+    guard let text = unsafe strerror(code) else { return "error \(code)" }
+    return unsafe String(cString: text)
+  }
+
+  // MARK: names in the file system
+
+  public static func rename(_ old: String, _ new: String) throws(DumpError) {
+    _ = try retrying(.rename, "\(old) to \(new)") { unsafe Int(Glibc.rename(old, new)) }
+  }
+
+  /// False when it was there already.
+  public static func mkdir(_ path: String, mode: UInt32) throws(DumpError) -> Bool {
+    do {
+      _ = try retrying(.mkdir, path) { unsafe Int(Glibc.mkdir(path, mode)) }
+      return true
+    } catch {
+      if error.kind == .system(EEXIST) { return false }
+      throw error
+    }
+  }
+
+  public static func unlink(_ path: String) throws(DumpError) {
+    _ = try retrying(.unlink, path) { unsafe Int(Glibc.unlink(path)) }
+  }
+
+  /// Removes an empty directory.
+  public static func rmdir(_ path: String) throws(DumpError) {
+    _ = try retrying(.rmdir, path) { unsafe Int(Glibc.rmdir(path)) }
+  }
+
+  /// What a path names, or nil when there is nothing.
+  public enum FileKind: Sendable { case directory, regular, blockDevice, other }
+  public static func kind(of path: String) -> FileKind? {
+    var info = stat()
+    guard Faults.next(.stat) == nil, unsafe stat(path, &info) == 0 else { return nil }
+    switch info.st_mode & S_IFMT {
+    case S_IFDIR: return .directory
+    case S_IFREG: return .regular
+    case S_IFBLK: return .blockDevice
+    default: return .other
+    }
+  }
+
+  /// The names in a directory, without `.` and `..`, sorted.
+  public static func names(in directory: String) throws(DumpError) -> [String] {
+    if let injected = Faults.next(.opendir) { throw failure(.opendir, injected, directory) }
+    guard let stream = unsafe opendir(directory) else { throw failure(.opendir, errno, directory) }
+    defer { unsafe _ = closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+        unsafe String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Bytes that an unprivileged writer can still put on the file system of `path`.
+  public static func availableBytes(at path: String) throws(DumpError) -> UInt64 {
+    var bytes: UInt64 = 0
+    _ = try retrying(.statvfs, path) { unsafe Int(mcore_available_bytes(path, &bytes)) }
+    return bytes
+  }
+
+  /// The canonical path, or nil where it does not exist.
+  public static func realPath(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
+  // MARK: the machine
+
+  public static func mount(
+    _ source: String, on target: String, type: String, flags: UInt = 0, options: String = ""
+  ) throws(DumpError) {
+    _ = try retrying(.mount, "\(source) on \(target), \(type)") {
+      unsafe Int(Glibc.mount(source, target, type, flags, options))
+    }
+  }
+
+  public static func unmount(_ target: String) throws(DumpError) {
+    _ = try retrying(.umount, target) { unsafe Int(Glibc.umount2(target, 0)) }
+  }
+
+  /// Loads a kernel module from an open file, by finit_module(2). A module that is there already is no error.
+  public static func loadModule(_ path: String, parameters: String = "") throws(DumpError) {
+    let file = try File(path, .read)
+    if let injected = Faults.next(.finitModule) { throw failure(.finitModule, injected, path) }
+    let code = unsafe mcore_finit_module(file.descriptor, parameters, 0)
+    if code != 0 && code != -EEXIST { throw failure(.finitModule, -code, path) }
+  }
+
+  public enum Reboot: Sendable { case restart, powerOff, halt }
+
+  /// Ends this system. Returns only by throwing.
+  public static func reboot(_ how: Reboot) throws(DumpError) {
+    if let injected = Faults.next(.reboot) { throw failure(.reboot, injected, "\(how)") }
+    Glibc.sync()
+    let command =
+      switch how {
+      case .restart: MCORE_REBOOT_RESTART
+      case .powerOff: MCORE_REBOOT_POWER_OFF
+      case .halt: MCORE_REBOOT_HALT
+      }
+    let code = mcore_reboot(command)
+    if code != 0 { throw failure(.reboot, -code, "\(how)") }
+  }
+
+  /// Writes out everything the kernel still holds in memory.
+  public static func sync() { Glibc.sync() }
+
+  public static var processID: Int32 { getpid() }
+  public static var usableCPUs: Int { Int(mcore_usable_cpus()) }
+
+  /// Columns of the terminal on `descriptor`, or nil when that is none.
+  public static func terminalColumns(_ descriptor: Int32) -> Int? {
+    guard isatty(descriptor) == 1 else { return nil }
+    let columns = Int(mcore_terminal_columns(descriptor))
+    return columns > 0 ? columns : 80
+  }
+
+  /// A clock that only goes forward, in nanoseconds: for progress and time limits.
+  public static var monotonicNanoseconds: UInt64 {
+    var now = timespec()
+    unsafe _ = clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+  }
+
+  /// Seconds since 1970, UTC.
+  public static var secondsSince1970: Int64 { Int64(time(nil)) }
+
+  public static func environment(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  /// The peak resident memory of this process so far, in bytes (getrusage(2), ru_maxrss is in KiB).
+  public static var peakMemory: UInt64 {
+    var usage = rusage()
+    unsafe _ = getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+    return UInt64(max(0, usage.ru_maxrss)) * 1024
+  }
+}

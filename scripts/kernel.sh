@@ -1,0 +1,209 @@
+#!/bin/sh
+# Fetches a stock Debian kernel without installing it, and prints the directory where it lies:
+#
+#     vmlinuz                        the kernel
+#     modules/lib/modules/RELEASE/   its modules, with the files that depmod makes
+#     release                        the release, as `uname -r` would say it
+#     vmlinux                        with debug information (only after --debug; 600 MB)
+#
+# usage: kernel.sh [--debug] [--refresh] SERIES
+#
+# SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
+# SERIES means "the newest that is there", and the choice is recorded (kernels/pick-SERIES): later calls return the
+# same kernel, without network, until --refresh.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: kernel.sh [--debug] [--refresh] SERIES"
+debug=no
+refresh=no
+series=
+for argument; do
+    case "$argument" in
+    --debug) debug=yes ;;
+    --refresh) refresh=yes ;;
+    -*) die "unknown option '$argument'; $usage" ;;
+    *) series=$argument ;;
+    esac
+done
+case "$series" in
+'' | *[!0-9.x]*) die "no kernel series like 6.1 or 7.x given; $usage" ;;
+esac
+
+kernels=$MCORE_CACHE/kernels
+pick=$kernels/pick-$series
+mkdir -p "$kernels"
+
+# The fast way, without a lock: everything wanted is there.
+cached() {
+    [ "$refresh" = no ] && [ -s "$pick" ] || return 1
+    release=$(cat "$pick")
+    [ -s "$kernels/$release/release" ] || return 1
+    [ "$debug" = no ] || [ -s "$kernels/$release/vmlinux" ]
+}
+if cached; then
+    echo "$kernels/$release"
+    exit 0
+fi
+for tool in apt-get dpkg-deb depmod flock; do
+    command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin:/sbin
+    command -v "$tool" >/dev/null || die "$tool is missing: run scripts/deps.sh test"
+done
+lock_cache kernels
+if cached; then
+    echo "$kernels/$release"
+    exit 0
+fi
+
+scratch=$(mktemp -d "$kernels/.tmp-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 129' HUP INT TERM
+
+suites_of() {
+    case "$1" in
+    5.10) echo bullseye ;;
+    6.1) echo bookworm ;;
+    6.12) echo trixie ;;
+    *) echo trixie-backports sid ;;
+    esac
+}
+
+# Makes an apt of our own for one suite, so that nothing of this machine's apt is read or changed.
+# Sets APT_CONFIG to it and fetches the lists.
+use_suite() {
+    suite=$1
+    apt=$MCORE_CACHE/apt/$suite
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    : >"$apt/status"
+    [ -r "$ARCHIVE_KEYRING" ] || die "$ARCHIVE_KEYRING is missing: install debian-archive-keyring"
+    # An old release is no longer signed anew, its signature is still checked.
+    options="[arch=amd64 signed-by=$ARCHIVE_KEYRING check-valid-until=no]"
+    {
+        echo "deb $options $(APT_CONFIG='' mirror_uri Debian) $suite main"
+        case "$suite" in
+        bullseye | bookworm | trixie)
+            echo "deb $options $(APT_CONFIG='' mirror_uri Debian-Security) $suite-security main"
+            ;;
+        esac
+    } >"$apt/sources.list"
+    cat >"$apt/apt.conf" <<END
+Dir::Etc::SourceList "$apt/sources.list";
+Dir::Etc::SourceParts "-";
+Dir::Etc::Preferences "-";
+Dir::Etc::PreferencesParts "-";
+Dir::State "$apt";
+Dir::State::Lists "$apt/lists";
+Dir::State::status "$apt/status";
+Dir::Cache "$apt/cache";
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+END
+    export APT_CONFIG="$apt/apt.conf"
+    # Lists of the last hour are good enough: the archive changes four times a day.
+    [ -z "$(find "$apt/updated" -mmin -60 2>/dev/null)" ] || return 0
+    apt-get update -qq >&2 || die "could not fetch the package lists of $suite"
+    touch "$apt/updated"
+}
+
+# Releases of the series in the current suite, one per line. A kernel without a -dbg package is no use to the tests
+# that compare with crash, so it counts only when there is nothing else.
+releases_here() {
+    pattern=$(printf '%s' "$series" | sed 's/x$/[0-9]+/; s/\./\\./g')
+    packages=$(apt-cache pkgnames linux-image- |
+        sed -nE "s/^linux-image-(${pattern}\.[0-9][^ ]*-$1(-dbg)?)\$/\1/p")
+    with_debug=$(echo "$packages" | sed -n 's/-dbg$//p')
+    echo "${with_debug:-$packages}"
+}
+
+# Chooses the newest release; the small cloud flavour where there is one. Prints "suite release".
+choose() {
+    for flavour in cloud-amd64 amd64; do
+        for suite in $(suites_of "$series"); do
+            use_suite "$suite"
+            for release in $(releases_here "$flavour"); do
+                case "$flavour-$release" in
+                amd64-*-rt-amd64 | amd64-*-cloud-amd64) continue ;;
+                esac
+                echo "$suite $release"
+            done
+        done | sort -t ' ' -k 2,2V | tail -n 1 | grep . && return 0
+    done
+    return 1
+}
+
+# Downloads a package (apt checks its hash) and unpacks it into $scratch/root.
+# Further arguments are handed to tar, to take only a part.
+fetch_package() {
+    package=$1
+    shift
+    say "fetching $package"
+    rm -rf "$scratch/deb"
+    mkdir -p "$scratch/deb" "$scratch/root"
+    (cd "$scratch/deb" && apt-get download -qq "$package" >&2) || die "could not download $package"
+    dpkg-deb --fsys-tarfile "$scratch/deb/"*.deb | tar -xf - -C "$scratch/root" "$@"
+    rm -rf "$scratch/deb"
+}
+
+# From 7.0 on linux-image-RELEASE is empty and depends on packages that hold the kernel, the modules and the rest.
+packages_of() {
+    echo "linux-image-$1"
+    apt-cache depends --important "linux-image-$1" |
+        sed -nE "s/^ *\|?(Pre)?Depends: (linux-(binary|modules|base)-[0-9].*)/\2/p"
+}
+
+fetch_kernel() {
+    for package in $(packages_of "$release"); do
+        fetch_package "$package"
+    done
+    new=$scratch/new
+    mkdir -p "$new/modules/lib/modules"
+    for tree in "$scratch/root/lib/modules" "$scratch/root/usr/lib/modules"; do
+        [ ! -d "$tree/$release" ] || cp -a "$tree/$release" "$new/modules/lib/modules/"
+    done
+    modules=$new/modules/lib/modules/$release
+    [ -d "$modules/kernel" ] || die "the packages of $release hold no modules"
+    if [ -e "$scratch/root/boot/vmlinuz-$release" ]; then
+        mv "$scratch/root/boot/vmlinuz-$release" "$new/vmlinuz"
+    else
+        mv "$modules/vmlinuz" "$new/vmlinuz"
+    fi
+    rm -f "$modules/build" "$modules/source"
+    depmod -b "$new/modules" "$release"
+    echo "$release" >"$new/release"
+    rm -rf "${kernels:?}/$release" "$scratch/root"
+    mv "$new" "$kernels/$release"
+}
+
+fetch_debug() {
+    fetch_package "linux-image-$release-dbg" --wildcards "*/vmlinux-$release" "*/vmlinux" 2>"$scratch/tar" || true
+    vmlinux=$(find "$scratch/root" -type f -name 'vmlinux*' | head -n 1)
+    [ -n "$vmlinux" ] || die "linux-image-$release-dbg holds no vmlinux"
+    mv "$vmlinux" "$kernels/$release/vmlinux"
+}
+
+if [ "$refresh" = no ] && [ -s "$pick" ] && [ -s "$kernels/$(cat "$pick")/release" ]; then
+    # The kernel is there and only its debug information is wanted: it has to be of this very release.
+    release=$(cat "$pick")
+    suite=
+    for candidate in $(suites_of "$series"); do
+        use_suite "$candidate"
+        if [ -n "$(apt-cache pkgnames "linux-image-$release-dbg")" ]; then
+            suite=$candidate
+            break
+        fi
+    done
+    [ -n "$suite" ] || die "the archive no longer has the debug package of $release: use --refresh to take a newer kernel"
+else
+    chosen=$(choose) || die "the archive has no kernel of series $series"
+    release=${chosen#* }
+    use_suite "${chosen% *}"
+fi
+
+[ -s "$kernels/$release/release" ] || fetch_kernel
+[ "$debug" = no ] || [ -s "$kernels/$release/vmlinux" ] || fetch_debug
+echo "$release" >"$scratch/pick"
+mv "$scratch/pick" "$pick"
+echo "$kernels/$release"
