@@ -1,0 +1,42 @@
+public import DumpBasics
+
+/// Where one dump is being written. Made by opening a target; `complete` or `abandon` ends it.
+///
+/// A directory takes every file; a plain file or standard output takes only the dump itself and drops the
+/// side files (`accepts` says so).
+public protocol Destination: AnyObject {
+  /// What the target is called in messages, e.g. `/dev/vda1:/var/crash/2026-11-23-…`.
+  var name: String { get }
+  /// Whether side files (`dmesg.txt`, `dump.json`) have a place here.
+  var acceptsSideFiles: Bool { get }
+  /// Opens the file that takes the dump. Called once.
+  func openDump(fileName: String) throws(DumpError) -> any DumpSink
+  /// Writes a small file beside the dump, whole and synced, replacing an earlier one of that name.
+  func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError)
+  /// The dump is whole: everything is synced, then gets its final name. Returns that name.
+  func complete() throws(DumpError) -> String
+  /// The dump is cut short: what is there stays under its `.incomplete` name, with `note` beside it where there is
+  /// room (a plain file has none). Never throws: this is the way out of an error. Returns the name that stays.
+  func abandon(note: String) -> String
+}
+
+/// One file being written from start to end.
+public protocol DumpSink: AnyObject {
+  /// The path, for messages.
+  var name: String { get }
+  func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError)
+  /// The next `count` bytes are zeros. Leaves a hole where the file system has them.
+  func skip(_ count: UInt64) throws(DumpError)
+  /// Everything is written: sets the final size and syncs.
+  func finish() throws(DumpError)
+}
+
+extension DumpSink {
+  public func write(_ bytes: [UInt8]) throws(DumpError) {
+    var failure: DumpError?
+    unsafe bytes.withUnsafeBytes { buffer in
+      do throws(DumpError) { unsafe try write(buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+}
