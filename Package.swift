@@ -58,15 +58,18 @@ let package = Package(
     library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
     library("CrashedKernel", ["DumpBasics", "DumpSource"]),
     library("PageSelection", ["DumpBasics", "DumpSource", "CrashedKernel"]),
-    library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Pipeline"]),
-    library("Pipeline", ["DumpBasics", "LinuxSystem"]),
-    library("CoreFormat", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "DumpPlan", "Pipeline", "DumpTarget"]),
+    library("Workers", ["DumpBasics"]),
+    library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
+    library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
     library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
+    library(
+      "Pipeline",
+      ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
     library(
       "Capture",
       [
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageSelection", "DumpPlan",
-        "Pipeline", "CoreFormat", "DumpTarget",
+        "CoreFormat", "DumpTarget", "Pipeline", "Workers",
       ]),
     library("CaptureInit", ["DumpBasics", "LinuxSystem", "Capture", "DumpTarget"]),
 

@@ -23,7 +23,12 @@ public struct DumpError: Error, Sendable, Equatable, CustomStringConvertible {
   public var place: String
   public var advice: String
 
-  public init(_ kind: Kind = .input, _ what: String, at place: String = "", advice: String = "") {
+  /// Damaged or unknown input: the most frequent kind.
+  public init(_ what: String, at place: String = "", advice: String = "") {
+    self.init(.input, what, at: place, advice: advice)
+  }
+
+  public init(_ kind: Kind, _ what: String, at place: String = "", advice: String = "") {
     self.kind = kind
     self.what = what
     self.place = place

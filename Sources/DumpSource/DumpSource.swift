@@ -14,6 +14,10 @@ public protocol DumpSource: AnyObject, Sendable {
   var notes: [DumpNote] { get }
   /// Where the source ended too early: what its headers promise and it does not hold. Nil when it is whole.
   var shortfall: Shortfall? { get }
+  /// What is wrong with the source and did not keep it from being opened.
+  var findings: [DumpError] { get }
+  /// What mcore itself wrote into the dump, where it did.
+  var metadata: MCoreMetadata? { get }
 
   /// Fills `buffer` with the memory from `address` on. Throws when any byte of it is not in the source (left out,
   /// no such memory, cut off) or can't be read; what `buffer` holds then is undefined.
@@ -73,6 +77,9 @@ public struct Shortfall: Sendable, Equatable {
 }
 
 extension DumpSource {
+  public var findings: [DumpError] { [] }
+  public var metadata: MCoreMetadata? { nil }
+
   /// `count` bytes of memory from `address` on.
   public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: count)

@@ -1,0 +1,107 @@
+public import DumpBasics
+
+/// What is known only when everything is written: it stands after the last segment. docs/format.md, "The trailer".
+public struct DumpTrailer: Sendable, Equatable {
+  static let magic = "MCORTRLR"
+  /// Blocks of 61,440 bytes between two entries of the index.
+  public static let blocksPerGroup = 16
+  /// Uncompressed bytes of a whole group.
+  public static let groupSize = BGZF.blockSize * blocksPerGroup
+
+  /// Memory that was selected and could not be read: its place holds the poison pattern.
+  public var unreadable: [PhysicalRange] = []
+  /// For each group of blocks of the uncompressed file before the trailer: CRC-32 of its content.
+  public var groupChecksums: [UInt32] = []
+  /// For each group: where its first member begins in the compressed file. Empty in a format without members.
+  public var groupOffsets: [UInt64] = []
+
+  public init() {}
+
+  private enum Kind {
+    static let unreadable: UInt32 = 1
+    static let checksums: UInt32 = 2
+    static let offsets: UInt32 = 3
+  }
+
+  public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
+    var ranges = ByteWriter()
+    for range in unreadable {
+      ranges.u64(range.start)
+      ranges.u64(range.end)
+    }
+    var checksums = ByteWriter()
+    for checksum in groupChecksums { checksums.u32(checksum) }
+    var offsets = ByteWriter()
+    for offset in groupOffsets { offsets.u64(offset) }
+    return Envelope(
+      magic: DumpTrailer.magic, architecture, pageSize,
+      [
+        .init(Kind.unreadable, ranges.bytes), .init(Kind.checksums, checksums.bytes),
+        .init(Kind.offsets, offsets.bytes),
+      ]
+    ).encoded()
+  }
+
+  public init(_ bytes: [UInt8], at place: String) throws(DumpError) {
+    let envelope = try Envelope(bytes, magic: DumpTrailer.magic, at: place)
+    let ranges = ByteReader(envelope.payload(Kind.unreadable) ?? [], .little)
+    for offset in stride(from: 0, through: ranges.count - 16, by: 16) {
+      guard let start = ranges.u64(offset), let end = ranges.u64(offset + 8), let range = PhysicalRange(start, end)
+      else { throw DumpError("trailer: unreadable range \(offset / 16) is damaged", at: place) }
+      unreadable.append(range)
+    }
+    let checksums = ByteReader(envelope.payload(Kind.checksums) ?? [], .little)
+    groupChecksums = (0..<checksums.count / 4).compactMap { checksums.u32($0 * 4) }
+    let offsets = ByteReader(envelope.payload(Kind.offsets) ?? [], .little)
+    groupOffsets = (0..<offsets.count / 8).compactMap { offsets.u64($0 * 8) }
+  }
+}
+
+/// The last 64 bytes of the uncompressed file: leads to the trailer without walking the file.
+/// In `elf.gz` it is a stored member of its own, 95 bytes long, right before the end-of-file member.
+///
+///     0  magic "MCOREEND"          32  uncompressed size of the trailer, u64
+///     8  major, minor, u16 each    40  compressed offset of the trailer's first member, u64
+///    12  CRC-32 of the 64 bytes,   48  zeros
+///        this field taken as 0
+///    16  uncompressed offset of the trailer, u64
+///    24  uncompressed size of the whole file, u64
+public struct DumpFooter: Sendable, Equatable {
+  public static let size = 64
+  static let magic = "MCOREEND"
+  public var trailerOffset: UInt64
+  public var fileSize: UInt64
+  public var trailerSize: UInt64
+  public var compressedTrailerOffset: UInt64
+
+  public init(trailerOffset: UInt64, fileSize: UInt64, trailerSize: UInt64, compressedTrailerOffset: UInt64) {
+    self.trailerOffset = trailerOffset
+    self.fileSize = fileSize
+    self.trailerSize = trailerSize
+    self.compressedTrailerOffset = compressedTrailerOffset
+  }
+
+  private func encoded(checksum: UInt32) -> [UInt8] {
+    var writer = ByteWriter(.little)
+    writer.append(DumpFooter.magic.utf8)
+    writer.u16(Envelope.majorVersion)
+    writer.u16(Envelope.minorVersion)
+    writer.u32(checksum)
+    for value in [trailerOffset, fileSize, trailerSize, compressedTrailerOffset] { writer.u64(value) }
+    writer.zeros(DumpFooter.size - writer.count)
+    return writer.bytes
+  }
+
+  public func encoded() -> [UInt8] { encoded(checksum: CRC32.of(encoded(checksum: 0))) }
+
+  /// Nil when these are not 64 bytes of a footer in this version, whole and with the right checksum.
+  public init?(_ bytes: [UInt8]) {
+    let reader = ByteReader(bytes, .little)
+    guard bytes.count == DumpFooter.size, reader.text(0, limit: 8) == DumpFooter.magic,
+      reader.u16(8) == Envelope.majorVersion, let trailer = reader.u64(16), let file = reader.u64(24),
+      let size = reader.u64(32), let compressed = reader.u64(40)
+    else { return nil }
+    self.init(trailerOffset: trailer, fileSize: file, trailerSize: size, compressedTrailerOffset: compressed)
+    guard encoded() == bytes else { return nil }
+  }
+}

@@ -1,0 +1,87 @@
+public import DumpBasics
+
+/// The note `MCORE`: what a plain ELF cannot say and what is known before the first byte is written.
+/// docs/format.md, "The MCORE note".
+public struct MCoreNote: Sendable, Equatable {
+  public static let name = "MCORE"
+  public static let type: UInt32 = 1
+  static let magic = "MCORNOTE"
+
+  /// Name and version of the program that wrote the dump.
+  public var tool = ""
+  public var level = ""
+  /// Where the trailer begins in the uncompressed file; a multiple of 61,440.
+  public var trailerOffset: UInt64 = 0
+  /// The stretch of zeros that long zero runs share; empty when there is none.
+  public var holeOffset: UInt64 = 0
+  public var holeSize: UInt64 = 0
+  /// Zero pages in the dump, in line and in the hole.
+  public var zeroPages: UInt64 = 0
+  /// Pages that the dump holds, zero ones included.
+  public var keptPages: UInt64 = 0
+  /// Where each pass ends in the uncompressed file, first pass first.
+  public var passEnds: [UInt64] = []
+  /// When the kernel crashed, in seconds since 1970; 0 where that is not known.
+  public var crashTime: UInt64 = 0
+  /// Memory of the source that is not in the dump.
+  public var leftOut: [AbsentRange] = []
+  /// What was found before writing, one line each.
+  public var findings: [String] = []
+
+  public init() {}
+
+  private enum Kind {
+    static let tool: UInt32 = 1
+    static let level: UInt32 = 2
+    static let layout: UInt32 = 3
+    static let passes: UInt32 = 4
+    static let leftOut: UInt32 = 5
+    static let findings: UInt32 = 6
+  }
+
+  /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the numbers.
+  public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
+    var layout = ByteWriter()
+    for value in [trailerOffset, holeOffset, holeSize, zeroPages, keptPages, crashTime] { layout.u64(value) }
+    var passes = ByteWriter()
+    for end in passEnds { passes.u64(end) }
+    var left = ByteWriter()
+    for entry in leftOut {
+      left.u64(entry.range.start)
+      left.u64(entry.range.end)
+      left.u32(entry.reason.rawValue)
+      left.u32(entry.pageClass)
+    }
+    return Envelope(
+      magic: MCoreNote.magic, architecture, pageSize,
+      [
+        .init(Kind.tool, Array(tool.utf8)), .init(Kind.level, Array(level.utf8)), .init(Kind.layout, layout.bytes),
+        .init(Kind.passes, passes.bytes), .init(Kind.leftOut, left.bytes),
+        .init(Kind.findings, Array(findings.joined(separator: "\n").utf8)),
+      ]
+    ).encoded()
+  }
+
+  public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
+    let envelope = try Envelope(descriptor, magic: MCoreNote.magic, at: place)
+    tool = envelope.text(Kind.tool) ?? ""
+    level = envelope.text(Kind.level) ?? ""
+    let layout = ByteReader(envelope.payload(Kind.layout) ?? [], .little)
+    trailerOffset = layout.u64(0) ?? 0
+    holeOffset = layout.u64(8) ?? 0
+    holeSize = layout.u64(16) ?? 0
+    zeroPages = layout.u64(24) ?? 0
+    keptPages = layout.u64(32) ?? 0
+    crashTime = layout.u64(40) ?? 0
+    let passes = ByteReader(envelope.payload(Kind.passes) ?? [], .little)
+    passEnds = (0..<passes.count / 8).compactMap { passes.u64($0 * 8) }
+    let left = ByteReader(envelope.payload(Kind.leftOut) ?? [], .little)
+    for offset in stride(from: 0, through: left.count - 24, by: 24) {
+      guard let start = left.u64(offset), let end = left.u64(offset + 8), let range = PhysicalRange(start, end),
+        let reason = left.u32(offset + 16).flatMap(Absence.init(rawValue:)), let pageClass = left.u32(offset + 20)
+      else { throw DumpError("MCORE note: range \(offset / 24) is damaged", at: place) }
+      leftOut.append(AbsentRange(range, reason, pageClass: pageClass))
+    }
+    findings = (envelope.text(Kind.findings) ?? "").split(separator: "\n").map(String.init)
+  }
+}

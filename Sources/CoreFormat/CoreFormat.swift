@@ -1,0 +1,84 @@
+internal import CoreEncoding
+public import DumpBasics
+
+/// A format that a dump can be written in. A new one is a file of its own and a case here.
+public enum OutputFormat: String, Sendable, CaseIterable {
+  /// ELF compressed as BGZF: the default.
+  case elfGzip = "elf.gz"
+  /// Plain ELF, sparse.
+  case elf
+
+  /// The dump's file name in a dump directory.
+  public var fileName: String { "vmcore.\(rawValue)" }
+
+  public func makeEncoder() throws(DumpError) -> any GroupEncoder {
+    switch self {
+    case .elfGzip: try ElfGzipEncoder()
+    case .elf: ElfEncoder()
+    }
+  }
+}
+
+/// Turns groups of the uncompressed file into what is written. One object belongs to one thread at a time.
+///
+/// A group is at most `DumpTrailer.blocksPerGroup` blocks of `BGZF.blockSize` bytes, and begins at a block border.
+public protocol GroupEncoder: AnyObject {
+  /// Replaces what is in `output`.
+  func encode(_ group: UnsafeRawBufferPointer, into output: EncodedGroup)
+  /// The footer, in a form whose size is fixed; and what ends the file after it.
+  func encodeFooter(_ footer: [UInt8]) -> [UInt8]
+  /// Whether members of the output can be pointed at: then the trailer holds an index of them.
+  var hasMembers: Bool { get }
+}
+
+/// One group as it is written: bytes, and stretches of zeros that may become holes in the file.
+@safe public final class EncodedGroup {
+  public enum Part: Sendable {
+    /// The next `count` bytes of `bytes`.
+    case bytes(Int)
+    case zeros(Int)
+  }
+
+  private let memory: UnsafeMutableRawBufferPointer
+  public private(set) var parts: [Part] = []
+  public private(set) var count = 0
+  /// CRC-32 of the group's uncompressed bytes.
+  public internal(set) var checksum: UInt32 = 0
+
+  /// Room for a group in any format: members are at most 64 KiB.
+  public init() {
+    unsafe memory = .allocate(byteCount: DumpTrailer.blocksPerGroup * BGZF.maximumMember, alignment: 4096)
+  }
+
+  deinit { unsafe memory.deallocate() }
+
+  func reset() {
+    parts.removeAll(keepingCapacity: true)
+    count = 0
+    checksum = 0
+  }
+
+  /// Lets `fill` write behind what is there; it returns how many bytes it wrote.
+  func append(_ fill: (UnsafeMutableRawBufferPointer) -> Int) {
+    let added = unsafe fill(UnsafeMutableRawBufferPointer(rebasing: memory[count...]))
+    count += added
+    if case .bytes(let before)? = parts.last {
+      parts[parts.count - 1] = .bytes(before + added)
+    } else {
+      parts.append(.bytes(added))
+    }
+  }
+
+  func appendZeros(_ added: Int) {
+    if case .zeros(let before)? = parts.last {
+      parts[parts.count - 1] = .zeros(before + added)
+    } else {
+      parts.append(.zeros(added))
+    }
+  }
+
+  /// Hands out the bytes of `parts`, in order.
+  public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws(DumpError) -> R) throws(DumpError) -> R {
+    unsafe try body(UnsafeRawBufferPointer(rebasing: memory[0..<count]))
+  }
+}

@@ -1,0 +1,208 @@
+public import CoreEncoding
+public import DumpBasics
+public import DumpSource
+public import PageSelection
+
+/// The whole dump, before its first byte: every header, and where in the (uncompressed) file each piece of memory goes.
+///
+///     ELF header, program headers, notes │ pass 1 │ pass 2 │ hole │ pass 3 … 6 │ trailer │ footer
+///
+/// Everything but the trailer is known here. `trailerOffset` is a multiple of the block size, so that block k of the file
+/// always begins at k × 61,440.
+public struct DumpPlan: Sendable {
+  /// A piece of the file between headers and trailer. What lies between pieces is zeros.
+  public struct Piece: Sendable, Equatable {
+    public var fileOffset: UInt64
+    public var memory: PhysicalRange
+    public var fileEnd: UInt64 { fileOffset + memory.count }
+  }
+
+  public let identity: MachineIdentity
+  public let pageSize: PageSize
+  /// The file from 0 on: ELF header, program headers, notes.
+  public let header: [UInt8]
+  /// Memory to be read, by ascending file offset.
+  public let pieces: [Piece]
+  public let trailerOffset: UInt64
+  /// What the MCORE note in `header` says.
+  public let note: MCoreNote
+  /// Bytes of memory that the dump holds, zeros included.
+  public let memoryBytes: UInt64
+
+  /// Long zero runs share one stretch of the file, of at most this size.
+  static let holeLimit: UInt64 = 16 << 20
+  /// Readers scan program headers one by one: zero runs don't get one of their own beyond this number.
+  static let programHeaderCeiling = 200_000
+
+  public init(
+    _ selection: PageSelection, _ source: any DumpSource, zeros: ZeroScan, tool: String, crashTime: UInt64,
+    findings: [String]
+  ) throws(DumpError) {
+    let pageSize = selection.pageSize
+    var note = MCoreNote()
+    note.tool = tool
+    note.level = selection.level
+    note.crashTime = crashTime
+    note.leftOut = selection.absent
+    note.findings = findings
+    note.zeroPages = zeros.zeroPages
+    note.passEnds = Pass.allCases.map { _ in 0 }
+    note.keptPages = selection.kept.reduce(0) { $0 + DumpPlan.pages($1.range, pageSize) }
+
+    // Which zero runs leave the stream for the hole. If that makes too many program headers, only longer ones do.
+    var threshold = ZeroScan.longRun
+    var extents: [Extent] = []
+    var loads: [Load] = []
+    while true {
+      let long = zeros.longRuns.filter { $0.count >= threshold }
+      note.holeSize = min(DumpPlan.holeLimit, long.map { pageSize.ceil($0.count) ?? $0.count }.max() ?? 0)
+      extents = DumpPlan.extents(selection.kept, long, note.holeSize)
+      loads = DumpPlan.loads(extents, source.segments)
+      if loads.count <= DumpPlan.programHeaderCeiling || long.isEmpty { break }
+      threshold *= 2
+    }
+    loads = DumpPlan.atLeastTwo(loads, pageSize)
+
+    // The note's size is known before its numbers are.
+    let notes = source.notes.filter { $0.name != MCoreNote.name }.map {
+      ELFNote(name: $0.name, type: $0.type, descriptor: $0.descriptor)
+    }
+    let identity = source.identity
+    func noteBytes(_ note: MCoreNote) -> [UInt8] {
+      let own = ELFNote(
+        name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize))
+      return ELF64.encodeNotes(notes + [own], identity.byteOrder)
+    }
+    let headersSize = UInt64(ELF64.headersSize(programHeaders: loads.count + 1))
+    let notesSize = UInt64(noteBytes(note).count)
+
+    pieces = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
+    let end = note.passEnds.last ?? 0
+    let blockSize = UInt64(BGZF.blockSize)
+    note.trailerOffset = (end + blockSize - 1) / blockSize * blockSize
+    trailerOffset = note.trailerOffset
+
+    var programHeaders = [
+      ELFProgramHeader(
+        type: ELFProgramHeader.note, flags: 0, offset: headersSize, virtualAddress: 0, physicalAddress: 0,
+        fileSize: notesSize, memorySize: notesSize)
+    ]
+    for load in loads {
+      let extent = extents[load.extent]
+      let segment = source.segments[load.segment]
+      programHeaders.append(
+        ELFProgramHeader(
+          type: ELFProgramHeader.load, flags: segment.flags,
+          offset: extent.fileOffset + (extent.isHole ? 0 : load.range.start - extent.range.start),
+          // Wraps: a mapping near 2^64 may end exactly there.
+          virtualAddress: segment.virtualAddress &+ (load.range.start - segment.physical.start),
+          physicalAddress: load.range.start, fileSize: load.range.count, memorySize: load.range.count))
+    }
+    header = try ELF64.encode(identity, programHeaders) + noteBytes(note)
+    self.identity = identity
+    self.pageSize = pageSize
+    self.note = note
+    memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
+  }
+
+  // MARK: steps
+
+  /// A stretch of memory that stands in the file in one piece, or as a reference to the hole.
+  private struct Extent {
+    var range: PhysicalRange
+    var pass: Pass
+    var isHole: Bool
+    var fileOffset: UInt64 = 0
+  }
+
+  /// One PT_LOAD: a piece of an extent under the mapping of one of the source's segments.
+  private struct Load {
+    var range: PhysicalRange
+    var extent: Int
+    var segment: Int
+  }
+
+  /// Pages that `range` touches; a partial one counts as one.
+  static func pages(_ range: PhysicalRange, _ pageSize: PageSize) -> UInt64 {
+    (pageSize.floor(range.end - 1) - pageSize.floor(range.start)) / pageSize.bytes + 1
+  }
+
+  /// Kept runs, cut where a long zero run begins and ends; neighbours of one pass joined. By address.
+  private static func extents(_ kept: [KeptRun], _ zeros: [PhysicalRange], _ holeSize: UInt64) -> [Extent] {
+    var extents: [Extent] = []
+    func add(_ range: PhysicalRange, _ pass: Pass) {
+      if let last = extents.last, !last.isHole, last.pass == pass, last.range.end == range.start {
+        extents[extents.count - 1].range.end = range.end
+      } else {
+        extents.append(Extent(range: range, pass: pass, isHole: false))
+      }
+    }
+    for run in kept {
+      var cursor = run.range.start
+      for zero in RangeSet.overlapping(zeros, run.range) {
+        guard let zero = zero.intersection(run.range) else { continue }
+        if let data = PhysicalRange(cursor, zero.start) { add(data, run.pass) }
+        cursor = zero.start
+        while let part = PhysicalRange(cursor, min(zero.end, cursor + holeSize)) {
+          extents.append(Extent(range: part, pass: run.pass, isHole: true))
+          cursor = part.end
+        }
+      }
+      if let rest = PhysicalRange(cursor, run.range.end) { add(rest, run.pass) }
+    }
+    return extents
+  }
+
+  /// Every extent under every mapping that the source has for it, by physical address.
+  private static func loads(_ extents: [Extent], _ segments: [MemorySegment]) -> [Load] {
+    var loads: [Load] = []
+    for (index, segment) in segments.enumerated() {
+      var extent = extents.partitionPoint { $0.range.end <= segment.physical.start }
+      while extent < extents.count, let range = extents[extent].range.intersection(segment.physical) {
+        loads.append(Load(range: range, extent: extent, segment: index))
+        extent += 1
+      }
+    }
+    loads.sort { ($0.range.start, $0.segment) < ($1.range.start, $1.segment) }
+    return loads
+  }
+
+  /// With exactly one PT_LOAD crash ignores its bounds: one is cut in two.
+  private static func atLeastTwo(_ loads: [Load], _ pageSize: PageSize) -> [Load] {
+    guard loads.count == 1, let only = loads.first else { return loads }
+    let middle = pageSize.floor(only.range.start + only.range.count / 2)
+    guard let first = PhysicalRange(only.range.start, middle), let second = PhysicalRange(middle, only.range.end) else {
+      return loads
+    }
+    return [first, second].map { Load(range: $0, extent: only.extent, segment: only.segment) }
+  }
+
+  /// Gives every extent its file offset, pass after pass. A page of memory fills a page of the file, so that none
+  /// straddles two blocks.
+  private static func place(
+    _ extents: inout [Extent], from start: UInt64, _ note: inout MCoreNote, _ pageSize: PageSize
+  ) throws(DumpError) -> [Piece] {
+    var pieces: [Piece] = []
+    var cursor = pageSize.floor(start + pageSize.bytes - 1)
+    for (index, pass) in Pass.allCases.enumerated() {
+      for position in extents.indices where extents[position].pass == pass && !extents[position].isHole {
+        let range = extents[position].range
+        let offset = cursor + range.start % pageSize.bytes
+        extents[position].fileOffset = offset
+        pieces.append(Piece(fileOffset: offset, memory: range))
+        guard let next = pageSize.ceil(offset + range.count) else {
+          throw DumpError("the dump would be larger than 2^64 bytes", advice: "the source's program headers are damaged")
+        }
+        cursor = next
+      }
+      note.passEnds[index] = cursor
+      // After pass 2: a dump that is cut there loses no kernel page for the sake of zeros.
+      if pass == .kernelCore {
+        note.holeOffset = cursor
+        cursor += note.holeSize
+      }
+    }
+    for position in extents.indices where extents[position].isHole { extents[position].fileOffset = note.holeOffset }
+    return pieces
+  }
+}

@@ -1,0 +1,244 @@
+internal import CoreEncoding
+internal import DumpBasics
+internal import LinuxSystem
+internal import Synchronization
+
+/// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a foreign or cut
+/// one the members are walked once by their headers, which inflates nothing.
+final class BGZFContent: Content {
+  /// A place from which members can be walked. Between two neighbours lie at most a few MiB of compressed data.
+  private struct Anchor {
+    var uncompressed: UInt64
+    var compressed: UInt64
+  }
+
+  /// How many members a walk passes between two anchors.
+  private static let membersPerAnchor = DumpTrailer.blocksPerGroup
+  /// Blocks kept inflated for small reads, as those of page tables are.
+  private static let cachedBlocks = 8
+
+  private let file: File
+  private let anchors: [Anchor]
+  private let compressedEnd: UInt64
+  let size: UInt64
+  let damage: DumpError?
+  /// The footer of a whole dump of ours.
+  let footer: DumpFooter?
+  /// The trailer that the footer leads to, where it is whole.
+  let trailer: DumpTrailer?
+  private let cache = Mutex<[CachedBlock]>([])
+  var name: String { file.path }
+
+  private struct CachedBlock {
+    var start: UInt64
+    var bytes: [UInt8]
+  }
+
+  init(_ file: consuming File) throws(DumpError) {
+    let fileSize = try file.size()
+    if let footer = try BGZFContent.footer(file, fileSize) {
+      let (trailer, problem) = BGZFContent.trailer(file, footer, fileSize)
+      if let trailer, problem == nil {
+        var anchors = trailer.groupOffsets.enumerated().map {
+          Anchor(uncompressed: UInt64($0.offset) * UInt64(DumpTrailer.groupSize), compressed: $0.element)
+        }
+        anchors.append(Anchor(uncompressed: footer.trailerOffset, compressed: footer.compressedTrailerOffset))
+        self.anchors = anchors
+        self.trailer = trailer
+        self.footer = footer
+        size = footer.fileSize
+        compressedEnd = fileSize
+        damage = nil
+        self.file = file
+        return
+      }
+    }
+    footer = nil
+    trailer = nil
+    let walk = try BGZFContent.walk(file, fileSize)
+    anchors = walk.anchors
+    size = walk.size
+    compressedEnd = walk.end
+    damage = walk.damage
+    self.file = file
+  }
+
+  /// The footer, if the file ends with one and the end-of-file member.
+  private static func footer(_ file: borrowing File, _ fileSize: UInt64) throws(DumpError) -> DumpFooter? {
+    let memberSize = BGZF.storedMemberSize(DumpFooter.size)
+    let tailSize = memberSize + BGZF.endOfFile.count
+    guard fileSize >= UInt64(tailSize) else { return nil }
+    let tail = try file.bytes(at: fileSize - UInt64(tailSize), count: tailSize)
+    guard tail.count == tailSize, Array(tail[memberSize...]) == BGZF.endOfFile else { return nil }
+    let start = BGZF.headerSize + 5
+    let content = Array(tail[start..<start + DumpFooter.size])
+    guard let footer = DumpFooter(content), BGZF.storedMember(content) == Array(tail[0..<memberSize]) else { return nil }
+    return footer
+  }
+
+  /// Reads the trailer by inflating its members. Its size was written by us but is still only a claim: it is bounded
+  /// by what its compressed bytes can hold.
+  private static func trailer(
+    _ file: borrowing File, _ footer: DumpFooter, _ fileSize: UInt64
+  ) -> (DumpTrailer?, DumpError?) {
+    do throws(DumpError) {
+      guard footer.compressedTrailerOffset < fileSize else {
+        throw DumpError("footer points past the end", at: file.path)
+      }
+      let compressed = fileSize - footer.compressedTrailerOffset
+      // Deflate shrinks by less than 1032 : 1.
+      guard compressed <= 1 << 31, footer.trailerSize / 1032 <= compressed, footer.trailerSize <= 1 << 31 else {
+        throw DumpError("trailer is too large: \(footer.trailerSize) bytes", at: file.path)
+      }
+      let bytes = try file.bytes(at: footer.compressedTrailerOffset, count: Int(compressed))
+      let inflater = try BGZFInflater()
+      var content: [UInt8] = []
+      var position = 0
+      while content.count < Int(footer.trailerSize) {
+        guard let member = BGZF.memberSize(Array(bytes[position..<min(bytes.count, position + BGZF.headerSize)])),
+          position + member <= bytes.count
+        else { throw DumpError("trailer is cut", at: file.path) }
+        content += try inflated(bytes[position..<position + member], inflater, at: "\(file.path), trailer")
+        position += member
+      }
+      let trailer = try DumpTrailer(content, at: "\(file.path), trailer")
+      let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
+      let sorted = zip(trailer.groupOffsets, trailer.groupOffsets.dropFirst()).allSatisfy { $0 < $1 }
+      guard UInt64(trailer.groupOffsets.count) == groups, sorted,
+        trailer.groupOffsets.last.map({ $0 < footer.compressedTrailerOffset }) ?? true
+      else { throw DumpError("index of blocks does not fit the file", at: "\(file.path), trailer") }
+      return (trailer, nil)
+    } catch {
+      return (nil, error)
+    }
+  }
+
+  /// One member's content.
+  private static func inflated(
+    _ member: ArraySlice<UInt8>, _ inflater: BGZFInflater, at place: @autoclosure () -> String
+  ) throws(DumpError) -> [UInt8] {
+    var output: [UInt8] = []
+    var failure: DumpError?
+    unsafe member.withUnsafeBytes { member in
+      let size = unsafe BGZFInflater.contentSize(member) ?? 0
+      output = [UInt8](repeating: 0, count: size)
+      unsafe output.withUnsafeMutableBytes { buffer in
+        do throws(DumpError) { unsafe try inflater.inflate(member, into: buffer, at: place()) } catch { failure = error }
+      }
+    }
+    if let failure { throw failure }
+    return output
+  }
+
+  /// Goes from header to header to the end, or to where the file is cut or no BGZF any more.
+  private static func walk(
+    _ file: borrowing File, _ fileSize: UInt64
+  ) throws(DumpError) -> (anchors: [Anchor], size: UInt64, end: UInt64, damage: DumpError?) {
+    var anchors: [Anchor] = []
+    var position: UInt64 = 0
+    var size: UInt64 = 0
+    var members = 0
+    var damage: DumpError?
+    var header = try file.bytes(at: 0, count: BGZF.headerSize)
+    while position < fileSize {
+      guard let member = BGZF.memberSize(header) else {
+        damage =
+          header.count < BGZF.headerSize
+          ? DumpError("the file is cut in a block's header", at: "\(file.path), offset \(hex(position))")
+          : DumpError("no BGZF block here", at: "\(file.path), offset \(hex(position))", advice: "the file is damaged, or gzip of another kind")
+        break
+      }
+      let next = position + UInt64(member)
+      // One read gives this member's size of content and the header of the next.
+      let tail = try file.bytes(at: next - 4, count: 4 + BGZF.headerSize)
+      guard next <= fileSize, let content = ByteReader(tail, .little).u32(0), content <= UInt32(BGZF.maximumMember) else {
+        damage = DumpError("the file is cut in a block", at: "\(file.path), offset \(hex(position))")
+        break
+      }
+      if members % membersPerAnchor == 0 { anchors.append(Anchor(uncompressed: size, compressed: position)) }
+      members += 1
+      size += UInt64(content)
+      position = next
+      header = Array(tail[4...])
+    }
+    return (anchors, size, position, damage)
+  }
+
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
+    guard !overflow, end <= size else {
+      throw damage ?? DumpError("reading past the end, at \(hex(offset))", at: name)
+    }
+    var done = 0
+    while done < buffer.count {
+      let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      if let count = unsafe copyCached(at: offset + UInt64(done), rest) {
+        done += count
+      } else {
+        done += unsafe try readFromAnchor(at: offset + UInt64(done), into: rest)
+      }
+    }
+  }
+
+  private func copyCached(at offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Int? {
+    cache.withLock { cache in
+      guard let block = cache.first(where: { offset >= $0.start && offset - $0.start < UInt64($0.bytes.count) }) else {
+        return nil
+      }
+      let skip = Int(offset - block.start)
+      let count = min(buffer.count, block.bytes.count - skip)
+      unsafe buffer.copyBytes(from: block.bytes[skip..<skip + count])
+      return count
+    }
+  }
+
+  /// Reads from the anchor before `offset` up to the next one; returns how many bytes it gave, at least 1.
+  private func readFromAnchor(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DumpError) -> Int {
+    let index = anchors.partitionPoint { $0.uncompressed <= offset } - 1
+    guard index >= 0 else { throw DumpError("no block for offset \(hex(offset))", at: name) }
+    let anchor = anchors[index]
+    let compressedEnd = index + 1 < anchors.count ? anchors[index + 1].compressed : self.compressedEnd
+    // An index that lies can't make this large: members between two anchors have at most 64 KiB each.
+    let limit = UInt64((BGZFContent.membersPerAnchor + 2) * BGZF.maximumMember)
+    // Behind the last anchor lies a whole trailer, in pieces: only what is needed is read.
+    let length = min(compressedEnd - anchor.compressed, max(limit, index + 1 < anchors.count ? 0 : self.compressedEnd - anchor.compressed))
+    let bytes = try file.bytes(at: anchor.compressed, count: Int(length))
+    let inflater = try BGZFInflater()
+    var position = 0
+    var start = anchor.uncompressed
+    var done = 0
+    while position < bytes.count, done < buffer.count {
+      let place = "\(name), offset \(hex(anchor.compressed + UInt64(position)))"
+      guard let member = BGZF.memberSize(Array(bytes[position..<min(bytes.count, position + BGZF.headerSize)])),
+        position + member <= bytes.count, let content = ByteReader(bytes, .little).u32(position + member - 4)
+      else { throw DumpError("no BGZF block here", at: place, advice: "the file is damaged") }
+      let end = start + UInt64(content)
+      let wanted = offset + UInt64(done)
+      if wanted < end {
+        let block = try BGZFContent.inflated(bytes[position..<position + member], inflater, at: place)
+        let skip = Int(wanted - start)
+        let count = min(block.count - skip, buffer.count - done)
+        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]).copyBytes(from: block[skip..<skip + count])
+        done += count
+        if count < block.count { remember(CachedBlock(start: start, bytes: block)) }
+      }
+      position += member
+      start = end
+    }
+    guard done > 0 else { throw DumpError("no block for offset \(hex(offset))", at: name, advice: "the file is damaged") }
+    return done
+  }
+
+  private func remember(_ block: CachedBlock) {
+    cache.withLock { cache in
+      if cache.count >= BGZFContent.cachedBlocks { cache.removeFirst() }
+      cache.append(block)
+    }
+  }
+}
+
+extension UInt64 {
+  func quotientRoundingUp(_ divisor: UInt64) -> UInt64 { self / divisor + (self % divisor == 0 ? 0 : 1) }
+}

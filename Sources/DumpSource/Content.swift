@@ -1,0 +1,46 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// The uncompressed bytes of a dump file, by offset, from any number of threads.
+protocol Content: AnyObject, Sendable {
+  var name: String { get }
+  /// Uncompressed bytes that are there. Less than the ELF headers promise when the file was cut.
+  var size: UInt64 { get }
+  /// What ended the file early, where anything did: for the report.
+  var damage: DumpError? { get }
+  /// Fills `buffer` from `offset` on, or throws.
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
+}
+
+extension Content {
+  /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
+  func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    var failure: DumpError?
+    unsafe result.withUnsafeMutableBytes { buffer in
+      do throws(DumpError) { unsafe try read(at: offset, into: buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    return result
+  }
+}
+
+/// A file that is not compressed: a plain ELF, or /proc/vmcore.
+final class PlainContent: Content {
+  private let file: File
+  let size: UInt64
+  let damage: DumpError? = nil
+  var name: String { file.path }
+
+  init(_ file: consuming File) throws(DumpError) {
+    size = try file.size()
+    self.file = file
+  }
+
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    let count = unsafe try file.read(at: offset, into: buffer)
+    if count < buffer.count {
+      throw DumpError("the file ends \(buffer.count - count) bytes early", at: "\(name), offset \(hex(offset + UInt64(count)))")
+    }
+  }
+}

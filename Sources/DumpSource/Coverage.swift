@@ -1,0 +1,50 @@
+public import DumpBasics
+
+/// A stretch of the crashed machine's memory and what the source has of it.
+public struct Coverage: Sendable, Equatable {
+  public enum Kind: Sendable, Equatable {
+    /// Data, from this offset of the (decompressed) source on.
+    case data(fileOffset: UInt64)
+    /// Zeros without data (`p_filesz` < `p_memsz`).
+    case zeros
+    /// The headers promise it, the source is cut before it.
+    case cut
+  }
+  public var range: PhysicalRange
+  public var kind: Kind
+}
+
+extension DumpSource {
+  /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands twice) are
+  /// merged, the one that begins first wins.
+  public func coverage() -> [Coverage] { Coverage.of(segments, present: shortfall?.present ?? .max) }
+}
+
+extension Coverage {
+  /// The coverage of `segments` in a file of which `present` bytes are there.
+  static func of(_ segments: [MemorySegment], present: UInt64) -> [Coverage] {
+    var result: [Coverage] = []
+    var cursor: UInt64 = 0
+    let order = segments.indices.sorted { (segments[$0].physical.start, $0) < (segments[$1].physical.start, $1) }
+    for segment in order.lazy.map({ segments[$0] }) {
+      let data = segment.physical.start + min(segment.fileSize, segment.physical.count)
+      let readable = segment.fileOffset >= present ? 0 : min(segment.fileSize, present - segment.fileOffset)
+      let cut = min(data, segment.physical.start + min(readable, segment.physical.count))
+      let parts: [(UInt64, UInt64, Coverage.Kind)] = [
+        (segment.physical.start, cut, .data(fileOffset: segment.fileOffset)), (cut, data, .cut),
+        (data, segment.physical.end, .zeros),
+      ]
+      for (start, end, kind) in parts {
+        let from = max(start, cursor)
+        guard let range = PhysicalRange(from, end) else { continue }
+        if case .data(let offset) = kind {
+          result.append(Coverage(range: range, kind: .data(fileOffset: offset + (from - start))))
+        } else {
+          result.append(Coverage(range: range, kind: kind))
+        }
+        cursor = end
+      }
+    }
+    return result
+  }
+}

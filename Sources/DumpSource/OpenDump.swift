@@ -1,0 +1,28 @@
+internal import CoreEncoding
+public import DumpBasics
+internal import LinuxSystem
+
+/// Opens a dump of any format that this build reads. `path` is the file, or a dump directory holding it.
+public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
+  let file = try File(try dumpFile(path), .read)
+  let start = try file.bytes(at: 0, count: BGZF.headerSize)
+  if BGZF.isGzip(start) {
+    guard BGZF.memberSize(start) != nil else {
+      throw DumpError(
+        "gzip, but not BGZF: it can't be read at an offset", at: file.path,
+        advice: "decompress it with gzip -d, or compress it with bgzip")
+    }
+    return try ELFSource(try BGZFContent(file))
+  }
+  return try ELFSource(try PlainContent(file))
+}
+
+/// The dump file that a path means: itself, or `vmcore.FORMAT` in a dump directory.
+public func dumpFile(_ path: String) throws(DumpError) -> String {
+  guard System.kind(of: path) == .directory else { return path }
+  let names = try System.names(in: path).filter { $0.hasPrefix("vmcore.") }
+  guard let name = names.first else {
+    throw DumpError("no dump in this directory: no file named vmcore.…", at: path, advice: "give the dump file itself")
+  }
+  return path + (path.hasSuffix("/") ? "" : "/") + name
+}

@@ -1,0 +1,91 @@
+internal import CoreEncoding
+internal import CoreFormat
+internal import DumpBasics
+internal import DumpPlan
+internal import DumpSource
+
+/// One thread's input buffer and encoder.
+@safe final class Worker {
+  let encoder: any GroupEncoder
+  private let input: UnsafeMutableRawBufferPointer
+
+  init(_ encoder: any GroupEncoder) {
+    self.encoder = encoder
+    unsafe input = .allocate(byteCount: DumpTrailer.groupSize, alignment: 4096)
+  }
+
+  deinit { unsafe input.deallocate() }
+
+  func withInput(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    unsafe body(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
+  }
+}
+
+/// One finished group, waiting for its turn.
+final class Slot {
+  let encoded = EncodedGroup()
+  var unreadable: [PhysicalRange] = []
+  var firstReadError: DumpError?
+}
+
+/// Fills stretches of the uncompressed file as the plan says.
+struct GroupFiller: Sendable {
+  private let plan: DumpPlan
+  private let source: any DumpSource
+
+  init(_ plan: DumpPlan, _ source: any DumpSource) {
+    self.plan = plan
+    self.source = source
+  }
+
+  /// Fills all of `buffer`, which stands at `start` of the file.
+  func fill(_ buffer: UnsafeMutableRawBufferPointer, from start: UInt64, _ slot: Slot) {
+    let end = start + UInt64(buffer.count)
+    var cursor = start
+    func zeros(to position: UInt64) {
+      guard position > cursor else { return }
+      unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[Int(cursor - start)..<Int(position - start)])
+        .initializeMemory(as: UInt8.self, repeating: 0)
+      cursor = position
+    }
+
+    if cursor < UInt64(plan.header.count) {
+      let stop = min(end, UInt64(plan.header.count))
+      unsafe buffer.copyBytes(from: plan.header[Int(cursor)..<Int(stop)])
+      cursor = stop
+    }
+    var index = plan.pieces.partitionPoint { $0.fileEnd <= cursor }
+    while index < plan.pieces.count, plan.pieces[index].fileOffset < end {
+      let piece = plan.pieces[index]
+      zeros(to: piece.fileOffset)
+      let stop = min(end, piece.fileEnd)
+      let memory = piece.memory.start + (cursor - piece.fileOffset)
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[Int(cursor - start)..<Int(stop - start)])
+      unsafe read(part, at: memory, slot)
+      cursor = stop
+      index += 1
+    }
+    zeros(to: end)
+  }
+
+  /// Reads in one go; where that fails, page by page, and what can't be read is poisoned.
+  private func read(_ buffer: UnsafeMutableRawBufferPointer, at address: UInt64, _ slot: Slot) {
+    do throws(DumpError) {
+      unsafe try source.read(at: PhysicalAddress(address), into: buffer)
+      return
+    } catch {
+      if slot.firstReadError == nil { slot.firstReadError = error }
+    }
+    var offset = 0
+    while offset < buffer.count {
+      let here = address + UInt64(offset)
+      let count = min(buffer.count - offset, Int(plan.pageSize.bytes - here % plan.pageSize.bytes))
+      let page = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<offset + count])
+      if unsafe (try? source.read(at: PhysicalAddress(here), into: page)) == nil {
+        for index in 0..<count { unsafe page[index] = Pipeline.poison[index % Pipeline.poison.count] }
+        if let range = PhysicalRange(start: here, count: UInt64(count)) { slot.unreadable.append(range) }
+      }
+      offset += count
+    }
+  }
+}

@@ -1,0 +1,151 @@
+internal import CoreEncoding
+public import CoreFormat
+public import DumpBasics
+public import DumpPlan
+public import DumpSource
+public import DumpTarget
+public import Workers
+
+/// The heart of mcore: memory in, dump file out.
+///
+///     read a group ─► compress its blocks ─►  write in order
+///     └──────── worker threads ─────────┘     └ calling thread ┘
+///
+/// A group is 16 blocks (983,040 bytes) of the uncompressed file. Workers read and compress whole groups on their own, so
+/// that nothing is handed over but finished groups; `OrderedWork` bounds how many there are. The bytes written depend on the
+/// plan, never on the number of threads.
+public struct Pipeline: Sendable {
+  public let plan: DumpPlan
+  public let format: OutputFormat
+  public let work: OrderedWork
+
+  public init(_ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork) {
+    self.plan = plan
+    self.format = format
+    self.work = work
+  }
+
+  /// What came out of a run.
+  public struct Outcome: Sendable {
+    public var bytesWritten: UInt64
+    /// SHA-256 of the file, in a build that has it.
+    public var sha256: String?
+    /// Memory whose place in the file holds the poison pattern.
+    public var unreadable: [PhysicalRange]
+    /// The first reason why something was unreadable.
+    public var firstReadError: DumpError?
+  }
+
+  /// Stands where memory could not be read, over and over: found in a hex dump, it explains itself.
+  public static let poison = Array("mcore:unreadable".utf8)
+
+  /// Reads everything in the plan from `source` and writes the file to `sink`, trailer and footer included, and finishes
+  /// it. `progress` hears the uncompressed bytes done. Throws what `sink` throws; memory that can't be read is poisoned and
+  /// reported, and the run goes on.
+  public func run(
+    _ source: any DumpSource, to sink: any DumpSink, progress: (UInt64) -> Void
+  ) throws(DumpError) -> Outcome {
+    let groupSize = UInt64(DumpTrailer.groupSize)
+    let groups = Int((plan.trailerOffset + groupSize - 1) / groupSize)
+    var output = Output(sink)
+    var trailer = DumpTrailer()
+    var readError: DumpError?
+    let filler = GroupFiller(plan, source)
+    let tailEncoder = try format.makeEncoder()
+    // Encoders are made first, where a failure still has somebody to tell.
+    var encoders: [any GroupEncoder] = []
+    for _ in 0..<work.threads { encoders.append(try format.makeEncoder()) }
+
+    try work.run(
+      count: groups, makeWorker: { Worker(encoders.removeLast()) }, makeSlot: { Slot() },
+      work: { group, worker, slot throws(DumpError) in
+        slot.unreadable.removeAll(keepingCapacity: true)
+        slot.firstReadError = nil
+        let start = UInt64(group) * groupSize
+        let count = Int(min(groupSize, plan.trailerOffset - start))
+        unsafe worker.withInput(count) { input in
+          unsafe filler.fill(input, from: start, slot)
+          unsafe worker.encoder.encode(UnsafeRawBufferPointer(input), into: slot.encoded)
+        }
+      },
+      consume: { group, slot throws(DumpError) in
+        if tailEncoder.hasMembers { trailer.groupOffsets.append(output.count) }
+        trailer.groupChecksums.append(slot.encoded.checksum)
+        trailer.unreadable += slot.unreadable
+        if readError == nil { readError = slot.firstReadError }
+        try output.write(slot.encoded)
+        progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize))
+      })
+
+    trailer.unreadable = RangeSet.joined(trailer.unreadable)
+    try finish(trailer, tailEncoder, &output)
+    try sink.finish()
+    return Outcome(
+      bytesWritten: output.count, sha256: output.finishDigest(), unreadable: trailer.unreadable,
+      firstReadError: readError)
+  }
+
+  /// The trailer, in blocks like all else; then the footer, which has a fixed size.
+  private func finish(_ trailer: DumpTrailer, _ encoder: any GroupEncoder, _ output: inout Output) throws(DumpError) {
+    let bytes = trailer.encoded(plan.identity.architecture, plan.pageSize)
+    let footer = DumpFooter(
+      trailerOffset: plan.trailerOffset, fileSize: plan.trailerOffset + UInt64(bytes.count + DumpFooter.size),
+      trailerSize: UInt64(bytes.count), compressedTrailerOffset: encoder.hasMembers ? output.count : plan.trailerOffset)
+    let encoded = EncodedGroup()
+    var offset = 0
+    while offset < bytes.count {
+      let end = min(bytes.count, offset + DumpTrailer.groupSize)
+      unsafe bytes[offset..<end].withUnsafeBytes { unsafe encoder.encode($0, into: encoded) }
+      try output.write(encoded)
+      offset = end
+    }
+    try output.write(encoder.encodeFooter(footer.encoded()))
+  }
+}
+
+/// The file being written: counts and digests what goes to the sink.
+private struct Output {
+  let sink: any DumpSink
+  private(set) var count: UInt64 = 0
+  private var digest = Digest()
+  private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
+
+  init(_ sink: any DumpSink) { self.sink = sink }
+
+  mutating func write(_ group: EncodedGroup) throws(DumpError) {
+    try unsafe group.withBytes { bytes throws(DumpError) in
+      var offset = 0
+      for part in group.parts {
+        switch part {
+        case .bytes(let length):
+          let piece = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length])
+          unsafe try sink.write(piece)
+          unsafe digest?.update(piece)
+          offset += length
+          count += UInt64(length)
+        case .zeros(let length):
+          try sink.skip(UInt64(length))
+          digestZeros(length)
+          count += UInt64(length)
+        }
+      }
+    }
+  }
+
+  mutating func write(_ bytes: [UInt8]) throws(DumpError) {
+    try sink.write(bytes)
+    unsafe bytes.withUnsafeBytes { unsafe digest?.update($0) }
+    count += UInt64(bytes.count)
+  }
+
+  private mutating func digestZeros(_ length: Int) {
+    var left = length
+    while left > 0, digest != nil {
+      let step = min(left, Output.zeros.count)
+      unsafe Output.zeros.withUnsafeBytes { unsafe digest?.update(UnsafeRawBufferPointer(rebasing: $0[0..<step])) }
+      left -= step
+    }
+  }
+
+  mutating func finishDigest() -> String? { digest?.finish() }
+}
