@@ -12,12 +12,15 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// For tests, which may use Foundation and force what they know.
+let relaxed: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault")]
+
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: relaxed)
 }
 
 let package = Package(
@@ -77,14 +80,23 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "DumpBasics", "Capture", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageSelection",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "mcore-capture", dependencies: ["CaptureInit"], swiftSettings: strict,
-      linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
+      linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
 
+    .target(
+      name: "TestSupport", dependencies: ["CoreEncoding", "DumpBasics"], path: "Tests/TestSupport",
+      swiftSettings: relaxed),
     tests("DumpBasicsTests", ["DumpBasics"]),
+    tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
+    tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
+    tests("WorkersTests", ["Workers", "DumpBasics"]),
+    tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
+    tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -68,29 +68,33 @@ suites_of() {
     esac
 }
 
-# Makes an apt of our own for one suite, so that nothing of this machine's apt is read or changed.
+# Makes an apt of our own for one suite, so that this machine's apt is neither used nor changed.
 # Sets APT_CONFIG to it and fetches the lists.
 use_suite() {
     suite=$1
     apt=$MCORE_CACHE/apt/$suite
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/empty"
     : >"$apt/status"
     [ -r "$ARCHIVE_KEYRING" ] || die "$ARCHIVE_KEYRING is missing: install debian-archive-keyring"
     # An old release is no longer signed anew, its signature is still checked.
     options="[arch=amd64 signed-by=$ARCHIVE_KEYRING check-valid-until=no]"
     {
-        echo "deb $options $(APT_CONFIG='' mirror_uri Debian) $suite main"
+        echo "deb $options $(mirror_uri Debian) $suite main"
         case "$suite" in
         bullseye | bookworm | trixie)
-            echo "deb $options $(APT_CONFIG='' mirror_uri Debian-Security) $suite-security main"
+            echo "deb $options $(mirror_uri Debian-Security) $suite-security main"
             ;;
         esac
     } >"$apt/sources.list"
-    cat >"$apt/apt.conf" <<END
+    # Nothing of this machine's apt counts (hooks, pins) but how it reaches the network.
+    env -u APT_CONFIG apt-config dump | grep -E '^Acquire::(http|https|socks)::' >"$apt/apt.conf" || true
+    cat >>"$apt/apt.conf" <<END
+Dir::Etc::Main "$apt/empty/none";
+Dir::Etc::Parts "$apt/empty";
 Dir::Etc::SourceList "$apt/sources.list";
-Dir::Etc::SourceParts "-";
-Dir::Etc::Preferences "-";
-Dir::Etc::PreferencesParts "-";
+Dir::Etc::SourceParts "$apt/empty";
+Dir::Etc::Preferences "$apt/empty/none";
+Dir::Etc::PreferencesParts "$apt/empty";
 Dir::State "$apt";
 Dir::State::Lists "$apt/lists";
 Dir::State::status "$apt/status";

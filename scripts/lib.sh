@@ -19,7 +19,7 @@ die() {
 # The archive that this machine's own apt uses (a local mirror, say), for other suites too.
 # $1 is the label of the archive: Debian, or Debian-Security.
 mirror_uri() {
-    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" 2>/dev/null |
+    uri=$(env -u APT_CONFIG apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" 2>/dev/null |
         sed -n '1s,/*$,,p')
     if [ -n "$uri" ]; then
         echo "$uri"

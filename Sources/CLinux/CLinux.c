@@ -43,3 +43,11 @@ int mcore_available_bytes(const char *path, uint64_t *bytes) {
   if (__builtin_mul_overflow((uint64_t)info.f_bavail, (uint64_t)info.f_frsize, bytes)) *bytes = UINT64_MAX;
   return 0;
 }
+
+int mcore_pidfd_open(int pid) {
+  long fd = syscall(SYS_pidfd_open, pid, 0);
+  return fd >= 0 ? (int)fd : -errno;
+}
+
+extern char **environ;
+char **mcore_environment(void) { return environ; }

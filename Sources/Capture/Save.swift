@@ -1,8 +1,18 @@
+internal import CoreEncoding
+public import CoreFormat
+internal import CrashedKernel
 public import DumpBasics
+internal import DumpPlan
+internal import DumpSource
+internal import DumpTarget
+internal import LinuxSystem
+public import PageSelection
+internal import Pipeline
+internal import Workers
 
 /// What to save, and how: the same for `mcore save` and `mcore-capture`.
 public struct SaveRequest: Sendable {
-  /// Path of the source: `/proc/vmcore` or a dump file.
+  /// Path of the source: `/proc/vmcore` or a dump.
   public var source: String
   /// TARGET words, tried in order (`TargetSpec`).
   public var targets: [String]
@@ -17,11 +27,11 @@ public struct SaveRequest: Sendable {
   }
 }
 
-/// How a dump ended, with the exit status that says so.
+/// How a dump ended; the number is the exit status that says so.
 public enum SaveStatus: Int32, Sendable {
-  /// Whole, nothing to report. Exit 0.
+  /// Whole, nothing to report.
   case complete = 0
-  /// Whole, but with findings: pages that could not be read, metadata that failed a check. Exit 3.
+  /// Whole, with findings: pages that could not be read, a source that was cut, notes that are damaged.
   case findings = 3
 }
 
@@ -42,25 +52,147 @@ public protocol Reporter: AnyObject, Sendable {
   func message(_ text: String)
   /// Something to worry about that did not stop the work.
   func warning(_ text: String)
-  /// `done` of `total` bytes of memory have gone through; called often, throttles itself.
+  /// `done` of `total` bytes have gone through; called often, throttles itself.
   func progress(done: UInt64, total: UInt64)
-}
-
-/// How much of the memory goes into the dump. Names as LKCD had them.
-public enum Level: String, Sendable, CaseIterable {
-  /// Notes, registers and the pages that the kernel's log needs.
-  case header
-  /// Everything.
-  case all
-}
-
-/// The formats a dump can be written in.
-public enum OutputFormat: String, Sendable, CaseIterable {
-  case elfGzip = "elf.gz"
-  case elf
 }
 
 /// Saves one dump. Tries the targets in order; throws when none of them took it.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
-  throw DumpError(.unsupported, "not written yet")
+  let capture = try PreparedCapture(request, reporter)
+  var last = DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
+  for (index, target) in request.targets.enumerated() {
+    do throws(DumpError) {
+      return try capture.write(to: target)
+    } catch {
+      last = error
+      let more = index + 1 < request.targets.count
+      if more { reporter.warning("target \(target) failed: \(error); trying the next") }
+    }
+  }
+  throw last
+}
+
+/// A source that was looked through and is ready to be written to one target after another.
+private final class PreparedCapture {
+  private let request: SaveRequest
+  private let reporter: any Reporter
+  private let source: any DumpSource
+  private let kernel: CrashedKernel
+  private let log: KernelLog?
+  private let work: OrderedWork
+  private var findings: [String] = []
+  /// Made when the first target is open: it reads all of the memory, and the log goes out before that.
+  private var plan: DumpPlan?
+
+  init(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) {
+    self.request = request
+    self.reporter = reporter
+    source = try openDump(request.source)
+    kernel = CrashedKernel(source)
+    work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
+    findings = allFindings(source, kernel)
+    do throws(DumpError) {
+      log = try kernel.log()
+    } catch {
+      log = nil
+      findings.append(error.description)
+    }
+    for finding in findings { reporter.warning(finding) }
+    let reason = log?.panicMessage.map { ", \(printable($0))" } ?? ""
+    reporter.message("crashed kernel \(printable(kernel.release ?? "unknown"))\(reason)")
+  }
+
+  func write(to target: String) throws(DumpError) -> SaveResult {
+    let name = dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
+    let destination = try openTarget(target, dumpName: name)
+    var written: UInt64 = 0
+    do throws(DumpError) {
+      return try write(to: destination, &written)
+    } catch {
+      let stays = destination.abandon(
+        note: "mcore did not finish this dump: \(error)\n\(written) bytes of the uncompressed file went through.\n"
+          + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
+      throw DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+    }
+  }
+
+  private func write(to destination: any Destination, _ written: inout UInt64) throws(DumpError) -> SaveResult {
+    var files: [(String, JSON)] = []
+    // The log first: whatever happens after this, it is safe.
+    if destination.acceptsSideFiles, let log {
+      let bytes = Array(log.text.utf8)
+      try destination.writeSideFile("dmesg.txt", bytes)
+      files.append(("dmesg.txt", fileEntry(UInt64(bytes.count), Digest.of(bytes))))
+      reporter.message("kernel log saved (\(log.lines.count) lines)")
+    }
+
+    let plan = try plannedDump()
+    let sink = try destination.openDump(fileName: request.format.fileName)
+    let total = plan.trailerOffset
+    reporter.message("writing \(sink.name)")
+    var done: UInt64 = 0
+    let reporter = self.reporter
+    let outcome: Pipeline.Outcome
+    do throws(DumpError) {
+      outcome = try Pipeline(plan, request.format, work).run(source, to: sink) { count in
+        done = count
+        reporter.progress(done: count, total: total)
+      }
+    } catch {
+      written = done
+      throw error
+    }
+    files.insert((request.format.fileName, fileEntry(outcome.bytesWritten, outcome.sha256)), at: 0)
+
+    let facts = self.facts(plan, outcome)
+    if destination.acceptsSideFiles {
+      try destination.writeSideFile("dump.json", Array((facts.json(files: .object(files)).text() + "\n").utf8))
+    }
+    let path = try destination.complete()
+    var lines = facts.findings
+    if !outcome.unreadable.isEmpty {
+      lines.append(
+        "\(facts.unreadablePages) pages could not be read, first \(outcome.unreadable[0])"
+          + (outcome.firstReadError.map { ": \($0)" } ?? ""))
+    }
+    return SaveResult(
+      status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
+      findings: lines)
+  }
+
+  private func plannedDump() throws(DumpError) -> DumpPlan {
+    if let plan { return plan }
+    let selection = PageSelection(
+      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], pageSize: kernel.pageSize)
+    let ranges = selection.kept.map(\.range)
+    let total = ranges.reduce(0) { $0 + $1.count }
+    reporter.message("looking for zero pages in \(humanBytes(total))")
+    let reporter = self.reporter
+    let zeros = try ZeroScan(ranges, source, kernel.pageSize, work) { reporter.progress(done: $0, total: total) }
+    let made = try DumpPlan(
+      selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
+      findings: findings)
+    plan = made
+    return made
+  }
+
+  private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
+    var facts = DumpFacts(kernel, log: log, machine: source.identity)
+    facts.tool = plan.note.tool
+    facts.level = plan.note.level
+    facts.format = request.format.rawValue
+    facts.keptPages = plan.note.keptPages
+    facts.zeroPages = plan.note.zeroPages
+    facts.absent = plan.note.leftOut
+    facts.unreadable = outcome.unreadable
+    facts.findings = plan.note.findings
+    facts.fileBytes = outcome.bytesWritten
+    facts.memoryBytes = plan.memoryBytes
+    facts.settle(cut: false)
+    return facts
+  }
+}
+
+private func fileEntry(_ bytes: UInt64, _ sha256: String?) -> JSON {
+  .object([("bytes", .unsigned(bytes)), ("sha256", .optional(sha256))])
 }

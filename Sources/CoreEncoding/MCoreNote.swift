@@ -7,6 +7,8 @@ public struct MCoreNote: Sendable, Equatable {
   public static let type: UInt32 = 1
   static let magic = "MCORNOTE"
 
+  /// The page size of the crashed kernel, as the envelope states it.
+  public private(set) var pageSize = PageSize.fourKiB
   /// Name and version of the program that wrote the dump.
   public var tool = ""
   public var level = ""
@@ -64,6 +66,7 @@ public struct MCoreNote: Sendable, Equatable {
 
   public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
     let envelope = try Envelope(descriptor, magic: MCoreNote.magic, at: place)
+    pageSize = envelope.pageSize
     tool = envelope.text(Kind.tool) ?? ""
     level = envelope.text(Kind.level) ?? ""
     let layout = ByteReader(envelope.payload(Kind.layout) ?? [], .little)

@@ -47,7 +47,7 @@ public struct DumpPlan: Sendable {
     note.findings = findings
     note.zeroPages = zeros.zeroPages
     note.passEnds = Pass.allCases.map { _ in 0 }
-    note.keptPages = selection.kept.reduce(0) { $0 + DumpPlan.pages($1.range, pageSize) }
+    note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + DumpPlan.pages($1, pageSize) }
 
     // Which zero runs leave the stream for the hole. If that makes too many program headers, only longer ones do.
     var threshold = ZeroScan.longRun

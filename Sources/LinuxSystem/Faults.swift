@@ -40,6 +40,24 @@ enum Faults {
     }
   }
 
+  private static let badStretch = Mutex<(path: String, range: Range<UInt64>)?>(nil)
+
+  /// Makes a stretch of one file unreadable, as a bad sector is: every read that touches it fails with EIO. An empty
+  /// one turns it off.
+  static func setUnreadable(path: String, _ range: Range<UInt64>) {
+    badStretch.withLock { $0 = range.isEmpty ? nil : (path, range) }
+    armed.store(!range.isEmpty, ordering: .releasing)
+  }
+
+  /// Whether reading `count` bytes at `offset` of a file has to fail.
+  static func isUnreadable(_ path: String, _ offset: UInt64, _ count: Int) -> Bool {
+    guard armed.load(ordering: .relaxed) else { return false }
+    return badStretch.withLock { bad in
+      guard let bad, bad.path == path else { return false }
+      return offset < bad.range.upperBound && offset + UInt64(count) > bad.range.lowerBound
+    }
+  }
+
   /// The length this read or write may have at most.
   static func clip(_ call: System.Call, _ count: Int) -> Int {
     guard armed.load(ordering: .relaxed) else { return count }

@@ -58,6 +58,9 @@ public struct File: ~Copyable, Sendable {
   /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
   public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
     guard let base = buffer.baseAddress else { return 0 }
+    if Faults.isUnreadable(path, offset, buffer.count) {
+      throw System.failure(.pread, EIO, "\(path), offset \(hex(offset))")
+    }
     var done = 0
     while done < buffer.count {
       let position = Int(clamping: offset.addingReportingOverflow(UInt64(done)).partialValue)

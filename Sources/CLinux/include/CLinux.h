@@ -17,4 +17,8 @@ int mcore_usable_cpus(void);
 int mcore_block_device_size(int fd, uint64_t *bytes);
 /// statvfs(3): bytes that an unprivileged writer can still use. Returns 0, or -1 with errno set.
 int mcore_available_bytes(const char *path, uint64_t *bytes);
+/// pidfd_open(2), Linux 5.3: a descriptor that poll(2) finds readable when the process has ended. Returns -errno.
+int mcore_pidfd_open(int pid);
+/// The environment, as execve(2) takes it. Not to be kept: setenv(3) moves it.
+char **mcore_environment(void);
 #endif

@@ -1,0 +1,43 @@
+# mcore: build, demo, tests. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+BIN := .build/release
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: build
+build: ## both programs, in .build/release/
+	@scripts/deps.sh build
+	swift build -c release --static-swift-stdlib
+	@scripts/check-size.sh $(BIN)/mcore-capture
+
+.PHONY: demo
+demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes
+	@scripts/deps.sh test
+	@cd Tests && python3 -m guest demo --mcore ../$(BIN)/mcore --capture ../$(BIN)/mcore-capture
+
+.PHONY: test
+test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QEMU
+	@scripts/deps.sh all
+	@scripts/test.sh
+
+.PHONY: test-full
+test-full: ## all of it on all five kernels, with their debug symbols; an hour or more
+	@scripts/deps.sh all
+	@scripts/test.sh --full
+
+.PHONY: lint
+lint: ## format and style
+	@scripts/lint.sh
+
+.PHONY: format
+format: ## rewrites the sources in the project's format
+	swift format format --in-place --recursive --parallel Sources Tests Package.swift
+
+.PHONY: clean
+clean: ## removes what was built; the cache of kernels and dumps stays
+	rm -rf .build .build-*

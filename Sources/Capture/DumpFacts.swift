@@ -1,0 +1,165 @@
+internal import CoreEncoding
+internal import CoreFormat
+internal import CrashedKernel
+public import DumpBasics
+internal import DumpSource
+internal import PageSelection
+
+/// Everything that `mcore info` says of a dump and that `dump.json` holds. The same for a dump that was just written and
+/// for one that was opened: what is here can be derived from the dump file alone.
+public struct DumpFacts: Sendable {
+  /// How much of it is there.
+  public enum Status: String, Sendable {
+    case complete
+    /// Whole, with something to report: unreadable pages, a source that was cut.
+    case findings
+    /// It ends too early.
+    case cut
+  }
+
+  public var tool: String?
+  public var status: Status
+  public var format: String
+  public var level: String
+  public var release: String?
+  public var machine: String
+  public var pageSize: UInt64
+  public var cpus: Int
+  /// Seconds since 1970, UTC.
+  public var crashTime: Int64?
+  public var buildID: String?
+  public var reason: String?
+  public var keptPages: UInt64
+  /// Nil where only reading everything would tell: in dumps of other tools.
+  public var zeroPages: UInt64?
+  public var unreadable: [PhysicalRange]
+  public var absent: [AbsentRange]
+  public var findings: [String]
+  /// Bytes of the dump file, compressed or not.
+  public var fileBytes: UInt64
+  /// Bytes of memory in the dump, zeros included.
+  public var memoryBytes: UInt64
+
+  /// What a dump says of its kernel. The rest is filled in by the two ways to come to a dump.
+  init(_ kernel: CrashedKernel, log: KernelLog?, machine: MachineIdentity) {
+    tool = nil
+    status = .complete
+    format = ""
+    level = ""
+    release = kernel.release
+    self.machine = machine.architecture.description
+    pageSize = kernel.pageSize.bytes
+    cpus = kernel.cpuCount
+    crashTime = kernel.crashTime
+    buildID = kernel.vmcoreinfo?.buildID
+    reason = log?.panicMessage
+    keptPages = 0
+    unreadable = []
+    absent = []
+    findings = []
+    fileBytes = 0
+    memoryBytes = 0
+  }
+
+  func pages(_ ranges: some Sequence<PhysicalRange>) -> UInt64 {
+    ranges.reduce(0) { $0 + ($1.end - 1) / pageSize - $1.start / pageSize + 1 }
+  }
+
+  var unreadablePages: UInt64 { pages(unreadable) }
+  var leftOutPages: UInt64 { pages(absent.lazy.map(\.range)) }
+
+  /// Sets `status` from what was found. `cut` is true when the file ends too early.
+  mutating func settle(cut: Bool) {
+    if cut {
+      status = .cut
+    } else {
+      status = findings.isEmpty && unreadable.isEmpty && !absent.contains { $0.reason != .level } ? .complete : .findings
+    }
+  }
+}
+
+extension DumpFacts {
+  /// The schema of `info --json` and of `dump.json`: docs/manifest.md.
+  func json(files: JSON? = nil) -> JSON {
+    var members: [(String, JSON)] = [
+      ("version", .string("1.0")),
+      ("tool", .optional(tool)),
+      ("status", .string(status.rawValue)),
+      (
+        "kernel",
+        .object([
+          ("release", .optional(release)), ("machine", .string(machine)), ("page_size", .unsigned(pageSize)),
+          ("cpus", .unsigned(UInt64(cpus))), ("crash_time", crashTime.map { .string(UTCTime(secondsSince1970: $0).text) } ?? .null),
+          ("crash_time_seconds", crashTime.map { .number($0) } ?? .null), ("build_id", .optional(buildID)),
+          ("reason", .optional(reason)),
+        ])
+      ),
+      ("level", .string(level)),
+      ("format", .string(format)),
+      (
+        "pages",
+        .object([
+          (
+            "unclassified",
+            .object([
+              ("total", .unsigned(keptPages + leftOutPages)), ("kept", .unsigned(keptPages)),
+              ("left_out", .unsigned(leftOutPages)),
+            ])
+          )
+        ])
+      ),
+      ("zero_pages", zeroPages.map { .unsigned($0) } ?? .null),
+      ("unreadable_pages", .unsigned(unreadablePages)),
+      ("unreadable", .array(unreadable.map(DumpFacts.json))),
+      ("checks", .array([])),
+      ("absent", .array(absentByReason())),
+      ("findings", .array(findings.map(JSON.string))),
+      ("memory_bytes", .unsigned(memoryBytes)),
+      ("file_bytes", .unsigned(fileBytes)),
+    ]
+    if let files { members.append(("files", files)) }
+    return .object(members)
+  }
+
+  private static func json(_ range: PhysicalRange) -> JSON {
+    .object([("start", .string(hex(range.start))), ("end", .string(hex(range.end)))])
+  }
+
+  private func absentByReason() -> [JSON] {
+    Absence.allCases.compactMap { reason in
+      let ranges = absent.filter { $0.reason == reason }.map(\.range)
+      if ranges.isEmpty { return nil }
+      return .object([("reason", .string(reason.text)), ("pages", .unsigned(pages(ranges)))])
+    }
+  }
+
+  /// What `mcore info` prints.
+  func text() -> [String] {
+    var lines: [(String, String)] = [
+      ("kernel", "\(release ?? "unknown release"), \(machine), \(cpus) CPU\(cpus == 1 ? "" : "s") with registers"),
+      ("crashed", crashTime.map { "\(UTCTime(secondsSince1970: $0).text) (UTC)" } ?? "at an unknown time"),
+      ("reason", reason ?? "no panic message found in the log"),
+      ("status", statusText),
+      ("dump", "\(format), level \(level), \(humanBytes(fileBytes)) for \(humanBytes(memoryBytes)) of memory"),
+      ("pages", "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"),
+    ]
+    if let tool { lines.append(("written by", tool)) }
+    for reason in Absence.allCases {
+      let ranges = absent.filter { $0.reason == reason }.map(\.range)
+      if !ranges.isEmpty { lines.append(("left out", "\(pages(ranges)) pages \(reason.text)")) }
+    }
+    for range in unreadable.prefix(8) { lines.append(("unreadable", "\(range)")) }
+    if unreadable.count > 8 { lines.append(("unreadable", "and \(unreadable.count - 8) more ranges (--json lists all)")) }
+    for finding in findings { lines.append(("finding", finding)) }
+    let width = lines.map(\.0.count).max() ?? 0
+    return lines.map { $0.0 + ":" + String(repeating: " ", count: width - $0.0.count + 1) + printable($0.1) }
+  }
+
+  private var statusText: String {
+    switch status {
+    case .complete: "complete"
+    case .findings: "whole, with findings"
+    case .cut: "cut: it ends too early"
+    }
+  }
+}

@@ -1,0 +1,49 @@
+internal import CrashedKernel
+public import DumpBasics
+internal import DumpSource
+internal import LinuxSystem
+
+/// The facts of a dump that exists, of any format and maker.
+func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> DumpFacts {
+  let kernel = CrashedKernel(source)
+  let log = try? kernel.log()
+  var facts = DumpFacts(kernel, log: log, machine: source.identity)
+  let file = try File(try dumpFile(path), .read)
+  facts.fileBytes = try file.size()
+  facts.findings = allFindings(source, kernel)
+  facts.format = (source as? ELFSource)?.isCompressed == true ? "elf.gz" : "elf"
+  let coverage = source.coverage()
+  let present = coverage.filter { $0.kind != .cut }.map(\.range)
+  facts.memoryBytes = present.reduce(0) { $0 + $1.count }
+  if let metadata = source.metadata {
+    facts.tool = metadata.note.tool
+    facts.level = metadata.note.level
+    facts.keptPages = metadata.note.keptPages
+    facts.zeroPages = metadata.note.zeroPages
+    facts.absent = metadata.note.leftOut
+    facts.unreadable = metadata.trailer?.unreadable ?? []
+  } else {
+    facts.level = "unknown"
+    facts.keptPages = facts.pages(present)
+    facts.absent = coverage.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+  }
+  facts.settle(cut: source.shortfall != nil || (source.metadata != nil && source.metadata?.trailer == nil))
+  return facts
+}
+
+/// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
+func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] {
+  source.findings.map(\.description) + (source.metadata?.note.findings ?? kernel.findings.map(\.description))
+}
+
+/// `mcore info`: lines for a person, or JSON.
+public func info(_ path: String, json: Bool) throws(DumpError) -> String {
+  let facts = try inspect(try openDump(path), path)
+  return json ? facts.json().text() : facts.text().joined(separator: "\n")
+}
+
+/// `mcore dmesg`: the crashed kernel's log, from its memory alone.
+public func dmesg(_ path: String) throws(DumpError) -> String {
+  let source = try openDump(path)
+  return try CrashedKernel(source).log().text
+}

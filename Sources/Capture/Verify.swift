@@ -1,0 +1,181 @@
+internal import CoreEncoding
+public import DumpBasics
+internal import DumpSource
+internal import LinuxSystem
+internal import Workers
+
+/// What `mcore verify` found.
+public struct Verification: Sendable {
+  /// The number is the exit status.
+  public enum Verdict: Int32, Sendable {
+    case whole = 0
+    case corrupt = 1
+    /// What is there is sound, but it ends too early, or the dump has findings of its own.
+    case incomplete = 3
+  }
+  public var verdict: Verdict
+  /// What was checked and what is wrong, one line each.
+  public var lines: [String]
+}
+
+/// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the counts.
+public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
+  let source = try openDump(path)
+  guard let elf = source as? ELFSource else {
+    throw DumpError(.unsupported, "this format can't be verified", at: path)
+  }
+  let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
+  var check = try ContentCheck(elf, work) { reporter.progress(done: $0, total: elf.contentSize) }
+  check.compareCounts(elf)
+
+  var lines = ["read \(humanBytes(elf.contentSize)) of content in \(check.groups) groups"]
+  lines += check.problems
+  lines += source.findings.map(\.description)
+  let cut = elf.shortfall != nil || (elf.metadata != nil && elf.metadata?.trailer == nil)
+  let verdict: Verification.Verdict =
+    !check.problems.isEmpty ? .corrupt : cut || !source.findings.isEmpty ? .incomplete : .whole
+  if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }
+  return Verification(verdict: verdict, lines: lines)
+}
+
+/// The walk over the whole content.
+private struct ContentCheck {
+  private(set) var problems: [String] = []
+  private(set) var groups = 0
+  private var zeroPages: UInt64 = 0
+  private static let problemLimit = 20
+
+  init(_ source: ELFSource, _ work: OrderedWork, progress: (UInt64) -> Void) throws(DumpError) {
+    let groupSize = UInt64(DumpTrailer.groupSize)
+    let size = source.contentSize
+    let trailer = source.metadata?.trailer
+    // Checksums cover the file up to the trailer, which has its own.
+    let covered = trailer == nil ? size : min(size, source.metadata?.note.trailerOffset ?? size)
+    let checksums = trailer?.groupChecksums
+    let pages = MemoryInFile(source)
+    groups = Int((covered + groupSize - 1) / groupSize)
+    if let checksums, checksums.count != groups {
+      problems.append("the trailer has \(checksums.count) checksums for \(groups) groups")
+    }
+    var found: [String] = []
+    var zeros: UInt64 = 0
+    try work.run(
+      count: groups, makeWorker: { GroupBuffer() }, makeSlot: { GroupResult() },
+      work: { group, buffer, result throws(DumpError) in
+        let start = UInt64(group) * groupSize
+        buffer.check(source, start, Int(min(groupSize, covered - start)), pages, result)
+      },
+      consume: { group, result throws(DumpError) in
+        if let problem = result.problem {
+          found.append(problem)
+        } else if let checksums, group < checksums.count, checksums[group] != result.checksum {
+          found.append(
+            "group \(group), offset \(hex(UInt64(group) * groupSize)): checksum is \(hex(UInt64(result.checksum))), "
+              + "the trailer says \(hex(UInt64(checksums[group])))")
+        }
+        zeros += result.zeroPages
+        progress(min(covered, UInt64(group + 1) * groupSize))
+      })
+    zeroPages = zeros + pages.holePages
+    if found.count > ContentCheck.problemLimit {
+      let more = found.count - ContentCheck.problemLimit
+      found = Array(found.prefix(ContentCheck.problemLimit)) + ["and \(more) more"]
+    }
+    problems += found
+  }
+
+  /// The numbers that the dump states against those that were counted.
+  mutating func compareCounts(_ source: ELFSource) {
+    guard let metadata = source.metadata, metadata.trailer != nil, problems.isEmpty else { return }
+    let pageSize = source.pageSizeOfContent
+    let kept = RangeSet.joined(source.coverage().map(\.range)).reduce(UInt64(0)) {
+      $0 + ($1.end - 1) / pageSize - $1.start / pageSize + 1
+    }
+    if kept != metadata.note.keptPages {
+      problems.append("the program headers hold \(kept) pages, the note says \(metadata.note.keptPages)")
+    }
+    if zeroPages != metadata.note.zeroPages {
+      problems.append("\(zeroPages) pages are zero, the note says \(metadata.note.zeroPages)")
+    }
+    if metadata.fileSize != source.contentSize {
+      problems.append("the content has \(source.contentSize) bytes, the footer says \(metadata.fileSize ?? 0)")
+    }
+  }
+}
+
+extension ELFSource {
+  /// Bytes of a page. It matters only for dumps of ours, whose counts are compared.
+  fileprivate var pageSizeOfContent: UInt64 { (metadata?.note.pageSize ?? .fourKiB).bytes }
+}
+
+/// Where in the file memory stands: to count its zero pages while passing by.
+private struct MemoryInFile: Sendable {
+  /// Data by file offset, disjoint.
+  private let pieces: [(start: UInt64, end: UInt64, memory: UInt64)]
+  private let pageSize: UInt64
+  /// Pages whose data is the shared hole.
+  let holePages: UInt64
+
+  init(_ source: ELFSource) {
+    let note = source.metadata?.note
+    let hole = PhysicalRange(start: note?.holeOffset ?? 0, count: note?.holeSize ?? 0)
+    let pageSize = source.pageSizeOfContent
+    var pieces: [(start: UInt64, end: UInt64, memory: UInt64)] = []
+    var holePages: UInt64 = 0
+    for piece in source.coverage() {
+      guard case .data(let offset) = piece.kind else { continue }
+      if let hole, hole.contains(offset) {
+        holePages += (piece.range.end - 1) / pageSize - piece.range.start / pageSize + 1
+      } else {
+        pieces.append((offset, offset + piece.range.count, piece.range.start))
+      }
+    }
+    self.pieces = pieces.sorted { $0.start < $1.start }
+    self.pageSize = pageSize
+    self.holePages = holePages
+  }
+
+  /// Zero pages that begin in `bytes`, which stand at `start` of the file.
+  func zeroPages(in bytes: UnsafeRawBufferPointer, at start: UInt64) -> UInt64 {
+    let end = start + UInt64(bytes.count)
+    var count: UInt64 = 0
+    var index = pieces.partitionPoint { $0.end <= start }
+    while index < pieces.count, pieces[index].start < end {
+      let piece = pieces[index]
+      var cursor = max(piece.start, start)
+      let stop = min(piece.end, end)
+      while cursor < stop {
+        let memory = piece.memory + (cursor - piece.start)
+        let next = min(stop, cursor + (pageSize - memory % pageSize))
+        if unsafe isZero(UnsafeRawBufferPointer(rebasing: bytes[Int(cursor - start)..<Int(next - start)])) { count += 1 }
+        cursor = next
+      }
+      index += 1
+    }
+    return count
+  }
+}
+
+private final class GroupResult {
+  var problem: String?
+  var checksum: UInt32 = 0
+  var zeroPages: UInt64 = 0
+}
+
+@safe private final class GroupBuffer {
+  private let memory: UnsafeMutableRawBufferPointer
+  init() { unsafe memory = .allocate(byteCount: DumpTrailer.groupSize, alignment: 4096) }
+  deinit { unsafe memory.deallocate() }
+
+  func check(_ source: ELFSource, _ start: UInt64, _ count: Int, _ pages: MemoryInFile, _ result: GroupResult) {
+    let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<count])
+    result.problem = nil
+    do throws(DumpError) {
+      unsafe try source.readContent(at: start, into: buffer)
+      result.checksum = unsafe CRC32.of(UnsafeRawBufferPointer(buffer))
+      result.zeroPages = unsafe pages.zeroPages(in: UnsafeRawBufferPointer(buffer), at: start)
+    } catch {
+      result.problem = error.description
+    }
+  }
+}

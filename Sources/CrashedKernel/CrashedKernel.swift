@@ -1,0 +1,92 @@
+public import DumpBasics
+public import DumpSource
+
+/// The crashed kernel behind a dump: what it says of itself, its memory by its own addresses, its log.
+///
+/// Never fails to come into being: of a kernel that is damaged beyond everything it still says how many CPUs had
+/// registers. What is missing is in `findings`.
+public struct CrashedKernel: Sendable {
+  public let source: any DumpSource
+  /// Nil when the dump has no VMCOREINFO note.
+  public let vmcoreinfo: VMCoreInfo?
+  /// Nil when there is no way to translate addresses.
+  public let memory: KernelMemory?
+  /// PAGESIZE of VMCOREINFO; the architecture's default where that is missing or absurd.
+  public let pageSize: PageSize
+  /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory. From the dump: may hold anything.
+  public let release: String?
+  /// What could not be had, and why.
+  public let findings: [DumpError]
+
+  public init(_ source: any DumpSource) {
+    self.source = source
+    var findings: [DumpError] = []
+    var pageSize = source.identity.architecture.defaultPageSize
+    var memory: KernelMemory?
+    let info = VMCoreInfo(notes: source.notes)
+    if let info {
+      findings += info.findings
+      do throws(DumpError) {
+        pageSize = try info.pageSize(source.identity.architecture)
+      } catch {
+        var finding = error
+        finding.advice = "\(pageSize) is taken"
+        findings.append(finding)
+      }
+      do throws(DumpError) {
+        let made = try KernelMemory(source, info, pageSize: pageSize)
+        findings += made.findings
+        memory = made
+      } catch {
+        findings.append(error.inside("kernel memory"))
+      }
+    } else {
+      findings.append(
+        DumpError(
+          "the dump has no VMCOREINFO note", at: source.name, advice: "kernel, log and page classes are unknown"))
+    }
+    vmcoreinfo = info
+    self.memory = memory
+    self.pageSize = pageSize
+    release = info?.osRelease ?? CrashedKernel.releaseInMemory(info, memory)
+    self.findings = findings
+  }
+
+  /// Seconds since 1970 (UTC): CRASHTIME of VMCOREINFO.
+  public var crashTime: Int64? { vmcoreinfo?.crashTime }
+
+  /// CPUs that left registers: NT_PRSTATUS notes.
+  public var cpuCount: Int { source.notes.count { $0.isProcessorStatus } }
+
+  /// The process that each of those CPUs was running, by its NT_PRSTATUS; 0 is the idle task. Nil: the note is too short.
+  public var currentPIDs: [Int32?] {
+    source.notes.filter(\.isProcessorStatus).map { note in
+      ByteReader(note.descriptor, source.identity.byteOrder).u32(source.identity.architecture.prstatusPidOffset)
+        .map { Int32(bitPattern: $0) }
+    }
+  }
+
+  /// Reads the log, anew with each call.
+  ///
+  /// - Throws: when there is no way to it.
+  public func log() throws(DumpError) -> KernelLog {
+    guard let vmcoreinfo else { throw DumpError("no log: the dump has no VMCOREINFO note", at: source.name) }
+    if let memory { return try KernelLog.render(memory, vmcoreinfo) }
+    // This fails again, and so says why.
+    return try KernelLog.render(KernelMemory(source, vmcoreinfo, pageSize: pageSize), vmcoreinfo)
+  }
+
+  /// `init_uts_ns.name.release`: struct new_utsname is six strings of 65 bytes (include/uapi/linux/utsname.h).
+  private static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
+    guard let info, let memory, let namespace = info.symbol("init_uts_ns"),
+      // OFFSET(uts_namespace.name) since 5.11; before, the name followed a 4-byte reference count.
+      let name = namespace.advanced(by: UInt64(info.offset("uts_namespace.name") ?? 4)),
+      let bytes = try? memory.read(name, count: 6 * 65)
+    else { return nil }
+    let reader = ByteReader(bytes, .little)
+    guard reader.text(0, limit: 65) == "Linux", let release = reader.text(2 * 65, limit: 65), !release.isEmpty else {
+      return nil
+    }
+    return release
+  }
+}

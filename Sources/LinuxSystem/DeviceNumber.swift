@@ -1,0 +1,36 @@
+internal import Glibc
+
+/// The major and minor number that a device or a mounted file system has.
+public struct DeviceNumber: Sendable, Hashable, CustomStringConvertible {
+  public var major: UInt64
+  public var minor: UInt64
+
+  public init(major: UInt64, minor: UInt64) {
+    self.major = major
+    self.minor = minor
+  }
+
+  /// glibc's layout of dev_t (bits/sysmacros.h): major in bits 8-19 and 44-63, minor in bits 0-7 and 20-43.
+  init(_ number: dev_t) {
+    major = (number >> 8) & 0xfff | (number >> 32) & ~0xfff
+    minor = number & 0xff | (number >> 12) & 0xffff_ff00
+  }
+
+  public var description: String { "\(major):\(minor)" }
+}
+
+extension System {
+  /// The number of the block device that `path` names; nil when it names none.
+  public static func blockDevice(_ path: String) -> DeviceNumber? {
+    var info = stat()
+    guard Faults.next(.stat) == nil, unsafe stat(path, &info) == 0, info.st_mode & S_IFMT == S_IFBLK else { return nil }
+    return DeviceNumber(info.st_rdev)
+  }
+
+  /// The number of the file system that `path` lies on.
+  public static func fileSystem(of path: String) -> DeviceNumber? {
+    var info = stat()
+    guard Faults.next(.stat) == nil, unsafe stat(path, &info) == 0 else { return nil }
+    return DeviceNumber(info.st_dev)
+  }
+}

@@ -1,0 +1,137 @@
+public import ArgumentParser
+import Capture
+public import CoreFormat
+import DumpBasics
+public import PageSelection
+
+extension Level: ExpressibleByArgument {}
+extension OutputFormat: ExpressibleByArgument {}
+
+struct Save: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Save one dump.",
+    discussion: """
+      Targets are tried in order until one takes the dump:
+        DIRECTORY                 a dump directory <time>-<release>/ in it, with dmesg.txt and dump.json
+        FILE                      one plain file (its directory has to exist)
+        /dev/vda1:/var/crash      a directory on a file system that is mounted for it
+        UUID=…:/path LABEL=…:/path
+        -                         standard output
+      A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
+      """)
+
+  @Option(help: "What to keep: \(Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var level: Level = .all
+
+  @Option(help: "Format: \(OutputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var format: OutputFormat = .elfGzip
+
+  @OptionGroup var work: WorkOptions
+
+  @Argument(help: "/proc/vmcore, or a dump.")
+  var source: String
+
+  @Argument(help: "Where to: see below.")
+  var targets: [String]
+
+  func run() throws {
+    var request = SaveRequest(source: source, targets: targets)
+    request.level = level
+    request.format = format
+    request.threads = work.threads
+    try report(work) { (reporter) throws(DumpError) in try save(request, reporter) }
+  }
+}
+
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a dump in another format.",
+    discussion: "Converting keeps what the dump says of itself. Pages that could not be read become gaps.")
+
+  @Option(help: "Format: \(OutputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var format: OutputFormat
+
+  @OptionGroup var work: WorkOptions
+
+  @Argument(help: "The dump file or its directory.")
+  var dump: String
+
+  @Argument(help: "The file to write, or - for standard output.")
+  var out: String
+
+  func run() throws {
+    try report(work) { (reporter) throws(DumpError) in
+      try convert(dump, to: out, format: format, threads: work.threads, reporter)
+    }
+  }
+}
+
+/// Runs something that writes a dump, and says how it ended.
+func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> SaveResult) throws {
+  var status: Int32 = 0
+  try failing { () throws(DumpError) in
+    let reporter = work.quiet ? ConsoleReporter.silent() : ConsoleReporter.standardError()
+    let result = try body(reporter)
+    for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
+    if !work.quiet { standardError("mcore: \(result.path): \(humanBytes(result.bytesWritten)) written") }
+    status = result.status.rawValue
+  }
+  if status != 0 { throw ExitCode(status) }
+}
+
+struct Info: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Say what a dump is.")
+
+  @Flag(help: "Print JSON, in the schema of dump.json.")
+  var json = false
+
+  @Argument(help: "The dump file or its directory.")
+  var dump: String
+
+  func run() throws {
+    try failing { () throws(DumpError) in try standardOutput(try info(dump, json: json) + "\n") }
+  }
+}
+
+struct Dmesg: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Print the crashed kernel's log.")
+
+  @Argument(help: "The dump file or its directory, or /proc/vmcore.")
+  var dump: String
+
+  func run() throws {
+    try failing { () throws(DumpError) in try standardOutput(try dmesg(dump)) }
+  }
+}
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Re-read a dump and check everything.",
+    discussion: """
+      Every block's checksum, the structure and the counts. Exit status: 0 all is whole, 1 corrupt, 3 sound but cut short \
+      or with findings.
+      """)
+
+  @OptionGroup var work: WorkOptions
+
+  @Argument(help: "The dump file or its directory.")
+  var dump: String
+
+  func run() throws {
+    var status: Int32 = 0
+    try failing { () throws(DumpError) in
+      let reporter = work.quiet ? ConsoleReporter.silent() : ConsoleReporter.standardError()
+      let result = try verify(dump, threads: work.threads, reporter)
+      for line in result.lines { try standardOutput(printable(line) + "\n") }
+      let verdict =
+        switch result.verdict {
+        case .whole: "whole"
+        case .corrupt: "CORRUPT"
+        case .incomplete: "incomplete, or with findings"
+        }
+      try standardOutput("\(printable(dump)): \(verdict)\n")
+      status = result.verdict.rawValue
+    }
+    if status != 0 { throw ExitCode(status) }
+  }
+}

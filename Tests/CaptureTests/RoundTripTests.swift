@@ -1,0 +1,141 @@
+import Capture
+import CoreEncoding
+import DumpBasics
+import DumpSource
+import Foundation
+import TestSupport
+import Testing
+
+/// Says nothing, and keeps what it was told.
+final class QuietReporter: Reporter, @unchecked Sendable {
+  func message(_ text: String) {}
+  func warning(_ text: String) {}
+  func progress(done: UInt64, total: UInt64) {}
+}
+
+private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (SaveResult, String) {
+  let input = scratch.file("input-\(UUID().uuidString)")
+  try core.write(to: input)
+  let out = scratch.file("out-\(UUID().uuidString)")
+  var request = SaveRequest(source: input, targets: [out])
+  request.format = try #require(.init(rawValue: format))
+  request.threads = threads
+  return (try save(request, QuietReporter()), out)
+}
+
+/// Every byte of every segment of `core` is in the dump at `path`, by physical address.
+private func expectSameMemory(_ core: SyntheticCore, _ path: String) throws {
+  let source = try openDump(path)
+  for segment in core.segments where !segment.bytes.isEmpty {
+    let found = try source.bytes(at: PhysicalAddress(segment.physical), count: segment.bytes.count)
+    #expect(found == segment.bytes)
+  }
+  let total = RangeSet.joined(core.segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) })
+  #expect(RangeSet.joined(source.coverage().map(\.range)) == total)
+}
+
+private let zeros = [UInt8](repeating: 0, count: 1)
+
+/// A machine with everything that is odd: a partial page, zeros long and short, noise, text under a second address.
+private func oddMachine() -> SyntheticCore {
+  let text = noise(300 * 4096, seed: 3)
+  let low = noise(0x9ec00 - 0x1000, seed: 1)
+  let mixed =
+    noise(70_000, seed: 5) + [UInt8](repeating: 0, count: 5 << 20) + noise(4096 * 3, seed: 6)
+    + [UInt8](repeating: 0, count: 4096 * 40) + noise(100, seed: 7)
+  return SyntheticCore([
+    .init(0x200_0000, virtual: 0xffff_ffff_8100_0000, text),
+    .init(0x1000, low),
+    .init(0x10_0000, mixed),
+    .init(0x1f0_0000, [UInt8](repeating: 1, count: 0x10_0000) + text + [UInt8](repeating: 0, count: 40 << 20)),
+  ])
+}
+
+@Test(arguments: ["elf.gz", "elf"])
+func everyByteOfAnOddMachineComesBack(format: String) throws {
+  let scratch = try Scratch()
+  let core = oddMachine()
+  let (result, out) = try saved(core, scratch, format: format)
+  #expect(result.status == .complete)
+  try expectSameMemory(core, out)
+  #expect(try verify(out, threads: 2, QuietReporter()).verdict == .whole)
+}
+
+@Test func theBytesAreTheSameForAnyNumberOfThreads() throws {
+  let scratch = try Scratch()
+  let first = try Data(contentsOf: URL(fileURLWithPath: saved(oddMachine(), scratch, threads: 1).1))
+  for threads in [2, 3, 8] {
+    #expect(try Data(contentsOf: URL(fileURLWithPath: saved(oddMachine(), scratch, threads: threads).1)) == first)
+  }
+}
+
+@Test func longZeroRunsCostNothingAndShareOneHole() throws {
+  let scratch = try Scratch()
+  let (_, out) = try saved(SyntheticCore([.init(0x10_0000, noise(4096, seed: 1)), .init(0x100_0000, [UInt8](repeating: 0, count: 200 << 20))]), scratch, format: "elf")
+  let source = try openDump(out)
+  let zeros = source.segments.filter { $0.physical.start >= 0x100_0000 }
+  #expect(Set(zeros.map(\.fileOffset)).count == 1)
+  #expect(zeros.count == 13)
+  #expect(zeros.allSatisfy { $0.fileSize == $0.physical.count && $0.physical.count <= 16 << 20 })
+  let blocks = try FileManager.default.attributesOfItem(atPath: out)[.size] as? Int
+  #expect(try #require(blocks) < 18 << 20)
+}
+
+@Test func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds() throws {
+  let scratch = try Scratch()
+  let (_, out) = try saved(SyntheticCore([.init(0x10_0000, noise(8192, seed: 1))]), scratch, format: "elf")
+  #expect(try openDump(out).segments.count == 2)
+}
+
+@Test func moreThan65534ProgramHeadersGoInAndOut() throws {
+  let scratch = try Scratch()
+  let content = [UInt8](repeating: 9, count: 16)
+  let core = SyntheticCore((0..<66_000).map { .init(UInt64($0) << 13, $0 % 1000 == 0 ? noise(4096, seed: UInt64($0)) : content) })
+  for format in ["elf", "elf.gz"] {
+    let (_, out) = try saved(core, scratch, format: format)
+    let source = try openDump(out)
+    #expect(source.segments.count == 66_000)
+    for index in stride(from: 0, to: 66_000, by: 1000) {
+      #expect(try source.bytes(at: PhysicalAddress(UInt64(index) << 13), count: 4096) == core.segments[index].bytes)
+    }
+    #expect(try verify(out, threads: 2, QuietReporter()).verdict == .whole)
+  }
+}
+
+@Test func memoryThatASourcePromisesWithoutDataReadsAsZeros() throws {
+  let scratch = try Scratch()
+  let core = SyntheticCore([
+    .init(0x10_0000, noise(4096, seed: 1), memorySize: 64 << 20), .init(0x1000, noise(4096, seed: 2)),
+  ])
+  let (_, out) = try saved(core, scratch)
+  try expectSameMemory(core, out)
+  #expect(try openDump(out).bytes(at: PhysicalAddress(0x20_0000), count: 4096) == [UInt8](repeating: 0, count: 4096))
+  #expect(try Data(contentsOf: URL(fileURLWithPath: out)).count < 200_000)
+}
+
+@Test func convertingThereAndBackGivesTheSameFile() throws {
+  let scratch = try Scratch()
+  let (_, packed) = try saved(oddMachine(), scratch)
+  let (plain, back) = (scratch.file("plain"), scratch.file("back"))
+  _ = try convert(packed, to: plain, format: .elf, threads: 2, QuietReporter())
+  _ = try convert(plain, to: back, format: .elfGzip, threads: 1, QuietReporter())
+  #expect(try Data(contentsOf: URL(fileURLWithPath: back)) == Data(contentsOf: URL(fileURLWithPath: packed)))
+}
+
+@Test func aCutSourceIsSavedAsFarAsItGoesAndSaysSo() throws {
+  let scratch = try Scratch()
+  let whole = try oddMachine().bytes()
+  let path = scratch.file("cut")
+  try Data(whole[0..<whole.count / 2]).write(to: URL(fileURLWithPath: path))
+  var request = SaveRequest(source: path, targets: [scratch.file("out")])
+  request.threads = 2
+  let result = try save(request, QuietReporter())
+  #expect(result.status == .findings)
+  let source = try openDump(scratch.file("out"))
+  let absent = try #require(source.metadata).note.leftOut
+  #expect(!absent.isEmpty)
+  #expect(absent.allSatisfy { $0.reason == .sourceCut })
+  let kept = source.coverage().reduce(0) { $0 + $1.range.count }
+  let left = absent.reduce(0) { $0 + $1.range.count }
+  #expect(kept + left == RangeSet.joined(oddMachine().segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) }).reduce(0) { $0 + $1.count })
+}

@@ -1,0 +1,252 @@
+"""mcore on dumps of real kernels, judged by tools that have nothing to do with it.
+
+Which kernels: MCORE_TEST_KERNELS, a list of series; scripts/test.sh sets it.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+from guest import dumps
+from guest.paths import REPOSITORY, fetch_kernel
+
+from .elf import Core, compare_memory
+
+SERIES = os.environ.get("MCORE_TEST_KERNELS", "6.1").split()
+BIN = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release"))
+MCORE = BIN / "mcore"
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
+
+
+def command(*words, timeout=300, status=0, **options):
+    """Runs a command; fails unless it ends with `status`. Returns what it printed."""
+    result = subprocess.run([str(word) for word in words], capture_output=True, timeout=timeout, **options)
+    if result.returncode != status:
+        text = (result.stdout + result.stderr).decode(errors="replace")[-3000:]
+        raise AssertionError(f"{' '.join(map(str, words))}: status {result.returncode}, expected {status}\n{text}")
+    return result
+
+
+def mcore(*words, **options):
+    return command(MCORE, *words, **options)
+
+
+def makedumpfile_log(dump, log) -> None:
+    """The log as Debian 12's makedumpfile (1.7.2) writes it. Newer ones add the caller of each line."""
+    pathlib.Path(log).unlink(missing_ok=True)
+    command("makedumpfile", "--dump-dmesg", dump, log, timeout=120)
+
+
+class RealDump:
+    """The tests for one kernel; a class for each series is made below. Files are written once, in setUpClass."""
+
+    series: str
+    # A crash kernel loaded by kexec_load sees the memory below 1 MiB too, where a segment ends within a page.
+    options = {"kexec": "classic", "cpu": 1}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.raw = dumps.raw_dump(cls.series, **cls.options)
+        cls.directory = tempfile.TemporaryDirectory(prefix="mcore-real-")
+        cls.work = pathlib.Path(cls.directory.name)
+        cls.gz = cls.work / "dump.elf.gz"
+        cls.elf = cls.work / "dump.elf"
+        mcore("save", "-q", cls.raw, cls.gz)
+        with open(cls.elf, "wb") as out:
+            subprocess.run(["gzip", "-dc", cls.gz], check=True, stdout=out, timeout=120)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.directory.cleanup()
+
+    def test_gzip_and_bgzip_accept_the_file(self):
+        command("gzip", "-t", self.gz)
+        plain = self.work / "bgzip.elf"
+        with open(plain, "wb") as out:
+            subprocess.run(["bgzip", "-d", "-c", "-@", "2", self.gz], check=True, stdout=out, timeout=120)
+        command("cmp", plain, self.elf)
+        plain.unlink()
+
+    def test_bgzip_reads_at_an_offset(self):
+        copy = self.work / "indexed.elf.gz"
+        command("cp", self.gz, copy)
+        command("bgzip", "-r", copy)
+        at = 100_000_000
+        piece = command("bgzip", "-b", at, "-s", 50_000, copy).stdout
+        with open(self.elf, "rb") as file:
+            file.seek(at)
+            self.assertEqual(piece, file.read(50_000))
+        copy.unlink()
+
+    def test_every_byte_of_memory_is_in_the_dump_and_right(self):
+        """Page for page against the raw copy of /proc/vmcore of the same crash, partial pages included."""
+        raw, ours = Core(self.raw), Core(self.elf)
+        total = sum(load[2] for load in raw.loads)
+        self.assertEqual(compare_memory(raw, ours), (0, total))
+        # And nothing that the kernel did not give.
+        wrong, _ = compare_memory(ours, raw)
+        self.assertEqual(wrong, 0)
+
+    def test_notes_are_copied_verbatim(self):
+        raw, ours = Core(self.raw).notes(), Core(self.elf).notes()
+        self.assertEqual(ours[:-1], raw)
+        self.assertEqual(ours[-1][0], "MCORE")
+
+    def test_program_headers_are_as_readers_need_them(self):
+        core = Core(self.elf)
+        self.assertEqual([header[0] for header in core.headers], [4] + [1] * (len(core.headers) - 1))
+        self.assertEqual({header[7] for header in core.headers}, {0}, "p_align")
+        addresses = [load[0] for load in core.loads]
+        self.assertEqual(addresses, sorted(addresses))
+        notes_end = core.headers[0][2] + core.headers[0][5]
+        self.assertLessEqual(notes_end, min(load[1] for load in core.loads))
+        # The mapping of every piece is that of the source.
+        raw = {load[4] - load[0] for load in Core(self.raw).loads}
+        self.assertLessEqual({load[4] - load[0] for load in core.loads}, raw)
+
+    def test_the_bytes_do_not_depend_on_the_threads(self):
+        for threads in (1, 2, 5):
+            other = self.work / "other.elf.gz"
+            mcore("save", "-q", "--threads", threads, self.raw, other)
+            command("cmp", other, self.gz)
+            other.unlink()
+
+    def test_saving_as_elf_gives_the_same_memory(self):
+        plain = self.work / "plain.elf"
+        mcore("save", "-q", "--format", "elf", self.raw, plain)
+        total = sum(load[2] for load in Core(self.raw).loads)
+        self.assertEqual(compare_memory(Core(self.raw), Core(plain)), (0, total))
+        self.assertLess(plain.stat().st_blocks * 512, plain.stat().st_size, "zeros are holes")
+        # Converting there and back gives the very file.
+        back = self.work / "back.elf.gz"
+        mcore("convert", "-q", "--format", "elf.gz", plain, back)
+        command("cmp", back, self.gz)
+        mcore("convert", "-q", "--format", "elf", self.gz, back)
+        command("cmp", back, plain)
+        plain.unlink()
+        back.unlink()
+
+    def test_the_log_is_the_one_that_makedumpfile_prints(self):
+        expected = self.work / "makedumpfile.log"
+        makedumpfile_log(self.raw, expected)
+        log = mcore("dmesg", self.gz).stdout
+        self.assertGreater(len(log.splitlines()), 200)
+        self.assertEqual(log, expected.read_bytes())
+        self.assertEqual(mcore("dmesg", self.raw).stdout, log)
+
+    def test_level_header_is_small_and_has_the_log(self):
+        header = self.work / "header.elf.gz"
+        mcore("save", "-q", "--level", "header", self.raw, header)
+        self.assertLess(header.stat().st_size, 1 << 20)
+        self.assertEqual(mcore("dmesg", header).stdout, mcore("dmesg", self.gz).stdout)
+        mcore("verify", "-q", header)
+        self.assertEqual(json.loads(mcore("info", "--json", header).stdout)["level"], "header")
+        header.unlink()
+
+    def test_info_says_what_the_dump_is(self):
+        facts = json.loads(mcore("info", "--json", self.gz).stdout)
+        raw = Core(self.raw)
+        self.assertEqual(facts["status"], "complete")
+        self.assertEqual(facts["kernel"]["release"], raw.vmcoreinfo()["OSRELEASE"])
+        self.assertEqual(facts["kernel"]["crash_time_seconds"], int(raw.vmcoreinfo()["CRASHTIME"]))
+        self.assertEqual(facts["kernel"]["cpus"], 2)
+        self.assertIn("sysrq", facts["kernel"]["reason"])
+        self.assertEqual(facts["unreadable_pages"], 0)
+        frames = set()
+        for paddr, _, size, _, _ in raw.loads:
+            frames.update(range(paddr >> 12, (paddr + size + 4095) >> 12))
+        self.assertEqual(sum(entry["kept"] for entry in facts["pages"].values()), len(frames))
+
+    def test_info_does_not_read_the_whole_file(self):
+        trace = command("strace", "-f", "-e", "trace=pread64", MCORE, "info", self.gz).stderr.decode()
+        read = sum(int(line.rsplit("= ", 1)[1]) for line in trace.splitlines() if "pread64(" in line and "= " in line)
+        self.assertLess(read, self.gz.stat().st_size / 4)
+
+    def test_verify_accepts_it_and_finds_a_flipped_bit(self):
+        mcore("verify", "-q", self.gz)
+        data = bytearray(self.gz.read_bytes())
+        for place in (len(data) // 3, len(data) // 2, len(data) - 200):
+            data[place] ^= 16
+            damaged = self.work / "damaged.elf.gz"
+            damaged.write_bytes(data)
+            result = subprocess.run([MCORE, "verify", "-q", damaged], capture_output=True, timeout=120)
+            self.assertIn(result.returncode, (1, 3), result.stdout)
+            self.assertNotIn(b": whole", result.stdout)
+            data[place] ^= 16
+        damaged.unlink()
+
+    def test_a_cut_source_is_saved_as_far_as_it_goes_with_exit_3(self):
+        cut = self.work / "cut.elf"
+        size = self.raw.stat().st_size * 2 // 3
+        with open(self.raw, "rb") as source, open(cut, "wb") as out:
+            out.write(source.read(size))
+        saved = self.work / "cut.elf.gz"
+        result = mcore("save", "-q", cut, saved, status=3)
+        self.assertIn(b"cut", result.stderr)
+        facts = json.loads(mcore("info", "--json", saved).stdout)
+        self.assertEqual(facts["status"], "findings")
+        self.assertGreater(sum(entry["left_out"] for entry in facts["pages"].values()), 0)
+        wrong, _ = compare_memory_of(saved, self.raw, self.work)
+        self.assertEqual(wrong, 0)
+
+    def test_gdb_reads_memory_by_virtual_address(self):
+        info = Core(self.raw).vmcoreinfo()
+        address = int(info["SYMBOL(init_uts_ns)"], 16)
+        script = f"x/2000xb {address:#x}"
+        out = command("gdb", "-batch", "-nx", "-ex", script, "-c", self.elf, timeout=60).stdout.decode()
+        values = bytes(int(word, 16) for line in out.splitlines() if line.startswith("0x") for word in line.split(":")[1].split())
+        self.assertEqual(len(values), 2000)
+        self.assertIn(info["OSRELEASE"].encode(), values)
+
+
+def compare_memory_of(ours, raw, work):
+    plain = work / "compare.elf"
+    mcore("convert", "-q", "--format", "elf", ours, plain, status=3)
+    result = compare_memory(Core(plain), Core(raw))
+    plain.unlink()
+    return result
+
+
+class CrashReadsIt:
+    """The crash utility gives for our file exactly what it gives for the raw copy. Needs the kernel's debug symbols."""
+
+    series: str
+    commands = "sys\nbt -a\nps\nlog\nmod\nkmem -i\nmount\nfiles\nexit\n"
+
+    def crash(self, dump) -> tuple:
+        vmlinux = fetch_kernel(self.series, debug=True) / "vmlinux"
+        with tempfile.TemporaryDirectory() as directory:
+            script = pathlib.Path(directory) / "commands"
+            script.write_text(self.commands)
+            tool = ["crash", "-s", "-i", script, vmlinux, dump]
+            if self.series not in ("5.10", "6.1"):
+                tool = [IN_SID, "--timeout", "300", "--bind", directory, "--bind", dump.parent, *tool]
+            result = command(*tool, timeout=400, stdin=subprocess.DEVNULL)
+        # The name of the file is in what `sys` prints.
+        return result.stdout.decode().replace(str(dump), "DUMP"), result.stderr.decode()
+
+    def test_crash_says_the_same_of_our_file_and_of_the_raw_copy(self):
+        raw = dumps.raw_dump(self.series)
+        with tempfile.TemporaryDirectory(prefix="mcore-crash-") as directory:
+            ours = pathlib.Path(directory) / "ours.elf"
+            packed = pathlib.Path(directory) / "ours.elf.gz"
+            mcore("save", "-q", raw, packed)
+            mcore("convert", "-q", "--format", "elf", packed, ours)
+            expected, found = self.crash(raw), self.crash(ours)
+        self.assertGreater(len(expected[0].splitlines()), 300)
+        self.assertIn("PANIC:", expected[0])
+        self.assertEqual(found, expected)
+
+
+def load_tests(loader, _, __):
+    suite = unittest.TestSuite()
+    for series in SERIES:
+        made = type(f"Kernel_{series.replace('.', '_')}", (RealDump, unittest.TestCase), {"series": series})
+        suite.addTests(loader.loadTestsFromTestCase(made))
+    for series in os.environ.get("MCORE_TEST_CRASH", "6.1").split():
+        made = type(f"Crash_{series.replace('.', '_')}", (CrashReadsIt, unittest.TestCase), {"series": series})
+        suite.addTests(loader.loadTestsFromTestCase(made))
+    return suite

@@ -1,0 +1,131 @@
+"""Real kernels crash in QEMU and mcore-capture saves them: by itself as PID 1, and typed into a rescue shell.
+
+One boot checks many things. Which kernels: MCORE_TEST_GUESTS, a list of series; scripts/test.sh sets it.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from guest import disk, system
+from guest.paths import CACHE, build_initramfs, fetch_kernel, kernel_release
+
+from .elf import Core, compare_memory
+from .test_dumps import BIN, mcore
+
+SERIES = os.environ.get("MCORE_TEST_GUESTS", "6.1").split()
+CAPTURE = BIN / "mcore-capture"
+# What the design promises: it lives in a crash kernel of this size.
+CRASHKERNEL = "128M"
+
+
+class GuestTest:
+    series: str
+
+    @classmethod
+    def setUpClass(cls):
+        cls.kernel = fetch_kernel(cls.series)
+        cls.release = kernel_release(cls.kernel)
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="mcore-guest-")
+        self.addCleanup(directory.cleanup)
+        self.work = pathlib.Path(directory.name)
+
+    def log(self, name: str) -> pathlib.Path:
+        return CACHE / "logs" / f"test-{self.release}-{name}.log"
+
+    def initramfs(self, *options):
+        return build_initramfs(self.kernel, CAPTURE, self.work / "capture.img", *options)
+
+    def only_dump(self, image) -> pathlib.Path:
+        disk.check(image)
+        names = disk.list_directory(image, "/var/crash")
+        self.assertEqual(len(names), 1, names)
+        self.assertRegex(names[0], rf"^\d{{4}}-\d\d-\d\d.*-{re.escape(self.release)}$")
+        return disk.extract_tree(image, f"/var/crash/{names[0]}", self.work)
+
+    def check_dump(self, dump: pathlib.Path) -> dict:
+        """Everything that holds for a dump directory, whoever made it. Returns dump.json."""
+        self.assertEqual(sorted(path.name for path in dump.iterdir()), ["dmesg.txt", "dump.json", "vmcore.elf.gz"])
+        mcore("verify", "-q", dump)
+        manifest = json.loads((dump / "dump.json").read_text())
+        derived = json.loads(mcore("info", "--json", dump).stdout)
+        files = manifest.pop("files")
+        self.assertEqual(manifest, derived, "dump.json says what the dump itself says")
+        for name, entry in files.items():
+            digest = subprocess.run(["sha256sum", dump / name], capture_output=True, check=True, timeout=60)
+            self.assertEqual(entry["sha256"], digest.stdout.split()[0].decode())
+            self.assertEqual(entry["bytes"], (dump / name).stat().st_size)
+        self.assertEqual((dump / "dmesg.txt").read_bytes(), mcore("dmesg", dump).stdout)
+        self.assertEqual(manifest["status"], "complete")
+        self.assertEqual(manifest["kernel"]["release"], self.release)
+        self.assertIn("sysrq triggered crash", manifest["kernel"]["reason"])
+        return manifest
+
+    def test_a_crash_is_saved_and_the_machine_boots_again(self):
+        cmdline = system.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash"
+        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs(), cmdline)
+        log = self.log("direct")
+        with system.start(self.kernel, [image], log, crashkernel=CRASHKERNEL) as guest:
+            guest.expect("MCORE-GUEST: crash kernel loaded", 150, or_fail=system.FAILED)
+            guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60)
+            guest.expect("Linux version .*\n", 90)
+            guest.expect("Linux version .*\n", 300)
+            guest.expect("MCORE-GUEST: dump found after boot 2", 120, or_fail=system.FAILED)
+            guest.wait_exit(30)
+        text = log.read_text(errors="replace")
+        peak = re.search(r"peak memory (?P<mib>\d+)\.\d MiB", text)
+        self.assertIsNotNone(peak, "the peak memory stands in the log")
+        self.assertLess(int(peak["mib"]), 64)
+        self.assertLess(text.index("kernel log saved"), text.index("writing"), "the log is written first")
+        self.check_dump(self.only_dump(image))
+
+    def test_typed_into_a_rescue_shell_twice_and_page_for_page_right(self):
+        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs("--shell"))
+        raw = self.work / "raw.elf"
+        subprocess.run(["truncate", "-s", "8G", raw], check=True)
+        with system.start(
+            self.kernel, [image, raw], self.log("rescue"), crashkernel=CRASHKERNEL, reboot=False, cpu=1, kexec="classic"
+        ) as guest:
+            guest.expect("mcore-rescue# ", 240, or_fail=system.FAILED)
+            # A wrong word is told, with the place, and nothing happens.
+            guest.send("mcore-capture tarhet=/dev/vda:/var/crash; echo status=$?\n")
+            guest.expect("tarhet", 30)
+            guest.expect("status=2", 30)
+            for _ in range(2):
+                guest.send("mcore-capture target=/dev/vda:/var/crash; echo status=$?\n")
+                guest.expect("status=0", 240)
+            guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
+            guest.expect("\n0\n", 30)
+            size = int(guest.expect(r"size=(?P<size>\d+)", 30)["size"])
+            guest.send("dd if=/proc/vmcore of=/dev/vdb bs=1M conv=fsync && echo copied\n")
+            guest.expect("\ncopied", 300)
+            guest.send("poweroff -f\n")
+            guest.wait_exit(60)
+        os.truncate(raw, size)
+        disk.check(image)
+        names = disk.list_directory(image, "/var/crash")
+        self.assertEqual(len(names), 2, names)
+        first, second = (disk.extract_tree(image, f"/var/crash/{name}", self.work) for name in names)
+        self.check_dump(first)
+        # The same memory, saved twice: the same bytes.
+        subprocess.run(["cmp", first / "vmcore.elf.gz", second / "vmcore.elf.gz"], check=True, timeout=60)
+        plain = self.work / "plain.elf"
+        mcore("convert", "-q", "--format", "elf", first, plain)
+        source = Core(raw)
+        partial = [load for load in source.loads if load[2] % 4096]
+        self.assertTrue(partial, "a segment ends within a page")
+        self.assertEqual(compare_memory(source, Core(plain)), (0, sum(load[2] for load in source.loads)))
+
+
+def load_tests(loader, _, __):
+    suite = unittest.TestSuite()
+    for series in SERIES:
+        made = type(f"Guest_{series.replace('.', '_')}", (GuestTest, unittest.TestCase), {"series": series})
+        suite.addTests(loader.loadTestsFromTestCase(made))
+    return suite

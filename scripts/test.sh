@@ -1,0 +1,49 @@
+#!/bin/bash
+# All tests, cheapest first. `make test` calls it; `--full` adds the kernels and campaigns that take long.
+#
+#   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
+#   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: 6.1)
+#   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=no
+if [ "${1:-}" = --full ]; then full=yes; fi
+if [ $full = yes ]; then
+  export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
+else
+  export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-6.1 7.x}
+  export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-6.1}
+  export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-6.1 7.x}
+fi
+export PYTHONPATH=$PWD/Tests PYTHONDONTWRITEBYTECODE=1
+
+failed=()
+times=()
+# step NAME COMMAND...: runs one part, says how long it took, goes on after a failure.
+step() {
+  local name=$1 start=$SECONDS
+  shift
+  echo "== $name"
+  if "$@"; then
+    times+=("$(printf '%4d s  %s' $((SECONDS - start)) "$name")")
+  else
+    failed+=("$name")
+    times+=("$(printf '%4d s  %s  FAILED' $((SECONDS - start)) "$name")")
+  fi
+}
+
+step 'lint' scripts/lint.sh
+step 'unit tests' swift test --quiet
+step 'unit tests with libelf and zlib alone' swift test --quiet --disable-default-traits --scratch-path .build-minimal
+step 'release build' make --no-print-directory build
+step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
+step 'guests in QEMU' python3 -m unittest -q real.test_guests
+
+echo '== times'
+printf '%s\n' "${times[@]}"
+if [ ${#failed[@]} -gt 0 ]; then printf 'failed: %s\n' "${failed[@]}"; fi
+echo "$((${#times[@]} - ${#failed[@]})) passed, ${#failed[@]} failed"
+[ ${#failed[@]} -eq 0 ]
