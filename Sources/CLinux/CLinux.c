@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/reboot.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -48,6 +49,8 @@ int mcore_pidfd_open(int pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0);
   return fd >= 0 ? (int)fd : -errno;
 }
+
+const int MCORE_SPAWN_SETSID = POSIX_SPAWN_SETSID;
 
 extern char **environ;
 char **mcore_environment(void) { return environ; }

@@ -95,7 +95,8 @@ private final class PreparedCapture {
       log = try kernel.log()
     } catch {
       log = nil
-      findings.append(error.description)
+      // A dump of ours says so already: converting it must not say it once more.
+      if source.metadata == nil { findings.append(error.description) }
     }
     for finding in findings { reporter.warning(finding) }
     let reason = log?.panicMessage.map { ", \(printable($0))" } ?? ""

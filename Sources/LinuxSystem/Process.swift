@@ -88,7 +88,7 @@ extension System {
   public static func setEnvironment(_ name: String, _ value: String) { unsafe _ = setenv(name, value, 1) }
 
   /// A write to a pipe whose reader has gone fails with EPIPE from here on, instead of ending this process.
-  public static func ignoreBrokenPipes() { unsafe _ = signal(SIGPIPE, SIG_IGN) }
+  public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
 
   // MARK: spawning
 
@@ -116,12 +116,12 @@ extension System {
     unsafe sigemptyset(&defaults)
     unsafe sigaddset(&defaults, SIGPIPE)
     unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
-    let session = command.terminal == nil ? 0 : POSIX_SPAWN_SETSID
+    let session = command.terminal == nil ? 0 : MCORE_SPAWN_SETSID
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | session))
 
     var words = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
-    defer { for word in unsafe words { unsafe free(word) } }
+    defer { for unsafe word in unsafe words { unsafe free(word) } }
     var pid: Int32 = 0
     let code = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, words, mcore_environment())
     if code != 0 { throw failure(.spawn, code, command.program) }
@@ -139,7 +139,7 @@ extension System {
   ) throws(DumpError) -> ProcessEnd {
     if let injected = Faults.next(.wait) { throw failure(.wait, injected, name) }
     // Where there is no pidfd (before Linux 5.3), the descriptor is negative, poll(2) skips it, and the waits are short.
-    let handle = unsafe mcore_pidfd_open(pid)
+    let handle = mcore_pidfd_open(pid)
     defer { if handle >= 0 { close(handle) } }
     let isInit = processID == 1
     let longest: UInt64 = handle < 0 ? 20 : isInit ? 1000 : 60_000

@@ -8,7 +8,7 @@ import Testing
     var machine = SyntheticMachine()
     change(&machine)
     let source = machine.source
-    return (try KernelMemory(source, VMCoreInfo(notes: source.notes)!, pageSize: .fourKiB), source)
+    return (try KernelMemory(source, #require(VMCoreInfo(notes: source.notes)), pageSize: .fourKiB), source)
   }
   private let base: UInt64 = 0xffff_8880_0000_0000
 

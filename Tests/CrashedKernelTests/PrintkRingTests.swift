@@ -36,6 +36,25 @@ import Testing
     #expect(log.unfinished == 1 && log.damaged == 0)
   }
 
+  @Test func idsThatAWriterHasJustTakenAreNoDamage() throws {
+    // Its place has never been used, or still is as the round before left it.
+    var ring = SyntheticRing(countBits: 3)
+    ring.add("first", at: 0)
+    ring.head += 1
+    ring.writeStructure()
+    #expect(try ring.log().damaged == 0)
+    for number in 0..<10 { ring.add("record \(number)", at: 0) }
+    ring.machine.write(ring.descriptor(ring.tail), u64: ring.tail | 3 << 62)
+    ring.head += 1
+    ring.tail += 1
+    ring.writeStructure()
+    let log = try ring.log()
+    #expect(log.damaged == 0 && log.records == 7)
+    // Committed under the id of the round before it can't be.
+    ring.machine.write(ring.descriptor(ring.head), u64: (ring.head - 8) | 2 << 62)
+    #expect(try ring.log().damaged == 1)
+  }
+
   @Test(arguments: [SyntheticRing.Wrap.upTo617, .since618])
   func aRingThatWentRoundManyTimesKeepsTheNewestInOrder(wrap: SyntheticRing.Wrap) throws {
     // Texts of 56 bytes make blocks of 64: since 6.18 every 16th ends exactly at the ring's end and stays there.

@@ -34,7 +34,7 @@ struct SyntheticMachine {
   /// arm64 with 64 KiB pages, 48 bits of address, three levels, in the given byte order.
   init(arm64: ByteOrder, built: Int = 48) {
     identity = MachineIdentity(.arm64, arm64)
-    pageSize = PageSize(bytes: 65536)!
+    pageSize = PageSize(bytes: 65536) ?? .fourKiB
     root = 0x4000_0000
     nextTable = root + 0x10000
     shifts = [42, 29, 16]
@@ -66,13 +66,13 @@ struct SyntheticMachine {
 
   func u64(_ physical: UInt64) -> UInt64 {
     let page = pages[physical >> pageSize.shift] ?? [UInt8](repeating: 0, count: Int(pageSize.bytes))
-    return ByteReader(page, identity.byteOrder).u64(Int(physical & (pageSize.bytes - 1)))!
+    return ByteReader(page, identity.byteOrder).u64(Int(physical & (pageSize.bytes - 1))) ?? 0
   }
 
   /// Maps `virtual` to `physical` by a leaf of 2^`leaf` bytes.
   mutating func map(_ virtual: UInt64, _ physical: UInt64, leaf: UInt64? = nil) {
     let x86 = identity.architecture == .x86_64
-    let last = leaf ?? shifts.last!
+    let last = leaf ?? (x86 ? 12 : 16)
     var table = root
     for (level, shift) in shifts.enumerated() {
       let bits = x86 ? 9 : level == 0 ? rootBits : 13

@@ -28,9 +28,15 @@ struct SyntheticRing {
     head = (0 &- (1 << countBits) &- 1) & SyntheticRing.idMask
     tail = head
     if machine.identity.architecture == .x86_64 {
-      for large in 0..<4 as Range<UInt64> { self.machine.map(address(SyntheticRing.base + large << 21), SyntheticRing.base + large << 21, leaf: 21) }
+      for large in 0..<4 as Range<UInt64> {
+        let place = SyntheticRing.base + large << 21
+        self.machine.map(address(place), place, leaf: 21)
+      }
     } else {
-      for page in 0..<16 as Range<UInt64> { self.machine.map(address(SyntheticRing.base + page << 16), SyntheticRing.base + page << 16) }
+      for page in 0..<16 as Range<UInt64> {
+        let place = SyntheticRing.base + page << 16
+        self.machine.map(address(place), place)
+      }
     }
     self.machine.info += [
       "SYMBOL(prb)=\(String(address(SyntheticRing.base), radix: 16))",

@@ -6,7 +6,7 @@ import Testing
 @Suite struct TranslationTests {
   private func memory(_ machine: SyntheticMachine) throws -> KernelMemory {
     let source = machine.source
-    return try KernelMemory(source, VMCoreInfo(notes: source.notes)!, pageSize: machine.pageSize)
+    return try KernelMemory(source, #require(VMCoreInfo(notes: source.notes)), pageSize: machine.pageSize)
   }
 
   @Test(arguments: [4, 5])

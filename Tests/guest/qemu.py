@@ -76,7 +76,7 @@ class Monitor:
     """QMP: one JSON object per line in each direction, events in between."""
 
     def __init__(self, sock):
-        self.stream = sock.makefile("rw")
+        self.stream = sock.makefile("rw")  # closed with the socket
         self.stream.readline()  # the greeting
         self.command("qmp_capabilities")
 
@@ -126,12 +126,12 @@ class Guest:
         theirs.close()
         self.console = Console(self.process.stdout, self.process.stdin, self.log)
         mine.settimeout(300)
+        self.monitor_socket = mine
         try:
             self.monitor = Monitor(mine)
         except (OSError, ValueError, GuestError) as error:
             self.kill()
             raise self.failure(f"QEMU did not start ({error})") from None
-        self.socket = mine
 
     def __enter__(self):
         return self
@@ -181,6 +181,10 @@ class Guest:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        # The reader ends with the pipe; only then may the pipe be closed under it.
+        self.console.thread.join(10)
+        for stream in (self.process.stdin, self.process.stdout, self.monitor_socket):
+            stream.close()
 
 
 def new_log(name: str) -> pathlib.Path:

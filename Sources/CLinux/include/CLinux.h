@@ -21,4 +21,6 @@ int mcore_available_bytes(const char *path, uint64_t *bytes);
 int mcore_pidfd_open(int pid);
 /// The environment, as execve(2) takes it. Not to be kept: setenv(3) moves it.
 char **mcore_environment(void);
+/// posix_spawn's flag for a session of its own, which the Glibc module hides.
+extern const int MCORE_SPAWN_SETSID;
 #endif

@@ -1,0 +1,470 @@
+internal import DumpBasics
+
+/// Classifies the pages of one section from their `struct page`s, in the order of the map: the tight loop.
+///
+/// First match wins (docs: "What a struct page says"): poisoned hardware, tail, compound head, type, then flags and
+/// mapping. What could be left out has to bring evidence from several words that agree; what does not is kept, with the
+/// check that failed in its place.
+///
+/// Counts and offsets here are below 2^24 pages of at most 256 bytes: wrapping operators can't wrap, except where said.
+struct MapScan {
+  private let rules: ScanRules
+  private let layout: PageLayout
+  private let section: MapSection
+  private let firstFrame: UInt64
+
+  /// Runs of the section: (end of the run, in pages from the section's start) << 8 | code.
+  private(set) var runs: [UInt32]
+  private var runEnd = 0
+  private var runCode = RunCode.kernel
+
+  /// The compound page whose tails come next.
+  private var head = Head()
+  struct Head {
+    var code = RunCode.kernel
+    /// What its tails hold: the head's address with bit 0 set; or a mask, since 7.1.
+    var tail: UInt64 = 0
+    var mask: UInt64 = 0
+    var frame: UInt64 = 0
+    var end: UInt64 = 0
+    var flags: UInt64 = 0
+    var isHuge = false
+  }
+
+  /// The last node and zone that were found right, so that most pages cost one comparison.
+  private var knownTag = Int.min
+  private var knownAccount = 0
+  private var knownFrames: Range<UInt64> = 0..<0
+
+  var tally: ScanTally
+  var ledger: FreeLedger
+
+  init(_ rules: ScanRules, _ section: MapSection, reusing runs: [UInt32], _ tally: ScanTally, _ ledger: FreeLedger) {
+    self.rules = rules
+    layout = rules.layout
+    self.section = section
+    firstFrame = section.number << rules.geometry.shift
+    self.runs = runs
+    self.runs.removeAll(keepingCapacity: true)
+    self.tally = tally
+    self.ledger = ledger
+  }
+
+  /// Call once after the last piece.
+  mutating func finish() -> [UInt32] {
+    if runEnd > 0 { runs.append(UInt32(truncatingIfNeeded: runEnd) << 8 | UInt32(runCode.rawValue)) }
+    return runs
+  }
+
+  /// The pages up to `end` (from the section's start) are `code`.
+  @inline(__always) private mutating func emit(_ code: RunCode, upTo end: Int) {
+    if code != runCode {
+      if runEnd > 0 { runs.append(UInt32(truncatingIfNeeded: runEnd) << 8 | UInt32(runCode.rawValue)) }
+      runCode = code
+    }
+    runEnd = end
+  }
+
+  @inline(__always) private mutating func fail(_ check: Check) -> RunCode {
+    tally.failed[check.rawValue] &+= 1
+    return RunCode(kept: check)
+  }
+
+  // MARK: The loop
+
+  /// Classifies `count` pages, of which `view` holds the map; the first is `offset` pages into the section. Pieces come
+  /// in order and without gaps, and no free block crosses their borders.
+  mutating func scan(_ view: MapView, offset: Int, count: Int, findHead: (UInt64, UInt64) -> Head?) {
+    let headBit = layout.bits.head
+    let poison = layout.bits.poison
+    let (flagsAt, compoundAt, typeAt) = (layout.flags, layout.compound, layout.type)
+    let base = firstFrame &+ UInt64(offset)
+    var index = 0
+    while index < count {
+      let word = view.u64(index, compoundAt)
+      let flags = view.u64(index, flagsAt)
+      if word & 1 != 0 {
+        index = tails(view, index, count, offset, word, flags, findHead)
+        continue
+      }
+      if flags & (headBit | poison) != 0 {
+        emit(headOrPoison(view, index, base &+ UInt64(index), flags, word), upTo: offset &+ index &+ 1)
+        index &+= 1
+        continue
+      }
+      let type = view.u32(index, typeAt)
+      if Int32(bitPattern: type) < -1 {
+        index = typed(view, index, count, offset, type, flags, word)
+        continue
+      }
+      emit(evidence(view, index, base &+ UInt64(index), flags, word), upTo: offset &+ index &+ 1)
+      index &+= 1
+    }
+  }
+
+  // MARK: Single pages and heads
+
+  /// The class of a page that is neither typed nor a tail, by flags and mapping.
+  @inline(__always)
+  private mutating func evidence(_ view: MapView, _ index: Int, _ frame: UInt64, _ flags: UInt64, _ word: UInt64) -> RunCode {
+    let bits = layout.bits
+    // Slab's own fields lie over `mapping` since 6.2. From 6.10 on slab is a type, and the mask is 0.
+    if flags & bits.slab != 0 { return .kernel }
+    let mapping = view.u64(index, layout.mapping)
+    let isAnonymous = mapping & 1 != 0
+    let isListed = flags & bits.lru != 0
+    if !isAnonymous && !isListed && (bits.swap == 0 || flags & bits.swap != bits.swap) { return .kernel }
+    if rules.strict {
+      tally.candidates &+= 1
+      // PAGE_MAPPING_ANON is bit 0, KSM and movable pages have bit 1 (include/linux/page-flags.h).
+      if isAnonymous {
+        let pointer = mapping & ~3
+        guard pointer & 7 == 0, rules.space.isDirect(pointer) else { return fail(.mapping) }
+      } else if mapping != 0 || !isListed {
+        // Truncated pages lose their mapping and stay on the LRU while somebody holds them.
+        guard mapping & 7 == 0, rules.space.isDirect(mapping) else { return fail(.mapping) }
+      }
+      // Someone holds it: the page cache, a page table, the swap cache.
+      guard Int32(bitPattern: view.u32(index, layout.references)) > 0 else { return fail(.pageState) }
+      if isListed {
+        tally.listed &+= 1
+        guard linksAreSane(word, view.u64(index, layout.lru &+ 8), mayBeOff: mapping != 0) else { return fail(.lruLinks) }
+      } else if isAnonymous {
+        // Off the LRU it is on its way there or back, and never one that MADV_FREE gave up (those lose PG_swapbacked on
+        // the LRU).
+        guard flags & bits.swapBacked != 0 else { return fail(.pageState) }
+      }
+      guard account(flags, frame) != ZoneRules.unknownTag else { return fail(.pageZone) }
+    }
+    if isAnonymous { return RunCode(.user) }
+    return RunCode(flags & bits.privateData != 0 ? .cachePrivate : .cache)
+  }
+
+  /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads. `mayBeOff`: since 5.18 mlocked
+  /// pages have PG_lru and are on no list; then `next` is what list_del() leaves there (LIST_POISON1, include/linux/poison.h:
+  /// 0x100 above CONFIG_ILLEGAL_POINTER_VALUE) or what was there before, and `prev` is a count.
+  @inline(__always) private func linksAreSane(_ next: UInt64, _ previous: UInt64, mayBeOff: Bool) -> Bool {
+    if isLink(next) && isLink(previous) { return true }
+    return mayBeOff && (next == 0xdead_0000_0000_0100 || (isLink(next) && previous >> 32 == 0xdead_0000))
+  }
+
+  @inline(__always) private func isLink(_ address: UInt64) -> Bool {
+    let distance = address &- UInt64(layout.lru) &- rules.mapBase  // wraps below the map: then it is no distance in it
+    if distance < rules.mapSize { return isMultiple(distance) }
+    return address & 7 == 0 && (rules.space.isDirect(address) || rules.space.isImage(address))
+  }
+
+  /// Of a struct page's size, which is nearly always a power of two.
+  @inline(__always) private func isMultiple(_ distance: UInt64) -> Bool {
+    let size = UInt64(layout.size)
+    return size & (size &- 1) == 0 ? distance & (size &- 1) == 0 : distance % size == 0
+  }
+
+  /// The account of the zone that `flags` names, if the page lies in it; else `unknownTag`, or `silentNode`.
+  @inline(__always) private mutating func account(_ flags: UInt64, _ frame: UInt64) -> Int {
+    let tag = rules.zones.field?.tag(flags) ?? 0
+    if tag == knownTag && knownFrames.contains(frame) && sectionIsRight(flags) { return knownAccount }
+    return otherAccount(tag, flags, frame)
+  }
+
+  @inline(__always) private func sectionIsRight(_ flags: UInt64) -> Bool {
+    guard let field = rules.zones.field, field.sectionBits > 0 else { return true }
+    return field.section(flags) == section.number
+  }
+
+  @inline(never) private mutating func otherAccount(_ tag: Int, _ flags: UInt64, _ frame: UInt64) -> Int {
+    let account = rules.zones.accounts[tag]
+    if !sectionIsRight(flags) { return ZoneRules.unknownTag }
+    if account < 0 { return account }
+    guard rules.zones.frames[account].contains(frame) else { return ZoneRules.unknownTag }
+    knownTag = tag
+    knownAccount = account
+    knownFrames = rules.zones.frames[account]
+    return account
+  }
+
+  @inline(never)
+  private mutating func headOrPoison(_ view: MapView, _ index: Int, _ frame: UInt64, _ flags: UInt64, _ word: UInt64) -> RunCode {
+    // What was never initialised may be all ones (PAGE_POISON_PATTERN, include/linux/poison.h).
+    if flags == .max { return .kernel }
+    if flags & layout.bits.head == 0 { return poisoned(flags, frame) }
+    if isFakeHead(frame, flags) { return head.code }
+    let address = section.map &+ (frame &- firstFrame) &* UInt64(layout.size)
+    guard let found = readHead(view, index, frame, address, flags, word) else {
+      // Its tails will not find a head, and are kept too.
+      return rules.strict ? fail(.compoundOrder) : evidence(view, index, frame, flags, word)
+    }
+    head = found
+    return found.code
+  }
+
+  /// One flag is little evidence; but what it says is that reading the page can stop the machine. Every such page is
+  /// named in the findings.
+  private mutating func poisoned(_ flags: UInt64, _ frame: UInt64) -> RunCode {
+    if rules.strict {
+      tally.candidates &+= 1
+      if account(flags, frame) == ZoneRules.unknownTag { return fail(.pageZone) }
+    }
+    return RunCode(.hwpoison)
+  }
+
+  /// With "hugetlb_free_vmemmap" (5.14 to 7.0) the map of a huge page's tails is its first page of map again and again:
+  /// at each such page's start there is a copy of the head.
+  private func isFakeHead(_ frame: UInt64, _ flags: UInt64) -> Bool {
+    guard head.isHuge, frame > head.frame, frame < head.end, flags == head.flags, let each = rules.entriesPerPage else {
+      return false
+    }
+    return (frame &- head.frame) % each == 0
+  }
+
+  /// The compound page that begins at `index`; nil when its order can't be. `address` is that of its struct page.
+  private mutating func readHead(
+    _ view: MapView, _ index: Int, _ frame: UInt64, _ address: UInt64, _ flags: UInt64, _ word: UInt64
+  ) -> Head? {
+    tally.heads &+= 1
+    // Compound pages are aligned to their size, and so is every piece of the map: the first tail is in it.
+    guard frame & 1 == 0, index &+ 1 < view.pages else { return nil }
+    let order: UInt64
+    var isHuge = layout.types.hugetlb.matches(view.u32(index, layout.type))
+    switch layout.compoundForm {
+    case .bytes(let orderAt, let destructorAt, let hugetlb):
+      order = UInt64(view.u8(index &+ 1, orderAt))
+      if let hugetlb { isHuge = view.u8(index &+ 1, destructorAt) == hugetlb }
+    case .flags(let hugetlb):
+      let second = view.u64(index &+ 1, layout.flags)
+      order = second & 0xff
+      if let hugetlb { isHuge = second & hugetlb != 0 }
+    }
+    guard order > 0, order < rules.compoundOrders, frame & ((1 << order) &- 1) == 0 else { return nil }
+    var found = Head()
+    found.tail = address | 1
+    found.mask = rules.tailsMayBeMasks ? ~((UInt64(layout.size) << order) &- 1) | 1 : found.tail
+    guard found.owns(view.u64(index &+ 1, layout.compound)) else { return nil }
+    found.frame = frame
+    found.end = frame &+ 1 << order
+    found.flags = flags
+    found.isHuge = isHuge
+    found.code = headCode(view, index, frame, flags, word, order, isHuge)
+    return found
+  }
+
+  private mutating func headCode(
+    _ view: MapView, _ index: Int, _ frame: UInt64, _ flags: UInt64, _ word: UInt64, _ order: UInt64, _ isHuge: Bool
+  ) -> RunCode {
+    // A huge page that is partly poisoned says so only in its head.
+    if flags & layout.bits.poison != 0 { return poisoned(flags, frame) }
+    if isHuge {
+      if rules.strict {
+        tally.candidates &+= 1
+        // Huge pages are always on a list: of free ones, of those in use, or of one under way.
+        guard rules.hugeOrders >> order & 1 != 0 else { return fail(.compoundOrder) }
+        guard isLink(word), isLink(view.u64(index, layout.lru &+ 8)) else { return fail(.lruLinks) }
+        guard account(flags, frame) != ZoneRules.unknownTag else { return fail(.pageZone) }
+      }
+      return RunCode(.user)
+    }
+    let type = view.u32(index, layout.type)
+    return Int32(bitPattern: type) < -1 ? simpleType(type, flags, frame) : evidence(view, index, frame, flags, word)
+  }
+
+  // MARK: Tails
+
+  /// Takes the tails from `index` on; the index of the first page that is none of them.
+  private mutating func tails(
+    _ view: MapView, _ index: Int, _ count: Int, _ offset: Int, _ word: UInt64, _ flags: UInt64,
+    _ findHead: (UInt64, UInt64) -> Head?
+  ) -> Int {
+    let base = firstFrame &+ UInt64(offset)
+    let frame = base &+ UInt64(index)
+    if flags == .max {
+      emit(.kernel, upTo: offset &+ index &+ 1)
+      return index &+ 1
+    }
+    // A section can begin inside a compound page: then its head lies before it.
+    if offset &+ index == 0, let found = findHead(frame, word) { head = found }
+    guard frame < head.end, frame > head.frame, head.owns(word) else {
+      tally.tails &+= 1
+      emit(fail(.tails), upTo: offset &+ index &+ 1)
+      return index &+ 1
+    }
+    let limit = Int(truncatingIfNeeded: min(UInt64(count), head.end &- base))
+    let poison = layout.bits.poison
+    var end = index
+    while end < limit, head.owns(view.u64(end, layout.compound)) {
+      if view.u64(end, layout.flags) & poison != 0 {
+        if end > index { emit(head.code, upTo: offset &+ end) }
+        tally.tails &+= UInt64(end &- index &+ 1)
+        let code = poisoned(view.u64(end, layout.flags), base &+ UInt64(end))
+        emit(code, upTo: offset &+ end &+ 1)
+        return end &+ 1
+      }
+      end &+= 1
+    }
+    tally.tails &+= UInt64(end &- index)
+    emit(head.code, upTo: offset &+ end)
+    return end
+  }
+
+  /// The compound page whose head is the first of two entries in `view`, for `findHead`.
+  mutating func headBefore(_ view: MapView, frame: UInt64, address: UInt64) -> Head? {
+    let flags = view.u64(0, layout.flags)
+    let word = view.u64(0, layout.compound)
+    guard flags & layout.bits.head != 0, word & 1 == 0, flags != .max else { return nil }
+    return readHead(view, 0, frame, address, flags, word)
+  }
+
+  // MARK: Typed pages
+
+  @inline(__always)
+  private mutating func typed(
+    _ view: MapView, _ index: Int, _ count: Int, _ offset: Int, _ type: UInt32, _ flags: UInt64, _ word: UInt64
+  ) -> Int {
+    if layout.types.buddy.matches(type) { return freeBlock(view, index, count, offset, flags, word) }
+    let frame = firstFrame &+ UInt64(offset) &+ UInt64(index)
+    if layout.types.unaccepted.matches(type) {
+      return unacceptedBlock(index, count, offset, flags, frame)
+    }
+    emit(flags == .max ? .kernel : simpleType(type, flags, frame), upTo: offset &+ index &+ 1)
+    return index &+ 1
+  }
+
+  /// Slab, page table, large_kmalloc and all types to come are the kernel's; offline pages may not be read.
+  @inline(__always) private mutating func simpleType(_ type: UInt32, _ flags: UInt64, _ frame: UInt64) -> RunCode {
+    guard layout.types.offline.matches(type) else { return .kernel }
+    if rules.strict {
+      tally.candidates &+= 1
+      if account(flags, frame) == ZoneRules.unknownTag { return fail(.pageZone) }
+    }
+    return RunCode(.offline)
+  }
+
+  @inline(never)
+  private mutating func freeBlock(
+    _ view: MapView, _ index: Int, _ count: Int, _ offset: Int, _ flags: UInt64, _ word: UInt64
+  ) -> Int {
+    let frame = firstFrame &+ UInt64(offset) &+ UInt64(index)
+    let order = view.u64(index, layout.privateData)
+    tally.blocks &+= 1
+    guard order < rules.freeOrders, frame & ((1 << order) &- 1) == 0, index &+ 1 << Int(order) <= count else {
+      emit(fail(.buddyOrder), upTo: offset &+ index &+ 1)
+      return index &+ 1
+    }
+    let end = index &+ 1 << Int(order)
+    guard rules.strict else {
+      emit(RunCode(.free), upTo: offset &+ end)
+      return end
+    }
+    let account = account(flags, frame)
+    guard account != ZoneRules.unknownTag else {
+      emit(fail(.pageZone), upTo: offset &+ index &+ 1)
+      return index &+ 1
+    }
+    guard account >= 0 else {
+      // Free by the page map, and there are no lists to ask.
+      emit(fail(.freeLists), upTo: offset &+ end)
+      return end
+    }
+    ledger.add(
+      account, Int(order), own: section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru),
+      next: word, previous: view.u64(index, layout.lru &+ 8))
+    tally.freePages[account] &+= 1 << order
+    if let verdicts = rules.verdicts, let kept = kept(verdicts, account, Int(order), frame) {
+      emit(fail(kept), upTo: offset &+ end)
+      return end
+    }
+    emitFree(view, index, end, offset)
+    return end
+  }
+
+  /// Because of which check a marked block is kept, if it is.
+  private func kept(_ verdicts: FreeVerdicts, _ account: Int, _ order: Int, _ frame: UInt64) -> Check? {
+    switch verdicts[account, order] {
+    case .confirmed: nil
+    case .listedOnly: verdicts.listed.contains(frame) ? nil : .freeLists
+    case .refused(let check): check
+    }
+  }
+
+  /// A free block, if nothing in it is in use: no references, not on the LRU, no compound page, no slab.
+  private mutating func emitFree(_ view: MapView, _ index: Int, _ end: Int, _ offset: Int) {
+    let inUse = layout.bits.lru | layout.bits.head | layout.bits.slab
+    let poison = layout.bits.poison
+    var flags: UInt64 = 0
+    var references: UInt32 = 0
+    var words: UInt64 = 0
+    for page in index..<end {
+      flags |= view.u64(page, layout.flags)
+      references |= view.u32(page, layout.references)
+      words |= view.u64(page, layout.compound)
+    }
+    if flags & inUse != 0 || references != 0 || words & 1 != 0 {
+      emit(fail(.freeBlock), upTo: offset &+ end)
+    } else if flags & poison == 0 {
+      emit(RunCode(.free), upTo: offset &+ end)
+    } else {
+      for page in index..<end {
+        emit(RunCode(view.u64(page, layout.flags) & poison != 0 ? .hwpoison : .free), upTo: offset &+ page &+ 1)
+      }
+    }
+  }
+
+  /// Memory that a confidential guest has not accepted yet, in blocks of the largest order (mm/page_alloc.c,
+  /// __free_unaccepted). VMCOREINFO does not lead to its list; it is counted in NR_FREE_PAGES, which is the second witness.
+  private mutating func unacceptedBlock(_ index: Int, _ count: Int, _ offset: Int, _ flags: UInt64, _ frame: UInt64) -> Int {
+    let pages: UInt64 = 1 << (rules.freeOrders &- 1)
+    tally.blocks &+= 1
+    guard frame & (pages &- 1) == 0, index &+ Int(pages) <= count else {
+      emit(fail(.buddyOrder), upTo: offset &+ index &+ 1)
+      return index &+ 1
+    }
+    let end = index &+ Int(pages)
+    let account = rules.strict ? account(flags, frame) : 0
+    if rules.strict, account >= 0 { tally.unacceptedPages[account] &+= pages }
+    if account < 0 {
+      emit(fail(account == ZoneRules.unknownTag ? .pageZone : .freeLists), upTo: offset &+ end)
+    } else if rules.strict, rules.verdicts?.unaccepted[account] == false {
+      emit(fail(.zoneCounter), upTo: offset &+ end)
+    } else {
+      emit(RunCode(.free), upTo: offset &+ end)
+    }
+    return end
+  }
+}
+
+extension MapScan.Head {
+  @inline(__always) func owns(_ word: UInt64) -> Bool { word == tail || word == mask }
+}
+
+/// What a scan counts, over the sections of one thread.
+struct ScanTally: Sendable {
+  /// Pages that claimed to be something that can be left out.
+  var candidates: UInt64 = 0
+  /// Of those, pages that said that they are on the LRU.
+  var listed: UInt64 = 0
+  var heads: UInt64 = 0
+  var tails: UInt64 = 0
+  var blocks: UInt64 = 0
+  /// By check.
+  var failed = [UInt64](repeating: 0, count: Check.allCases.count)
+  /// By account.
+  var freePages: [UInt64]
+  var unacceptedPages: [UInt64]
+
+  init(accounts: Int) {
+    freePages = Array(repeating: 0, count: accounts)
+    unacceptedPages = Array(repeating: 0, count: accounts)
+  }
+
+  mutating func merge(_ other: ScanTally) {
+    candidates += other.candidates
+    listed += other.listed
+    heads += other.heads
+    tails += other.tails
+    blocks += other.blocks
+    for index in failed.indices { failed[index] += other.failed[index] }
+    for index in freePages.indices {
+      freePages[index] += other.freePages[index]
+      unacceptedPages[index] += other.unacceptedPages[index]
+    }
+  }
+}

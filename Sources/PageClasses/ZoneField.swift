@@ -1,0 +1,33 @@
+internal import DumpBasics
+
+/// Where `page.flags` says which node and zone a page belongs to, and, without vmemmap, which section.
+///
+/// include/linux/page-flags-layout.h: from the top bit down SECTION (only without vmemmap), NODE, ZONE. Their widths are
+/// MAX_PHYSMEM_BITS - SECTION_SIZE_BITS, log2 of MAX_NUMNODES, and 1 to 3 bits for MAX_NR_ZONES. `MemoryNodes.zoneField`
+/// tries this out on the first page of every free list.
+struct ZoneField: Sendable, Equatable {
+  var sectionBits: UInt64
+  /// Bits of node and zone together.
+  var bits: UInt64
+  var zoneBits: UInt64
+
+  init?(_ layout: ZoneLayout, sectionBits: UInt64) {
+    guard let zones = layout.maxZones, layout.maxNodes.nonzeroBitCount == 1 else { return nil }
+    // ZONES_SHIFT: 0 for one zone, then the next power of two.
+    zoneBits = zones <= 1 ? 0 : UInt64(Int.bitWidth - (zones - 1).leadingZeroBitCount)
+    bits = zoneBits + UInt64(layout.maxNodes.trailingZeroBitCount)
+    self.sectionBits = sectionBits
+    guard bits > 0, bits <= 16, sectionBits + bits <= 48 else { return nil }
+  }
+
+  /// Node and zone as one number below 2 to `bits`: node × 2^zoneBits + zone.
+  @inline(__always) func tag(_ flags: UInt64) -> Int {
+    Int(truncatingIfNeeded: flags &<< sectionBits &>> (64 &- bits))
+  }
+
+  /// The section number; 0 with vmemmap.
+  @inline(__always) func section(_ flags: UInt64) -> UInt64 { sectionBits == 0 ? 0 : flags &>> (64 &- sectionBits) }
+
+  func tag(node: Int, zone: Int) -> Int { node << Int(zoneBits) | zone }
+  func node(ofTag tag: Int) -> Int { tag >> Int(zoneBits) }
+}
