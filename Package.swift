@@ -74,7 +74,8 @@ let package = Package(
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageSelection", "DumpPlan",
         "CoreFormat", "DumpTarget", "Pipeline", "Workers",
       ]),
-    library("CaptureInit", ["DumpBasics", "LinuxSystem", "Capture", "DumpTarget"]),
+    library(
+      "CaptureInit", ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageSelection"]),
 
     // The two programs.
     .executableTarget(

@@ -3,7 +3,7 @@ public import DumpBasics
 /// Where one dump is being written. Made by opening a target; `complete` or `abandon` ends it.
 ///
 /// A directory takes every file; a plain file or standard output takes only the dump itself and drops the
-/// side files (`accepts` says so).
+/// side files (`acceptsSideFiles` says so).
 public protocol Destination: AnyObject {
   /// What the target is called in messages, e.g. `/dev/vda1:/var/crash/2026-11-23-…`.
   var name: String { get }

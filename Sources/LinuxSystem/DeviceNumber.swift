@@ -12,6 +12,7 @@ public struct DeviceNumber: Sendable, Hashable, CustomStringConvertible {
 
   /// glibc's layout of dev_t (bits/sysmacros.h): major in bits 8-19 and 44-63, minor in bits 0-7 and 20-43.
   init(_ number: dev_t) {
+    let number = UInt64(number)
     major = (number >> 8) & 0xfff | (number >> 32) & ~0xfff
     minor = number & 0xff | (number >> 12) & 0xffff_ff00
   }

@@ -7,7 +7,7 @@ public struct DirectoryWatch: ~Copyable {
   private let descriptor: Int32
 
   public init(_ directory: String) {
-    descriptor = inotify_init1(Int32(IN_NONBLOCK.rawValue | IN_CLOEXEC.rawValue))
+    descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
     if descriptor >= 0 {
       unsafe _ = inotify_add_watch(descriptor, directory, UInt32(IN_CREATE | IN_MOVED_TO | IN_ATTRIB))
     }

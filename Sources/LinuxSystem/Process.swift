@@ -54,17 +54,15 @@ extension System {
     var writing: Int32 = -1
     if command.output == .collect {
       var ends: [Int32] = [-1, -1]
-      _ = try retrying(.spawn, command.program) { unsafe Int(pipe2(&ends, O_CLOEXEC | O_NONBLOCK)) }
+      _ = try retrying(.spawn, command.program) { unsafe Int(pipe(&ends)) }
       (reading, writing) = (ends[0], ends[1])
-      // Only this side must not block: the flag belongs to each end by itself.
-      _ = fcntl(writing, F_SETFL, 0)
+      for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+      // This side must not block: the pipe is looked at beside the child's end.
+      _ = fcntl(reading, F_SETFL, O_NONBLOCK)
     }
     defer { if reading >= 0 { close(reading) } }
-    let pid: Int32
-    do throws(DumpError) {
-      defer { if writing >= 0 { close(writing) } }
-      pid = try spawn(command, output: writing)
-    }
+    defer { if writing >= 0 { close(writing) } }
+    let pid = try spawn(command, output: writing)
     var collected = CollectedOutput(reading)
     let end = try wait(for: pid, command.program, limitSeconds, &collected)
     collected.drain()
@@ -82,7 +80,7 @@ extension System {
   }
 
   /// Waits that many milliseconds, or less when a signal arrives.
-  public static func pause(milliseconds: Int32) { unsafe _ = poll(nil, 0, milliseconds) }
+  public static func pause(milliseconds: Int32) { _ = poll(nil, 0, milliseconds) }
 
   /// For this process and its children. Only before any thread is made: setenv(3) is not safe among threads.
   public static func setEnvironment(_ name: String, _ value: String) { unsafe _ = setenv(name, value, 1) }

@@ -1,4 +1,4 @@
-public import DumpBasics
+internal import DumpBasics
 
 /// The checks, by name. Each says what it compares, and what it costs when it fails.
 public enum Check: Int, Sendable, CaseIterable {

@@ -1,4 +1,5 @@
 internal import DumpBasics
+internal import DumpSource
 
 /// A piece of page map in memory: the one place where this module touches raw bytes.
 ///
@@ -21,10 +22,16 @@ internal import DumpBasics
 
   deinit { unsafe memory.deallocate() }
 
-  /// Bytes `range` of the buffer, to be filled. The range must lie inside.
-  func fill(_ range: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws(DumpError) -> Void) throws(DumpError) {
+  /// Fills bytes `range` of the buffer with memory from `address` on. The range must lie inside.
+  func fill(_ range: Range<Int>, from source: any DumpSource, at address: PhysicalAddress) throws(DumpError) {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes)
-    unsafe try body(UnsafeMutableRawBufferPointer(start: memory + range.lowerBound, count: range.count))
+    unsafe try source.read(
+      at: address, into: UnsafeMutableRawBufferPointer(start: memory + range.lowerBound, count: range.count))
+  }
+
+  /// Fills the buffer's beginning with `content`, as far as it holds it.
+  func fill(with content: [UInt8]) {
+    unsafe UnsafeMutableRawBufferPointer(start: memory, count: bytes).copyBytes(from: content.prefix(bytes))
   }
 
   func zero(_ range: Range<Int>) {

@@ -74,7 +74,7 @@ struct MapScan {
 
   /// Classifies `count` pages, of which `view` holds the map; the first is `offset` pages into the section. Pieces come
   /// in order and without gaps, and no free block crosses their borders.
-  mutating func scan(_ view: MapView, offset: Int, count: Int, findHead: (UInt64, UInt64) -> Head?) {
+  mutating func scan(_ view: MapView, offset: Int, count: Int) {
     let headBit = layout.bits.head
     let poison = layout.bits.poison
     let (flagsAt, compoundAt, typeAt) = (layout.flags, layout.compound, layout.type)
@@ -84,7 +84,7 @@ struct MapScan {
       let word = view.u64(index, compoundAt)
       let flags = view.u64(index, flagsAt)
       if word & 1 != 0 {
-        index = tails(view, index, count, offset, word, flags, findHead)
+        index = tails(view, index, count, offset, word, flags)
         continue
       }
       if flags & (headBit | poison) != 0 {
@@ -271,8 +271,7 @@ struct MapScan {
 
   /// Takes the tails from `index` on; the index of the first page that is none of them.
   private mutating func tails(
-    _ view: MapView, _ index: Int, _ count: Int, _ offset: Int, _ word: UInt64, _ flags: UInt64,
-    _ findHead: (UInt64, UInt64) -> Head?
+    _ view: MapView, _ index: Int, _ count: Int, _ offset: Int, _ word: UInt64, _ flags: UInt64
   ) -> Int {
     let base = firstFrame &+ UInt64(offset)
     let frame = base &+ UInt64(index)
@@ -280,8 +279,6 @@ struct MapScan {
       emit(.kernel, upTo: offset &+ index &+ 1)
       return index &+ 1
     }
-    // A section can begin inside a compound page: then its head lies before it.
-    if offset &+ index == 0, let found = findHead(frame, word) { head = found }
     guard frame < head.end, frame > head.frame, head.owns(word) else {
       tally.tails &+= 1
       emit(fail(.tails), upTo: offset &+ index &+ 1)
@@ -305,12 +302,15 @@ struct MapScan {
     return end
   }
 
-  /// The compound page whose head is the first of two entries in `view`, for `findHead`.
-  mutating func headBefore(_ view: MapView, frame: UInt64, address: UInt64) -> Head? {
+  /// Takes over a compound page that begins in an earlier section: `view` holds its head and first tail, and `address` is
+  /// that of its struct page. Call before the first piece.
+  mutating func adopt(_ view: MapView, frame: UInt64, address: UInt64) {
     let flags = view.u64(0, layout.flags)
     let word = view.u64(0, layout.compound)
-    guard flags & layout.bits.head != 0, word & 1 == 0, flags != .max else { return nil }
-    return readHead(view, 0, frame, address, flags, word)
+    guard flags & layout.bits.head != 0, word & 1 == 0, flags != .max,
+      let found = readHead(view, 0, frame, address, flags, word)
+    else { return }
+    head = found
   }
 
   // MARK: Typed pages

@@ -37,6 +37,10 @@ struct MemoryNodes: Sendable {
   /// Frames of each node that describes itself.
   var frames: [Int: Range<UInt64>] = [:]
 
+  /// For when nobody asks.
+  static let none = MemoryNodes()
+  private init() {}
+
   /// Frames are below this: 2^52 bytes in pages of 4 KiB.
   private static let frameLimit: UInt64 = 1 << 40
 
@@ -126,7 +130,7 @@ struct MemoryNodes: Sendable {
           let head = area + layout.freeList + type * layout.listHeadSize
           return ListHead(
             address: base &+ UInt64(head),  // the structure was read from there: no overflow
-            next: reader.u64(head + layout.next) ?? 0, previous: reader.u64(head + layout.previous) ?? 0)
+            next: reader.u64(head) ?? 0, previous: reader.u64(head + 8) ?? 0)
         }, count: reader.u64(area + layout.freeCount) ?? 0)
     }
     // A zone that never had a page has lists of zeros or empty ones, and counts nothing.

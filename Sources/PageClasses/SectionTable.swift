@@ -29,8 +29,9 @@ struct SectionTable: Sendable {
 
   /// 128 TiB of memory in sections of 128 MiB.
   static let sectionLimit = 1 << 20
-  /// Pointers of the root table that are read at once.
-  private static let step = 512
+  /// Sections, and pointers of the root table, that are read at once. Where many can't be, fewer are tried.
+  private static let step: UInt64 = 512
+  private static let rootStep: UInt64 = 1 << 14
 
   private struct Roots {
     var table: VirtualAddress
@@ -91,18 +92,24 @@ struct SectionTable: Sendable {
       return
     }
     var first: UInt64 = 0
+    var step = SectionTable.rootStep
     while first < roots.count {
-      let count = min(UInt64(SectionTable.step), roots.count - first)
-      defer { first += count }
+      let count = min(step, roots.count - first)
       // `first` is below the root count, at most 2^52 / 2^18 entries of 8 bytes.
-      guard let address = roots.table.advanced(by: first * 8),
-        let bytes = try? memory.read(address, count: Int(count) * 8)
-      else {
+      let bytes = roots.table.advanced(by: first * 8).flatMap { try? memory.read($0, count: Int(count) * 8) }
+      if bytes == nil, step > SectionTable.step {
+        step = SectionTable.step
+        continue
+      }
+      defer { first += count }
+      guard let bytes else {
         checks.failed(.sectionPointer)
         findings.add(
           DumpError("a part of mem_section can't be read", at: "roots \(first) to \(first + count - 1)", advice: "their sections are kept"))
         continue
       }
+      // 2^17 roots for 2^52 bytes of memory, and nearly all of them empty.
+      if unsafe bytes.withUnsafeBytes({ unsafe isZero($0) }) { continue }
       let reader = ByteReader(bytes, memory.byteOrder)
       for index in 0..<count {
         guard let root = reader.u64(Int(index) * 8), root != 0 else { continue }
@@ -130,7 +137,7 @@ struct SectionTable: Sendable {
   ) {
     var first = numbers.lowerBound
     while first < numbers.upperBound, sections.count < SectionTable.sectionLimit {
-      let count = min(UInt64(SectionTable.step), numbers.upperBound - first)
+      let count = min(SectionTable.step, numbers.upperBound - first)
       defer { first += count }
       let offset = (first - numbers.lowerBound) * UInt64(roots.entrySize)
       guard let place = address.advanced(by: offset),

@@ -22,7 +22,7 @@ struct ZoneField: Sendable, Equatable {
 
   /// Node and zone as one number below 2 to `bits`: node × 2^zoneBits + zone.
   @inline(__always) func tag(_ flags: UInt64) -> Int {
-    Int(truncatingIfNeeded: flags &<< sectionBits &>> (64 &- bits))
+    Int(truncatingIfNeeded: (flags &<< sectionBits) &>> (64 &- bits))
   }
 
   /// The section number; 0 with vmemmap.

@@ -25,8 +25,6 @@ struct ZoneLayout: Sendable, Equatable {
   var freeAreaSize: Int
   var listHeadSize: Int
   var freeList: Int
-  var next: Int
-  var previous: Int
   /// Elements of `node_data`; 1 without NUMA.
   var maxNodes: Int
   /// MAX_NR_ZONES; nil when it can't be derived.
@@ -59,14 +57,14 @@ struct ZoneLayout: Sendable, Equatable {
     freeAreaSize = try info.requireSize("free_area")
     listHeadSize = try info.requireSize("list_head")
     freeList = try info.requireOffset("free_area.free_list")
-    next = try info.requireOffset("list_head.next")
-    previous = try info.requireOffset("list_head.prev")
     guard let orders = info.length("zone.free_area"), (1...ZoneLayout.orderLimit).contains(orders),
       let types = info.length("free_area.free_list"), (1...64).contains(types)
     else { throw DumpError("LENGTH(zone.free_area) or LENGTH(free_area.free_list) is missing or absurd", at: "VMCOREINFO") }
     self.orders = Int(orders)
     listTypes = Int(types)
-    guard listHeadSize == 16, Set([next, previous]) == [0, 8] else {
+    // The page map's own links (`page.lru`) are read by this order too.
+    guard listHeadSize == 16, try info.requireOffset("list_head.next") == 0, try info.requireOffset("list_head.prev") == 8
+    else {
       throw DumpError("list_head is not two pointers", at: "VMCOREINFO")
     }
     guard freeList == 0, freeAreaSize == listTypes * listHeadSize + 8 else {

@@ -51,7 +51,7 @@ import Testing
     let log = try ring.log()
     #expect(log.damaged == 0 && log.records == 7)
     // Committed under the id of the round before it can't be.
-    ring.machine.write(ring.descriptor(ring.head), u64: (ring.head - 8) | 2 << 62)
+    ring.machine.write(ring.descriptor(ring.head), u64: (ring.head &- 8) & SyntheticRing.idMask | 2 << 62)
     #expect(try ring.log().damaged == 1)
   }
 

@@ -21,6 +21,8 @@ import Testing
     #expect(
       try memory.mapping(VirtualAddress(0xffff_8881_2345_6789))
         == MappedMemory(PhysicalAddress(0x1_6345_6789), count: 0x4000_0000 - 0x2345_6789))
+    // The same index bits below other upper bits: no address of this kernel.
+    #expect(throws: DumpError.self) { try memory.translate(VirtualAddress(0x1234_8880_0012_3abc)) }
     // Page tables are seen at 512 GiB and more apart: the upper levels count.
     #expect(throws: DumpError.self) { try memory.translate(VirtualAddress(0xffff_8900_0012_3000)) }
   }

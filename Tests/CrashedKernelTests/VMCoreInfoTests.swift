@@ -47,12 +47,14 @@ import Testing
   }
 
   @Test func hugeOffsetsAndSizesAreRefusedSoThatSumsCannotOverflow() {
-    let info = info("OFFSET(a)=16777216\nOFFSET(b)=16777217\nSIZE(b)=9223372036854775807\nSYMBOL(z)=0\nSYMBOL(n)=-1")
+    let info = info(
+      "OFFSET(a)=16777216\nOFFSET(b)=16777217\nSIZE(b)=9223372036854775807\nSYMBOL(z)=0\nSYMBOL(n)=-1\nSYMBOL(p)=+1f")
     #expect(info.offset("a") == 1 << 24)
     #expect(info.offset("b") == nil)
     #expect(info.size("b") == nil)
     #expect(info.symbol("z") == nil)
     #expect(info.symbol("n") == nil)
+    #expect(info.symbol("p") == nil)
   }
 
   @Test func ofARepeatedKeyTheFirstCountsAndAContradictionIsReported() {

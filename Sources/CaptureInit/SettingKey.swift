@@ -1,0 +1,115 @@
+internal import CoreFormat
+internal import DumpBasics
+internal import DumpTarget
+internal import PageSelection
+
+/// One key of the settings: parsing, messages and help all go by the list of these.
+struct SettingKey: Sendable {
+  var name: String
+  /// The values that are allowed, for people.
+  var allowed: String
+  var help: String
+  /// Puts the value into the settings, or returns false when it is not allowed. May throw what says more.
+  var set: @Sendable (_ value: String, _ origin: String, inout Settings) throws(DumpError) -> Bool
+
+  static let targetName = "target"
+
+  /// `key=value`, or an error that names what is wrong.
+  static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
+    let bytes = Array(word.text.utf8)
+    guard let equals = bytes.firstIndex(of: 0x3d) else {
+      let hint = all.first { $0.name == word.text }.map { "write \($0.name)=VALUE, with \($0.allowed)" }
+      throw DumpError(
+        .usage, "'\(word.text)' is no setting", at: word.origin,
+        advice: hint ?? "settings are words key=value\(nearest(word.text)); mcore-capture --help lists them")
+    }
+    let name = String(decoding: bytes[..<equals], as: UTF8.self)
+    guard let key = all.first(where: { $0.name == name }) else {
+      throw DumpError(
+        .usage, "there is no setting '\(name)' (in '\(word.text)')", at: word.origin,
+        advice: "there are \(all.map(\.name).joined(separator: ", "))\(nearest(name))")
+    }
+    return (key, String(decoding: bytes[(equals + 1)...], as: UTF8.self))
+  }
+
+  func apply(_ value: String, _ word: Word, _ settings: inout Settings) throws(DumpError) {
+    let isAllowed: Bool
+    do throws(DumpError) {
+      isAllowed = try set(value, word.origin, &settings)
+    } catch {
+      throw DumpError(error.kind, "\(name)=\(value): \(error.what)", at: word.origin, advice: error.advice)
+    }
+    if !isAllowed {
+      throw DumpError(.usage, "\(name)=\(value): no such value for \(name)", at: word.origin, advice: "allowed: \(allowed)")
+    }
+  }
+
+  private static func nearest(_ name: String) -> String {
+    nearestMatch(name, all.map(\.name)).map { "; did you mean \($0)=?" } ?? ""
+  }
+
+  // MARK: the list
+
+  static let all: [SettingKey] = [
+    SettingKey(
+      name: targetName, allowed: TargetSpec.forms,
+      help: "where the dump goes. Several are tried in order: repeat it. The targets of a later place replace all of an earlier one"
+    ) { (value, origin, settings) throws(DumpError) in
+      _ = try TargetSpec(value)
+      settings.targets.append(Placed(value, from: origin))
+      return true
+    },
+    SettingKey(
+      name: "level", allowed: names(of: Level.self), help: "how much goes into the dump (default all)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Level(rawValue: value), origin, &settings.level) },
+    SettingKey(
+      name: "format", allowed: names(of: OutputFormat.self), help: "of the dump file (default elf.gz)"
+    ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },
+    SettingKey(
+      name: "threads", allowed: "0 to 1024", help: "worker threads; 0 is one for each CPU (default 0)"
+    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads) },
+    SettingKey(
+      name: "source", allowed: "a path", help: "what is saved (default /proc/vmcore)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
+    SettingKey(
+      name: "final", allowed: names(of: HandOff.self), help: "what follows success (default: reboot as PID 1, exit by hand)"
+    ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.final) },
+    SettingKey(
+      name: "failure", allowed: names(of: HandOff.self), help: "what follows failure (default: reboot as PID 1, exit by hand)"
+    ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.failure) },
+    SettingKey(
+      name: "shell", allowed: "yes, no", help: "a rescue shell before anything is saved (default no)"
+    ) { (value, origin, settings) throws(DumpError) in
+      assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.shell)
+    },
+    SettingKey(
+      name: "modules", allowed: "a path",
+      help: "a file of kernel modules to load as PID 1, one path a line, in order (default /etc/mcore.modules)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.modules) },
+    SettingKey(
+      name: "wait", allowed: "0 to 3600", help: "seconds that the disks of targets get to appear (default 30)"
+    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...3600), origin, &settings.wait) },
+  ]
+
+  private static func names<Value: CaseIterable & RawRepresentable>(of type: Value.Type) -> String
+  where Value.RawValue == String { type.allCases.map(\.rawValue).joined(separator: ", ") }
+}
+
+/// False when there is no value.
+private func assign<Value: Sendable & Equatable>(_ value: Value?, _ origin: String, _ place: inout Placed<Value>) -> Bool {
+  guard let value else { return false }
+  place = Placed(value, from: origin)
+  return true
+}
+
+private func assign<Value: Sendable & Equatable>(_ value: Value?, _ origin: String, _ place: inout Placed<Value>?) -> Bool {
+  guard let value else { return false }
+  place = Placed(value, from: origin)
+  return true
+}
+
+/// Decimal digits alone: no sign, no blanks.
+private func number(_ text: String, _ range: ClosedRange<UInt64>) -> UInt64? {
+  guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = UInt64(text) else { return nil }
+  return range.contains(value) ? value : nil
+}

@@ -1,0 +1,68 @@
+internal import CoreFormat
+internal import DumpBasics
+internal import PageSelection
+
+/// What happens to the machine when the work is done.
+enum HandOff: String, Sendable, CaseIterable {
+  case reboot, poweroff, halt
+  /// A shell on the console; when it is left, PID 1 restarts the machine.
+  case shell
+  /// The program ends. PID 1 can't.
+  case exit
+}
+
+/// A value, with where it stood.
+struct Placed<Value: Sendable & Equatable>: Sendable, Equatable {
+  var value: Value
+  /// Nil for what is built in.
+  var origin: String?
+
+  init(_ value: Value, from origin: String? = nil) {
+    self.value = value
+    self.origin = origin
+  }
+}
+
+/// What mcore-capture goes by.
+struct Settings: Sendable, Equatable {
+  static let configurationFile = "/etc/mcore.conf"
+
+  /// Tried in order.
+  var targets: [Placed<String>] = []
+  var level = Placed(Level.all)
+  var format = Placed(OutputFormat.elfGzip)
+  /// 0: one for each CPU.
+  var threads = Placed(0)
+  var source = Placed("/proc/vmcore")
+  /// Nil: reboot for PID 1, exit by hand.
+  var final: Placed<HandOff>?
+  var failure: Placed<HandOff>?
+  /// A shell before anything else is done.
+  var shell = Placed(false)
+  /// A file that lists kernel modules to load.
+  var modules = Placed("/etc/mcore.modules")
+  /// Seconds that the disks of targets get to appear.
+  var wait = Placed<UInt64>(30)
+
+  /// What was wrong with the words: each is left out, and the rest holds.
+  private(set) var problems: [DumpError] = []
+
+  /// Takes the words in the order of their places: the last one wins. Targets add up within a place.
+  init(_ words: [Word]) {
+    var placeOfTargets: Place?
+    for place in Place.allCases {
+      for word in words where word.place == place {
+        do throws(DumpError) {
+          let (key, value) = try SettingKey.parse(word)
+          if key.name == SettingKey.targetName, placeOfTargets != place {
+            targets = []
+            placeOfTargets = place
+          }
+          try key.apply(value, word, &self)
+        } catch {
+          problems.append(error)
+        }
+      }
+    }
+  }
+}

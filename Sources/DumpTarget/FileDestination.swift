@@ -1,0 +1,57 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// One plain file: the dump alone. It is called `PATH.incomplete` until all of it is on the disk; then it takes the
+/// place of a file that has its name.
+final class FileDestination: Destination {
+  let name: String
+  let acceptsSideFiles = false
+  private let parent: String
+  private var path: String
+  private let sink: FileSink
+
+  init(_ path: String) throws(DumpError) {
+    name = path
+    parent = parentDirectory(of: path)
+    sink = try FileDestination.claim(path)
+    self.path = sink.name
+  }
+
+  /// A `PATH.incomplete` that is there is a dump cut short or one being written: it is left alone.
+  private static func claim(_ path: String) throws(DumpError) -> FileSink {
+    var last = DumpError("no name is free", at: path)
+    for number in 1...1000 {
+      do throws(DumpError) {
+        return try FileSink(creating: (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix)
+      } catch {
+        last = error
+        if System.kind(of: (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix) == nil { break }
+      }
+    }
+    throw last
+  }
+
+  /// The file was made when the target was opened: a target that can't be written has to show before work is done.
+  func openDump(fileName: String) throws(DumpError) -> any DumpSink { sink }
+
+  func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {}
+
+  func complete() throws(DumpError) -> String {
+    try sink.finish()
+    try System.rename(path, name)
+    path = name
+    try System.synchronizeDirectory(parent)
+    return name
+  }
+
+  func abandon(note: String) -> String {
+    sink.abandon()
+    if path == name {
+      if (try? System.rename(name, name + incompleteSuffix)) != nil { path = name + incompleteSuffix }
+    } else if sink.position == 0 {
+      // An empty file helps nobody.
+      try? System.unlink(path)
+    }
+    return path
+  }
+}

@@ -1,0 +1,58 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// A regular file that is written from start to end, with holes where zeros are skipped.
+final class FileSink: DumpSink {
+  let name: String
+  /// Nil once it is finished or closed.
+  private var file: File?
+  /// Whether the file ends in a hole, which makes no size by itself.
+  private var endsInHole = false
+  /// Bytes so far, holes included.
+  private(set) var position: UInt64 = 0
+
+  /// Makes the file, mode 0600; one of that name must not exist.
+  init(creating path: String) throws(DumpError) {
+    file = try File(path, .create)
+    name = path
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
+    if unsafe bytes.isEmpty { return }
+    try withOpenFile { (file) throws(DumpError) in unsafe try file.write(bytes) }
+    position += unsafe UInt64(bytes.count)
+    endsInHole = false
+  }
+
+  func skip(_ count: UInt64) throws(DumpError) {
+    if count == 0 { return }
+    try withOpenFile { (file) throws(DumpError) in try file.skip(count) }
+    position += count
+    endsInHole = true
+  }
+
+  func finish() throws(DumpError) {
+    guard file != nil else { return }
+    if endsInHole {
+      let size = position
+      try withOpenFile { (file) throws(DumpError) in try file.truncate(to: size) }
+      endsInHole = false
+    }
+    try withOpenFile { (file) throws(DumpError) in try file.synchronize() }
+    file = nil
+  }
+
+  /// For the way out of an error: what can be kept is put on the disk.
+  func abandon() {
+    // Best effort: the error that led here is the one that is told.
+    try? withOpenFile { (file) throws(DumpError) in try file.synchronize() }
+    file = nil
+  }
+
+  private func withOpenFile(_ body: (borrowing File) throws(DumpError) -> Void) throws(DumpError) {
+    switch file {
+    case .some(let file): try body(file)
+    case .none: throw DumpError("the file was closed already", at: name)
+    }
+  }
+}

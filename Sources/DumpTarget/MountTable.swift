@@ -1,0 +1,51 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+struct Mount: Sendable, Equatable {
+  var device: DeviceNumber
+  /// The directory of the file system that stands at `point`: `/` unless it is a bind mount or a subvolume.
+  var root: String
+  var point: String
+  var isWritable: Bool
+  var type: String
+  var source: String
+}
+
+enum MountTable {
+  static func current() throws(DumpError) -> [Mount] { parse(try System.text(of: "/proc/self/mountinfo", limit: 4 << 20)) }
+
+  /// Lines that are not understood are passed over.
+  static func parse(_ text: String) -> [Mount] { text.utf8.split(separator: 0x0a).compactMap { mount($0) } }
+
+  private static func mount(_ line: Substring.UTF8View) -> Mount? {
+    let fields = line.split(separator: 0x20).map { unescaped($0) }
+    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 2,
+      let (major, minor) = fields[2].split(atFirst: ":"), let major = UInt64(major), let minor = UInt64(minor)
+    else { return nil }
+    let isReadOnly = fields[5].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
+    let superReadOnly =
+      fields.count > dash + 3 && fields[dash + 3].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
+    return Mount(
+      device: DeviceNumber(major: major, minor: minor), root: fields[3], point: fields[4],
+      isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2])
+  }
+
+  /// Blanks, tabs, newlines and backslashes stand as `\040` and so on.
+  private static func unescaped(_ field: Substring.UTF8View) -> String {
+    let bytes = Array(field)
+    var result: [UInt8] = []
+    var index = 0
+    while index < bytes.count {
+      let digits = bytes[index...].dropFirst().prefix(3)
+      if bytes[index] == 0x5c, digits.count == 3, digits.allSatisfy({ (0x30...0x37).contains($0) }) {
+        result.append(UInt8(truncatingIfNeeded: digits.reduce(0) { $0 * 8 + Int($1 - 0x30) }))
+        index += 4
+      } else {
+        result.append(bytes[index])
+        index += 1
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+}

@@ -1,0 +1,125 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// A file system that is mounted: it was before, or it is now, on a mount point of our own.
+final class MountedFileSystem {
+  /// Where it is mounted.
+  let point: String
+  /// Whether we mounted it, and so unmount it.
+  let isOurs: Bool
+  private var isMounted: Bool
+
+  /// A journal's replay may take its time; longer than this is a disk that hangs. In seconds.
+  private static let mountLimit: UInt64 = 180
+
+  init(_ device: String) throws(DumpError) {
+    if let mount = MountedFileSystem.existing(device) {
+      point = mount.point
+      isOurs = false
+      isMounted = false
+      return
+    }
+    point = try MountedFileSystem.makeMountPoint()
+    isOurs = true
+    isMounted = false
+    do throws(DumpError) {
+      try MountedFileSystem.mount(device, on: point)
+      isMounted = true
+    } catch {
+      release()
+      throw error
+    }
+  }
+
+  deinit { release() }
+
+  /// Unmounts what we mounted. All files on it have to be closed. When it fails nothing is lost: everything was synced.
+  func release() {
+    guard isOurs else { return }
+    if isMounted, (try? System.unmount(point)) == nil { return }
+    isMounted = false
+    try? System.rmdir(point)
+  }
+
+  /// The directory `path` (absolute, on this file system), made where it is missing.
+  func directory(_ path: String) throws(DumpError) -> String {
+    let directory = point == "/" ? path : joined(point, String(decoding: path.utf8.dropFirst(), as: UTF8.self))
+    try makeDirectories(directory)
+    // A symbolic link with an absolute target would lead into the running system, in an initramfs into RAM.
+    if isOurs, let real = System.realPath(directory), let realPoint = System.realPath(point),
+      real != realPoint, real.dropping(prefix: realPoint + "/") == nil
+    {
+      throw DumpError(
+        .usage, "a symbolic link in this path leads off the disk, to \(real)", at: path,
+        advice: "name the directory that it stands for on the disk")
+    }
+    return directory
+  }
+
+  // MARK: mounting
+
+  /// A mount that can be used: of the whole file system, writable, and not hidden by another one on top.
+  private static func existing(_ device: String) -> Mount? {
+    guard let number = System.blockDevice(device), let table = try? MountTable.current() else { return nil }
+    let real = System.realPath(device)
+    return table.first { mount in
+      // btrfs shows a device number of its own: there the source tells.
+      let isSame = mount.device == number || (real != nil && System.realPath(mount.source) == real)
+      return isSame && mount.root == "/" && mount.isWritable && System.fileSystem(of: mount.point) == mount.device
+    }
+  }
+
+  private static func makeMountPoint() throws(DumpError) -> String {
+    var last = DumpError("there is no place for a mount point")
+    for base in ["/run", "/tmp"] where System.kind(of: base) == .directory {
+      for number in 1...100 {
+        let candidate = "\(base)/mcore-mount-\(System.processID)-\(number)"
+        do throws(DumpError) {
+          if try System.mkdir(candidate, mode: 0o700) { return candidate }
+        } catch {
+          last = error
+          break
+        }
+      }
+    }
+    throw DumpError(last.kind, last.what, at: last.place, advice: "mount the file system and name a directory on it")
+  }
+
+  private static func mount(_ device: String, on point: String) throws(DumpError) {
+    let command = Command("mount", ["-o", "rw,nosuid,nodev,noexec", device, point], output: .collect)
+    let result: ProcessResult
+    do throws(DumpError) {
+      result = try System.run(command, limitSeconds: mountLimit)
+    } catch {
+      // No mount program: what the kernel can mount by itself still works.
+      if (try? mountDirectly(device, on: point)) != nil { return }
+      throw error
+    }
+    if result.end == .exited(0) { return }
+    let reason =
+      switch result.end {
+      case .timedOut: "mount did not come to an end within \(mountLimit) s"
+      case .killed(let signal): "mount was ended by signal \(signal)"
+      case .exited(let status): result.output.isEmpty ? "mount ended with status \(status)" : lastLine(result.output)
+      }
+    throw DumpError(
+      .input, "cannot mount: \(reason)", at: device,
+      advice: "is it the right disk, does it hold a file system, and is the module of that file system loaded?")
+  }
+
+  private static func mountDirectly(_ device: String, on point: String) throws(DumpError) {
+    var last = DumpError("no file system type fits", at: device)
+    // Types without a tab in front need a device (proc_filesystems(5)).
+    for line in try System.text(of: "/proc/filesystems").utf8.split(separator: 0x0a) {
+      guard line.first == 0x09 else { continue }
+      do throws(DumpError) {
+        return try System.mount(device, on: point, type: String(decoding: line.dropFirst(), as: UTF8.self))
+      } catch { last = error }
+    }
+    throw last
+  }
+
+  private static func lastLine(_ text: String) -> String {
+    text.utf8.split(separator: 0x0a).last.map { String(decoding: $0, as: UTF8.self) } ?? text
+  }
+}

@@ -1,0 +1,40 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// `/path`: an existing directory gets a dump directory; a path whose parent exists becomes one plain file.
+struct PathTarget: TargetKind {
+  static let form = "DIRECTORY, FILE"
+  let path: String
+
+  init?(parsing word: String) throws(DumpError) {
+    guard !word.isEmpty else { throw DumpError(.usage, "an empty word is no target", advice: "name a directory or a file") }
+    if word.utf8.contains(0) { throw DumpError(.usage, "a path can't hold a NUL byte", at: word) }
+    path = word
+  }
+
+  func open(dumpName: String) throws(DumpError) -> any Destination {
+    switch System.kind(of: path) {
+    case .directory: return try DirectoryDestination(in: path, dumpName: dumpName)
+    case .regular, nil: break
+    case .blockDevice:
+      throw DumpError(
+        .usage, "a disk is no target by itself", at: path, advice: "name the directory on its file system: \(path):/var/crash")
+    case .other:
+      throw DumpError(
+        .usage, "this is neither a directory nor a plain file", at: path, advice: "for standard output write -")
+    }
+    let parent = parentDirectory(of: path)
+    if path.utf8.last == 0x2f || System.kind(of: parent) != .directory {
+      let missing = path.utf8.last == 0x2f ? path : parent
+      throw DumpError(
+        .usage, "there is no such directory", at: missing,
+        advice: "make it, or name one that exists; a target is \(TargetSpec.forms)")
+    }
+    // Written to devtmpfs, a dump would be lost with the reboot.
+    if System.realPath(parent) == "/dev" {
+      throw DumpError(
+        .usage, "there is no such device", at: path, advice: "a disk is named with a directory on it: \(path):/var/crash")
+    }
+    return try FileDestination(path)
+  }
+}

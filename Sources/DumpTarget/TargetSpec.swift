@@ -1,0 +1,87 @@
+public import DumpBasics
+internal import LinuxSystem
+
+/// A kind of target. A new kind is a file with a type that conforms, and a line in `targetKinds`.
+protocol TargetKind: Sendable {
+  /// How such a target is written, for messages and help.
+  static var form: String { get }
+  /// Nil when `word` is not of this kind; throws when it is, but wrong.
+  init?(parsing word: String) throws(DumpError)
+  /// Whether what has to be there from outside (a disk) is there already. False is no error yet.
+  func isPresent() -> Bool
+  func open(dumpName: String) throws(DumpError) -> any Destination
+}
+
+extension TargetKind {
+  func isPresent() -> Bool { true }
+}
+
+/// The kinds, in the order in which a word is tried. A path comes last, since every word could be one.
+private let targetKinds: [any TargetKind.Type] = [
+  StandardOutputTarget.self, DeviceTarget.self, LaterTarget.self, PathTarget.self,
+]
+
+/// A TARGET word, understood: where a dump goes.
+public struct TargetSpec: Sendable {
+  public let word: String
+  private let kind: any TargetKind
+
+  /// Throws `.usage` for a word that can't be a target and `.unsupported` for a kind that this version lacks. Looks
+  /// at the word alone: nothing has to be there yet.
+  public init(_ word: String) throws(DumpError) {
+    self.word = word
+    for type in targetKinds {
+      if let kind = try type.init(parsing: word) {
+        self.kind = kind
+        return
+      }
+    }
+    throw DumpError(.usage, "'\(word)' is no target", advice: "a target is \(TargetSpec.forms)")
+  }
+
+  /// Every way to write a target, for messages and help.
+  public static var forms: String { targetKinds.map { $0.form }.joined(separator: ", ") }
+
+  public func open(dumpName: String) throws(DumpError) -> any Destination { try kind.open(dumpName: dumpName) }
+
+  /// Waits until the device of this target is there, for at most `seconds`. True when it is, or when the target has
+  /// none. `onWait` is called once, if there is a wait at all.
+  public func waitUntilPresent(seconds: UInt64, onWait: () -> Void) -> Bool {
+    if kind.isPresent() { return true }
+    if seconds == 0 { return false }
+    onWait()
+    let end = System.monotonicNanoseconds + seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
+    let watch = DirectoryWatch("/dev")
+    while System.monotonicNanoseconds < end {
+      // A device node wakes at once. Not everything wakes (a label is written to a disk that was there): hence the limit.
+      watch.wait(milliseconds: 500)
+      if kind.isPresent() { return true }
+    }
+    return false
+  }
+}
+
+/// Opens a TARGET word for one dump. `dumpName` is the name of the dump directory, where there is one.
+public func openTarget(_ word: String, dumpName: String) throws(DumpError) -> any Destination {
+  try TargetSpec(word).open(dumpName: dumpName)
+}
+
+extension String {
+  /// What follows `prefix`, or nil. By bytes: no Unicode tables are needed for target words.
+  func dropping(prefix: String) -> String? {
+    utf8.starts(with: prefix.utf8) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
+  }
+
+  /// What stands before and after the first `separator`; nil where there is none.
+  func split(atFirst separator: String) -> (before: String, after: String)? {
+    let bytes = Array(utf8)
+    let wanted = Array(separator.utf8)
+    guard !wanted.isEmpty, bytes.count >= wanted.count else { return nil }
+    for start in 0...(bytes.count - wanted.count) where bytes[start..<start + wanted.count].elementsEqual(wanted) {
+      return (
+        String(decoding: bytes[..<start], as: UTF8.self), String(decoding: bytes[(start + wanted.count)...], as: UTF8.self)
+      )
+    }
+    return nil
+  }
+}

@@ -1,0 +1,227 @@
+public import CrashedKernel
+public import DumpBasics
+internal import DumpSource
+public import Workers
+
+/// The class of every page of a dump, and how it was verified.
+///
+/// A page is something else than `kernel` only if the kernel's metadata says so and that metadata passed the checks
+/// (`Check`). What fails one is `kernel`, and the finding is recorded; nothing here fails as a whole. Memory used is
+/// bounded: see `ClassRuns.byteLimit`.
+public struct PageClassification: Sendable {
+  /// All pages of the dump, ascending. Pages that the dump has a part of are whole here.
+  public let runs: ClassRuns
+  public let counts: ClassCounts
+  /// Every check, in a fixed order, also those that were not made.
+  public let checks: [CheckResult]
+  /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
+  public let findings: [DumpError]
+  public let trust: Trust
+
+  public subscript(_ check: Check) -> CheckResult { checks[check.rawValue] }
+
+  /// Pages that the page map calls free and no free list confirms: kept, and counted on a line of their own.
+  public var unconfirmedFreePages: UInt64 {
+    [Check.freeLists, .freeCount, .zoneCounter].reduce(0) { $0 + self[$1].keptPages }
+  }
+
+  /// Classifies all pages of the kernel's dump, with `work`'s threads.
+  public init(_ kernel: CrashedKernel, trust: Trust = .checked, work: OrderedWork) {
+    var attempt = ClassificationAttempt(kernel, trust, work)
+    let result = attempt.run()
+    self.trust = trust
+    runs = result.runs
+    counts = result.counts
+    checks = attempt.checks.results
+    findings = attempt.findings.reported
+  }
+}
+
+/// The way to a classification, with what was found on it.
+private struct ClassificationAttempt {
+  let kernel: CrashedKernel
+  let trust: Trust
+  let work: OrderedWork
+  /// Page frames of the dump, ascending, disjoint.
+  let frames: [Range<UInt64>]
+  var checks = CheckTable()
+  var findings = Findings()
+
+  init(_ kernel: CrashedKernel, _ trust: Trust, _ work: OrderedWork) {
+    self.kernel = kernel
+    self.trust = trust
+    self.work = work
+    let size = kernel.pageSize
+    let pieces = RangeSet.joined(
+      kernel.source.coverage().compactMap { piece in
+        size.ceil(piece.range.end).flatMap { PhysicalRange(size.floor(piece.range.start), $0) }
+      })
+    frames = pieces.map { $0.start >> size.shift..<$0.end >> size.shift }
+  }
+
+  mutating func run() -> (runs: ClassRuns, counts: ClassCounts) {
+    if trust == .nothing { return everythingKernel() }
+    processors()
+    do throws(DumpError) {
+      let result = try classify()
+      record(result)
+      return (result.runs, result.counts)
+    } catch {
+      var finding = error.inside("page classes")
+      finding.advice = "every page is kept"
+      findings.add(finding)
+      let all = everythingKernel()
+      checks.failed(.layout, kept: all.counts[.kernel])
+      return all
+    }
+  }
+
+  private func everythingKernel() -> (runs: ClassRuns, counts: ClassCounts) {
+    var runs = ClassRuns()
+    var counts = ClassCounts()
+    for range in frames {
+      runs.pieces.append(ClassRuns.Piece(first: range.lowerBound, count: UInt64(range.count), bytes: []))
+      counts[.kernel] += UInt64(range.count)
+    }
+    return (runs, counts)
+  }
+
+  private mutating func processors() {
+    let census = ProcessorCensus(kernel)
+    if census.isChecked { census.missing.isEmpty ? checks.passed(.processors) : checks.failed(.processors) }
+    for finding in census.findings { findings.add(finding) }
+  }
+
+  // MARK: The passes
+
+  private mutating func classify() throws(DumpError) -> PageScan.Result {
+    guard let info = kernel.vmcoreinfo else { throw DumpError("the dump has no VMCOREINFO note") }
+    guard let whole = kernel.memory else { throw DumpError("the kernel's addresses can't be translated") }
+    guard kernel.source.identity.byteOrder == .little else {
+      throw DumpError(.unsupported, "page maps of big-endian machines are not known")
+    }
+    let memory = whole.separate(recording: false)
+    let layout = try PageLayout(info)
+    for finding in layout.types.refused { findings.add(finding) }
+    let sections = try SectionTable(
+      info, memory, pageSize: kernel.pageSize, layout: layout,
+      physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
+    var rules = try rules(info, memory, layout, sections)
+    checks.passed(.layout)
+    let scan = PageScan(source: kernel.source, memory: memory, sections: sections, frames: frames, work: work)
+    var result = try scan.run(rules)
+    if trust != .checked { return result }
+
+    // A second pass only where the first one was wrong in believing: damaged page tables or free lists.
+    rules.refused = sharedSections(result.extents, layout, sections)
+    if !rules.refused.isEmpty { result = try scan.run(rules) }
+    let check = FreeListCheck(
+      rules: rules,
+      walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
+      processors: kernel.cpuCount)
+    let verdicts = check.verdicts(result, &checks, &findings)
+    if !verdicts.isClean {
+      rules.verdicts = verdicts
+      result = try scan.run(rules)
+    }
+    for number in rules.refused.union(sections.refused) {
+      let first = number << sections.geometry.shift
+      result.kept[(rules.refused.contains(number) ? Check.sectionMap : .sectionPointer).rawValue] +=
+        pagesIn(frames, first..<first + sections.geometry.pages)
+    }
+    return result
+  }
+
+  /// What the scan has to know, put together from all that describes the page map.
+  private mutating func rules(
+    _ info: VMCoreInfo, _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable
+  ) throws(DumpError) -> ScanRules {
+    let zoneLayout = try ZoneLayout(info)
+    guard zoneLayout.orders - 1 <= Int(sections.geometry.shift) else {
+      throw DumpError("free blocks of order \(zoneLayout.orders - 1) would be larger than a section", at: "VMCOREINFO")
+    }
+    let nodes =
+      trust == .checked ? MemoryNodes(info, memory, zoneLayout, &checks, &findings) : MemoryNodes.none
+    let end = frames.last?.upperBound ?? 0
+    let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
+    let space = AddressSpace(
+      info, memory, inDirectMap: nodes.addresses + [info.symbol("mem_section")].compactMap { $0 }, memoryEnd: memoryEnd)
+    if trust == .checked, !space.directKnown {
+      findings.add(
+        DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"))
+    }
+    let size = UInt64(layout.size)
+    let isVirtual = sections.commonBase.map { !space.directKnown || !space.isDirect($0 &+ (sections.sections.first?.number ?? 0) << sections.geometry.shift &* size) } ?? false
+    let mapEnd = ((sections.sections.last?.number ?? 0) + 1) << sections.geometry.shift
+    return ScanRules(
+      layout: layout, geometry: sections.geometry, space: space,
+      mapBase: isVirtual ? sections.commonBase ?? 0 : 0, mapSize: isVirtual ? mapEnd * size : 0, trust: trust,
+      zones: zoneRules(nodes, memory, layout, zoneLayout, sections, isVirtual), freeOrders: UInt64(zoneLayout.orders),
+      hugeOrders: hugeOrders, entriesPerPage: kernel.pageSize.bytes % size == 0 ? kernel.pageSize.bytes / size : nil,
+      tailsMayBeMasks: info.offset("page.compound_info") != nil && size.nonzeroBitCount == 1, verdicts: nil)
+  }
+
+  private mutating func zoneRules(
+    _ nodes: MemoryNodes, _ memory: KernelMemory, _ layout: PageLayout, _ zoneLayout: ZoneLayout, _ sections: SectionTable,
+    _ isVirtual: Bool
+  ) -> ZoneRules {
+    if trust != .checked { return ZoneRules(nodes, nil) }
+    // Section numbers are in the flags only without vmemmap.
+    let widths = isVirtual ? [0, sections.geometry.numberBits] : [sections.geometry.numberBits, 0]
+    let field = nodes.zoneField(widths.compactMap { ZoneField(zoneLayout, sectionBits: $0) }, memory, layout)
+    if field == nil {
+      findings.add(
+        DumpError(
+          "pages do not say which zone they are in as other kernels' pages do", at: "page.flags",
+          advice: "free lists are checked for all zones together"))
+    }
+    return ZoneRules(nodes, field)
+  }
+
+  /// Orders of hugetlbfs' pages: x86_64 has 2 MiB and 1 GiB; arm64 four sizes for each size of page
+  /// (arch/arm64/mm/hugetlbpage.c), which are nearly all orders there are.
+  private var hugeOrders: UInt64 {
+    switch kernel.source.identity.architecture {
+    case .x86_64: 1 << 9 | 1 << 18
+    case .arm64: .max << 1
+    }
+  }
+
+  /// Sections whose map lies in memory that is also another part of the map.
+  private mutating func sharedSections(_ extents: [MapExtent], _ layout: PageLayout, _ sections: SectionTable) -> Set<UInt64> {
+    var refused: Set<UInt64> = []
+    let size = UInt64(layout.size)
+    for extent in MapExtent.shared(extents) {
+      for section in sections.sections
+      where section.map &- extent.address < extent.range.count
+        || extent.address &- section.map < sections.geometry.pages * size  // wraps on the wrong side: then it is far
+      {
+        if !refused.insert(section.number).inserted { continue }
+        checks.failed(.sectionMap)
+        findings.add(
+          DumpError(
+            "the page map lies in memory that holds another part of the map too: \(extent.range)",
+            at: "section \(section.number)", advice: "the section is kept"))
+      }
+    }
+    return refused
+  }
+
+  /// Carries a pass's counts into the checks.
+  private mutating func record(_ result: PageScan.Result) {
+    for finding in result.findings.reported { findings.add(finding) }
+    checks[.sectionMap].tried += result.sectionsRead + result.sectionsFailed
+    checks[.sectionMap].failed += result.sectionsFailed
+    if trust == .checked {
+      for check in [Check.pageZone, .pageState, .mapping] { checks[check].tried += result.tally.candidates }
+      checks[.lruLinks].tried += result.tally.listed
+      for check in [Check.buddyOrder, .freeBlock] { checks[check].tried += result.tally.blocks }
+    }
+    checks[.compoundOrder].tried += result.tally.heads
+    checks[.tails].tried += result.tally.tails
+    for check in [Check.pageZone, .pageState, .mapping, .lruLinks, .buddyOrder, .freeBlock, .compoundOrder, .tails] {
+      checks[check].failed += result.tally.failed[check.rawValue]
+    }
+    for check in Check.allCases { checks[check].keptPages += result.kept[check.rawValue] }
+  }
+}
