@@ -12,7 +12,8 @@ help: ## this list
 .PHONY: build
 build: ## both programs, in .build/release/
 	@scripts/deps.sh build
-	swift build -c release --static-swift-stdlib
+	swift build -c release --static-swift-stdlib --product mcore
+	swift build -c release --static-swift-stdlib --product mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
 .PHONY: demo

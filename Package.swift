@@ -86,7 +86,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "mcore-capture", dependencies: ["CaptureInit"], swiftSettings: strict,
+      name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], swiftSettings: strict,
       linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
 
     .target(
@@ -98,6 +98,8 @@ let package = Package(
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
+    tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
+    tests("CaptureInitTests", ["CaptureInit", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]
 )

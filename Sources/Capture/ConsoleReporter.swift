@@ -2,149 +2,87 @@ internal import DumpBasics
 internal import LinuxSystem
 internal import Synchronization
 
-/// Reports on standard error: on a terminal with a bar that is redrawn in place, elsewhere (a console log, a pipe) with a
-/// line now and then.
+/// Tells a person, a console or a log how the work goes, on standard error.
+///
+/// On a terminal progress is a line that is drawn over and over; elsewhere it is a line at most every 5 s, so that a serial
+/// console is not what takes the time.
 public final class ConsoleReporter: Reporter {
-  enum Style: Sendable {
-    case silent
-    case lines
-    case terminal(colour: Bool)
+  private let quiet: Bool
+  private let isTerminal: Bool
+  private let colour: Bool
+  private let state: Mutex<State>
+
+  private struct State: Sendable {
+    var started: UInt64
+    var lastShown: UInt64
+    var lineIsOpen = false
+    var lastDone: UInt64 = 0
   }
 
-  private struct State {
-    var meter: ProgressMeter?
-    /// When progress was shown last, in nanoseconds of the monotonic clock.
-    var shownAt: UInt64 = 0
-    /// Whether a bar stands on the current line.
-    var hasBar = false
-  }
+  private static let second: UInt64 = 1_000_000_000
 
-  private let style: Style
-  private let state = Mutex(State())
-
-  /// Between two lines of progress, and between two drawings of the bar, in nanoseconds.
-  private static let lineInterval: UInt64 = 5_000_000_000
-  private static let barInterval: UInt64 = 200_000_000
-
-  init(_ style: Style) { self.style = style }
-
-  /// Nothing at all.
-  public static func silent() -> ConsoleReporter { ConsoleReporter(.silent) }
-
-  /// Lines only, whatever standard error is: for a console whose output is kept.
-  public static func console() -> ConsoleReporter { ConsoleReporter(.lines) }
-
-  /// A bar where standard error is a terminal; colour unless NO_COLOR is set (no-color.org) or the terminal is dumb.
-  public static func standardError() -> ConsoleReporter {
-    guard System.isTerminal(2) else { return ConsoleReporter(.lines) }
-    let isPlain = !(System.environment("NO_COLOR") ?? "").isEmpty || System.environment("TERM") == "dumb"
-    return ConsoleReporter(.terminal(colour: !isPlain))
+  /// `quiet`: only warnings. `allowTerminal`: false where standard error is a console that is also a log, as in an
+  /// initramfs.
+  public init(quiet: Bool = false, allowTerminal: Bool = true) {
+    self.quiet = quiet
+    isTerminal = allowTerminal && System.terminalColumns(2) != nil
+    colour = isTerminal && System.environment("NO_COLOR") == nil
+    let now = System.monotonicNanoseconds
+    state = Mutex(State(started: now, lastShown: now))
   }
 
   public func message(_ text: String) {
-    if case .silent = style { return }
-    state.withLock { say("mcore: \(printable(text))", &$0) }
+    if !quiet { line("mcore: \(printable(text))") }
   }
 
-  /// Silence is for progress: what is wrong is told in any case.
   public func warning(_ text: String) {
-    let line = "mcore: warning: \(printable(text))"
-    var isColoured = false
-    if case .terminal(let colour) = style { isColoured = colour }
-    state.withLock { say(isColoured ? "\u{1b}[33m\(line)\u{1b}[0m" : line, &$0) }
+    line(colour ? "mcore: \u{1b}[33mwarning:\u{1b}[0m \(printable(text))" : "mcore: warning: \(printable(text))")
   }
 
   public func progress(done: UInt64, total: UInt64) {
-    if case .silent = style { return }
+    if quiet { return }
     let now = System.monotonicNanoseconds
-    state.withLock { state in
-      // Less than before, or of another total: something new has begun.
-      if let meter = state.meter, meter.total == total, meter.done <= done {
-        state.meter?.done = done
-      } else {
-        state.meter = ProgressMeter(done: done, total: total, start: now)
-        state.shownAt = now
-      }
-      guard let meter = state.meter else { return }
-      switch style {
-      case .silent: break
-      case .lines:
-        if now - state.shownAt < ConsoleReporter.lineInterval { return }
-        state.shownAt = now
-        write("mcore: \(meter.text(now: now))\n")
-      case .terminal:
-        let isLast = done >= total
-        if !isLast, now - state.shownAt < ConsoleReporter.barInterval { return }
-        if isLast, !state.hasBar { return }
-        state.shownAt = now
-        state.hasBar = !isLast
-        write("\r\(meter.bar(now: now, columns: System.terminalColumns(2) ?? 80))\u{1b}[K" + (isLast ? "\n" : ""))
-      }
+    let interval = isTerminal ? ConsoleReporter.second / 10 : 5 * ConsoleReporter.second
+    let text = state.withLock { state -> String? in
+      // Work that begins anew counts its own time.
+      if done < state.lastDone { state.started = now }
+      state.lastDone = done
+      let finished = done >= total && isTerminal && state.lineIsOpen
+      guard finished || now - state.lastShown >= interval else { return nil }
+      state.lastShown = now
+      state.lineIsOpen = isTerminal
+      return progressText(done: done, total: total, elapsed: now - state.started, bar: isTerminal)
     }
+    guard let text else { return }
+    write(isTerminal ? "\r\u{1b}[K\(text)" : "mcore: \(text)\n")
   }
 
-  private func say(_ line: String, _ state: inout State) {
-    write((state.hasBar ? "\r\u{1b}[K" : "") + line + "\n")
-    state.hasBar = false
+  private func line(_ text: String) {
+    let wasOpen = state.withLock { state in
+      defer { state.lineIsOpen = false }
+      return state.lineIsOpen
+    }
+    write((wasOpen ? "\r\u{1b}[K" : "") + text + "\n")
   }
 
-  /// That a report can't be written has nobody to be told to.
+  /// That nobody hears it is no reason to stop.
   private func write(_ text: String) { try? File(borrowing: 2, name: "standard error").write(text) }
 }
 
-/// How far something is, as text.
-struct ProgressMeter: Sendable {
-  var done: UInt64
-  var total: UInt64
-  /// When it began, in nanoseconds of the monotonic clock, and how far it was then.
-  var start: UInt64
-  private let first: UInt64
-
-  init(done: UInt64, total: UInt64, start: UInt64) {
-    self.done = done
-    self.total = total
-    self.start = start
-    first = done
+/// `[######......]  42 %  1.2 GiB of 2.9 GiB, 310.4 MiB/s, 5 s left`; without the bar off a terminal.
+/// `elapsed` is in nanoseconds.
+func progressText(done: UInt64, total: UInt64, elapsed: UInt64, bar: Bool) -> String {
+  let share = total == 0 ? 100 : Int(min(100, done / max(1, total / 100)))
+  var text = "\(share) %  \(humanBytes(done)) of \(humanBytes(total))"
+  let milliseconds = max(1, elapsed / 1_000_000)
+  if done > 0, elapsed > 100_000_000 {
+    let rate = done / milliseconds * 1000
+    text += ", \(humanBytes(rate))/s"
+    if rate > 0, done < total { text += ", \((total - done) / rate) s left" }
   }
-
-  /// 0 to 100. All of nothing is 100.
-  var percent: UInt64 { total == 0 ? 100 : UInt64(Double(min(done, total)) / Double(total) * 100) }
-
-  /// Bytes a second since it began; 0 while that can't be told.
-  func rate(now: UInt64) -> UInt64 {
-    let elapsed = now >= start ? now - start : 0
-    if elapsed < 100_000_000 { return 0 }
-    return UInt64(Double(done - first) / (Double(elapsed) / 1e9))
+  if bar {
+    let filled = share * 20 / 100
+    text = "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: 20 - filled) + "]  " + text
   }
-
-  /// `345.2 MiB of 1.0 GiB, 34 %, 120.3 MiB/s, 6 s left`
-  func text(now: UInt64) -> String {
-    var line = "\(humanBytes(done)) of \(humanBytes(total)), \(percent) %"
-    let rate = rate(now: now)
-    if rate > 0 {
-      line += ", \(humanBytes(rate))/s"
-      if done < total { line += ", \(duration((total - done) / rate)) left" }
-    }
-    return line
-  }
-
-  /// `mcore: [########............] 345.2 MiB of …`, no wider than `columns`; without the bar where that is too narrow.
-  func bar(now: UInt64, columns: Int) -> String {
-    let text = text(now: now)
-    // One column stays free, since some terminals wrap when the last one is written.
-    let room = columns - 1 - "mcore: [] ".utf8.count - text.utf8.count
-    guard room >= 5 else {
-      return String(decoding: "mcore: \(text)".utf8.prefix(max(0, columns - 1)), as: UTF8.self)
-    }
-    let width = min(room, 40)
-    let full = Int(percent) * width / 100
-    return "mcore: [" + String(repeating: "#", count: full) + String(repeating: ".", count: width - full) + "] " + text
-  }
-}
-
-/// `45 s`, `12 min 5 s`, `3 h 20 min`.
-func duration(_ seconds: UInt64) -> String {
-  if seconds < 60 { return "\(seconds) s" }
-  if seconds < 3600 { return "\(seconds / 60) min \(seconds % 60) s" }
-  return "\(seconds / 3600) h \(seconds % 3600 / 60) min"
+  return text
 }

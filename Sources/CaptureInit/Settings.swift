@@ -54,11 +54,13 @@ struct Settings: Sendable, Equatable {
       for word in words where word.place == place {
         do throws(DumpError) {
           let (key, value) = try SettingKey.parse(word)
+          let earlier = targets.count
+          try key.apply(value, word, &self)
+          // Only a target that is right replaces those of an earlier place.
           if key.name == SettingKey.targetName, placeOfTargets != place {
-            targets = []
+            targets.removeFirst(earlier)
             placeOfTargets = place
           }
-          try key.apply(value, word, &self)
         } catch {
           problems.append(error)
         }

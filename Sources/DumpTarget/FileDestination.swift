@@ -1,8 +1,7 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// One plain file: the dump alone. It is called `PATH.incomplete` until all of it is on the disk; then it takes the
-/// place of a file that has its name.
+/// One plain file: the dump alone. It is called `PATH.incomplete` until all of it is on the disk.
 final class FileDestination: Destination {
   let name: String
   let acceptsSideFiles = false

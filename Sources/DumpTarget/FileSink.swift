@@ -18,9 +18,9 @@ final class FileSink: DumpSink {
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
-    if unsafe bytes.isEmpty { return }
+    if bytes.count == 0 { return }
     try withOpenFile { (file) throws(DumpError) in unsafe try file.write(bytes) }
-    position += unsafe UInt64(bytes.count)
+    position += UInt64(bytes.count)
     endsInHole = false
   }
 

@@ -15,7 +15,10 @@ struct PathTarget: TargetKind {
   func open(dumpName: String) throws(DumpError) -> any Destination {
     switch System.kind(of: path) {
     case .directory: return try DirectoryDestination(in: path, dumpName: dumpName)
-    case .regular, nil: break
+    case nil: break
+    // It may be the only dump of another crash, or the very source.
+    case .regular:
+      throw DumpError(.usage, "the file exists already", at: path, advice: "name another one, or remove it first")
     case .blockDevice:
       throw DumpError(
         .usage, "a disk is no target by itself", at: path, advice: "name the directory on its file system: \(path):/var/crash")

@@ -140,6 +140,9 @@ public enum System {
     if code != 0 { throw failure(.reboot, -code, "\(how)") }
   }
 
+  /// Ends this process.
+  public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
+
   /// Writes out everything the kernel still holds in memory.
   public static func sync() { Glibc.sync() }
 

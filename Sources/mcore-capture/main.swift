@@ -1,1 +1,4 @@
-print("mcore-capture")
+import CaptureInit
+import LinuxSystem
+
+System.exit(runCaptureProgram(Array(CommandLine.arguments.dropFirst())))

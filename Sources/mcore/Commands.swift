@@ -70,7 +70,7 @@ struct Convert: ParsableCommand {
 func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> SaveResult) throws {
   var status: Int32 = 0
   try failing { () throws(DumpError) in
-    let reporter = work.quiet ? ConsoleReporter.silent() : ConsoleReporter.standardError()
+    let reporter = ConsoleReporter(quiet: work.quiet)
     let result = try body(reporter)
     for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
     if !work.quiet { standardError("mcore: \(result.path): \(humanBytes(result.bytesWritten)) written") }
@@ -120,7 +120,7 @@ struct Verify: ParsableCommand {
   func run() throws {
     var status: Int32 = 0
     try failing { () throws(DumpError) in
-      let reporter = work.quiet ? ConsoleReporter.silent() : ConsoleReporter.standardError()
+      let reporter = ConsoleReporter(quiet: work.quiet)
       let result = try verify(dump, threads: work.threads, reporter)
       for line in result.lines { try standardOutput(printable(line) + "\n") }
       let verdict =

@@ -41,7 +41,9 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   var info: [String: String]
   /// The class that each page has in truth.
   private(set) var truth = [PageClass](repeating: .kernel, count: Int(pages))
-  private var memory: [UInt64: [UInt8]] = [:]
+  /// The first of its memory; all that lies above is zeros. A plain pointer: tests make hundreds of machines.
+  private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: written, alignment: 4096)
+  private static let written = Int(mapMemory + pages * 64)
   private var lists: [String: [UInt64]] = [:]
 
   var name: String { "tiny" }
@@ -65,6 +67,7 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   init(_ generation: Generation = .v6_12) {
     self.generation = generation
     info = TinyMachine.keys(generation)
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
     makeTables()
     makeSections()
     for frame in 0..<TinyMachine.pages { makeKernelPage(frame) }
@@ -73,36 +76,26 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
     closeLists()
   }
 
+  deinit { memory.deallocate() }
+
   // MARK: Memory
 
   func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
     guard address.rawValue + UInt64(buffer.count) <= TinyMachine.pages * 4096 else { throw DumpError("no memory at \(address)") }
-    var done = 0
-    while done < buffer.count {
-      let here = address.rawValue + UInt64(done)
-      let within = Int(here & 4095)
-      let count = min(buffer.count - done, 4096 - within)
-      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
-      if let page = memory[here >> 12] {
-        part.copyBytes(from: page[within..<within + count])
-      } else {
-        part.initializeMemory(as: UInt8.self, repeating: 0)
-      }
-      done += count
+    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    let start = Int(address.rawValue)
+    if start < TinyMachine.written {
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[start..<min(TinyMachine.written, start + buffer.count)]))
     }
   }
 
   subscript(byte address: UInt64) -> UInt8 {
-    get { memory[address >> 12]?[Int(address & 4095)] ?? 0 }
-    set { memory[address >> 12, default: [UInt8](repeating: 0, count: 4096)][Int(address & 4095)] = newValue }
+    get { memory[Int(address)] }
+    set { memory[Int(address)] = newValue }
   }
   subscript(_ address: UInt64) -> UInt64 {
-    get { (0..<8).reduce(0) { $0 | UInt64(self[byte: address + $1]) << (8 * $1) } }
-    set {
-      memory[address >> 12, default: [UInt8](repeating: 0, count: 4096)].withUnsafeMutableBytes {
-        $0.storeBytes(of: newValue, toByteOffset: Int(address & 4095), as: UInt64.self)
-      }
-    }
+    get { memory.loadUnaligned(fromByteOffset: Int(address), as: UInt64.self) }
+    set { memory.storeBytes(of: newValue, toByteOffset: Int(address), as: UInt64.self) }
   }
 
   /// Physical address of a member of a page's `struct page`.
@@ -177,8 +170,8 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   static let cachePages: Range<UInt64> = 8192..<8292
   static let privatePages: Range<UInt64> = 8300..<8310
   static let userPages: Range<UInt64> = 8320..<8400
-  static let transparentHuge: UInt64 = 9216
-  static let huge: UInt64 = 9728
+  static let transparentHuge: UInt64 = 9728
+  static let huge: UInt64 = 9216
   static let slabBlock: UInt64 = 8448
   static let freeBlocks: UInt64 = 12288
   static let singleFree: UInt64 = 40001
@@ -199,12 +192,13 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
       makeListed(frame, TinyMachine.anonymous, swapBacked)
       truth[Int(frame)] = .user
     }
-    makeListed(TinyMachine.transparentHuge, TinyMachine.anonymous, swapBacked)
-    truth[Int(TinyMachine.transparentHuge)] = .user
-    makeCompound(TinyMachine.transparentHuge, 9)
+    // The second crosses borders of sections, as pages of 1 GiB do.
+    for (frame, order) in [(TinyMachine.transparentHuge, UInt64(9)), (16384, 14)] {
+      makeListed(frame, TinyMachine.anonymous, swapBacked)
+      truth[Int(frame)] = .user
+      makeCompound(frame, order)
+    }
     makeHuge(TinyMachine.huge, 9)
-    // One that crosses 4 borders of sections is as 1 GiB in sections of 128 MiB.
-    makeHuge(16384, 14)
     if isOld { self[at(TinyMachine.slabBlock)] |= slab } else { self[at(TinyMachine.slabBlock, 48)] = 0xf500_0000 | 1 << 32 }
     makeCompound(TinyMachine.slabBlock, 3)
     for block in 0..<8 { makeFree(TinyMachine.freeBlocks + UInt64(block) * 256, 8, UInt64(block % 3)) }

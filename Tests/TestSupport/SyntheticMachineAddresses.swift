@@ -26,6 +26,9 @@ struct MachineAddresses: Sendable {
     vmemmap = (levels == 5 ? 0xffd4_0000_0000_0000 : 0xffff_ea00_0000_0000) + gigabytes
   }
 
+  /// MAX_PHYSMEM_BITS follows the page tables in use (arch/x86/include/asm/sparsemem.h).
+  var physicalMemoryBits: Int { levels == 5 ? 52 : 46 }
+
   /// NUMBER(phys_base): may be negative.
   var physBase: Int64 { Int64(imagePhysical) - Int64(text - MachineAddresses.kernelMap) }
 

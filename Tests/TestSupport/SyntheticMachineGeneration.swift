@@ -155,9 +155,6 @@ extension KernelGeneration {
   var hasLargeAnonFolios: Bool { isSince(.v6_9) }
   var hasUnaccepted: Bool { isSince(.v6_16) }
 
-  /// MAX_PHYSMEM_BITS follows the page tables that the kernel was built for, not those in use.
-  var physicalMemoryBits: Int { self == .v5_10 ? 46 : 52 }
-
   var zoneLayout: ZoneLayout {
     if isSince(.v7_2) {
       return ZoneLayout(

@@ -10,13 +10,11 @@ struct KernelStructures: Sendable {
   /// 4096 / SIZE(mem_section).
   static let sectionsPerRoot: UInt64 = 256
 
-  static func sectionRootCount(_ generation: KernelGeneration) -> Int {
-    1 << (generation.physicalMemoryBits - 27 - 8)
-  }
+  static func sectionRootCount(_ physicalMemoryBits: Int) -> Int { 1 << (physicalMemoryBits - 27 - 8) }
 
   /// Pages needed for all this: generously, since nothing is stored for what stays zero.
   static func arenaPages(_ configuration: SyntheticMachineConfiguration) -> (_ sections: UInt64) -> UInt64 {
-    let roots = UInt64(sectionRootCount(configuration.generation)) * 8 / 4096 + 1
+    let roots = UInt64(sectionRootCount(configuration.pageTableLevels == 5 ? 52 : 46)) * 8 / 4096 + 1
     let gigabytes = configuration.memory >> 30
     // Direct map: a table of 2 MiB pages for each fourth GiB, upper levels; and for vmemmap and image.
     let tables = gigabytes / 4 + gigabytes / 512 + 32
@@ -28,7 +26,7 @@ struct KernelStructures: Sendable {
   init(_ plan: MachinePlan, _ addresses: MachineAddresses) {
     var bytes = KernelBytes(arena: plan.arena)
     let generation = plan.configuration.generation
-    sectionRoots = bytes.allocate(KernelStructures.sectionRootCount(generation) * 8)
+    sectionRoots = bytes.allocate(KernelStructures.sectionRootCount(addresses.physicalMemoryBits) * 8)
     KernelStructures.writeSections(plan, addresses, roots: sectionRoots, &bytes)
     nodes = plan.nodeSpans.indices.map { node in
       KernelStructures.writeNode(node, plan, addresses, &bytes)

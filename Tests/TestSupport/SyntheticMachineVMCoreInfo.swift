@@ -45,17 +45,18 @@ struct VMCoreInfoText {
     symbol("swapper_pg_dir", addresses.rootTable)
     symbol("_stext", addresses.text)
     if generation.isSince(.v6_9) {
-      number("VMALLOC_START", "0x" + String(addresses.levels == 5 ? 0xffa0_0000_0000_0000 : 0xffff_c900_0000_0000, radix: 16))
+      let vmalloc: UInt64 = addresses.levels == 5 ? 0xffa0_0000_0000_0000 : 0xffff_c900_0000_0000
+      number("VMALLOC_START", "0x" + String(vmalloc, radix: 16))
       symbol("vmemmap", addresses.vmemmap)
     } else {
       symbol("vmap_area_list", addresses.text + 0x153_0000)
     }
     symbol("mem_section", addresses.direct(sectionRoots))
-    length("mem_section", KernelStructures.sectionRootCount(generation))
+    length("mem_section", KernelStructures.sectionRootCount(addresses.physicalMemoryBits))
     size("mem_section", 16)
     offset("mem_section.section_mem_map", 0)
     number("SECTION_SIZE_BITS", 27)
-    number("MAX_PHYSMEM_BITS", generation.physicalMemoryBits)
+    number("MAX_PHYSMEM_BITS", addresses.physicalMemoryBits)
   }
 
   private mutating func addPage() {
@@ -127,7 +128,7 @@ struct VMCoreInfoText {
     case .flags(nil): type("HUGETLB", types.hugetlb)
     }
     type("OFFLINE", types.offline)
-    type("UNACCEPTED", types.unaccepted)
+    if generation.hasUnaccepted { type("UNACCEPTED", types.unaccepted) }
   }
 
   /// Symbols for kallsyms since 6.0 (5fd8fea935a1); `kallsyms_relative_base` until 7.1. There is no table behind them.

@@ -124,6 +124,7 @@ class RealDump:
         back = self.work / "back.elf.gz"
         mcore("convert", "-q", "--format", "elf.gz", plain, back)
         command("cmp", back, self.gz)
+        back.unlink()
         mcore("convert", "-q", "--format", "elf", self.gz, back)
         command("cmp", back, plain)
         plain.unlink()
@@ -177,6 +178,19 @@ class RealDump:
             self.assertNotIn(b": whole", result.stdout)
             data[place] ^= 16
         damaged.unlink()
+
+    def test_a_file_that_exists_is_not_overwritten(self):
+        before = self.gz.stat()
+        result = mcore("save", "-q", self.raw, self.gz, status=2)
+        self.assertIn(b"exists already", result.stderr)
+        self.assertEqual(self.gz.stat(), before)
+
+    def test_standard_output_takes_a_dump(self):
+        piped = self.work / "piped.elf.gz"
+        with open(piped, "wb") as out:
+            subprocess.run([MCORE, "save", "-q", self.raw, "-"], stdout=out, check=True, timeout=120)
+        command("cmp", piped, self.gz)
+        piped.unlink()
 
     def test_a_cut_source_is_saved_as_far_as_it_goes_with_exit_3(self):
         cut = self.work / "cut.elf"

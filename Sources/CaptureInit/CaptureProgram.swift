@@ -1,0 +1,74 @@
+internal import Capture
+internal import DumpBasics
+internal import LinuxSystem
+
+/// The whole of mcore-capture. `arguments` are those after the program's name; returns the exit status. As PID 1 it does
+/// not return.
+public func runCaptureProgram(_ arguments: [String]) -> Int32 {
+  // A target that goes away is an error like others, and the next one takes over.
+  System.ignoreBrokenPipes()
+  if System.processID == 1 { FirstProcess().run(arguments) }
+  if arguments.first == FirstProcess.childWord { return runAsChild(Array(arguments.dropFirst())) }
+  if arguments.contains(where: { ["--help", "-h", "help"].contains($0) }) { return printed(Help.text) }
+  if arguments.contains(where: { ["--version", "version"].contains($0) }) { return printed(toolVersion + "\n") }
+  return runByHand(arguments)
+}
+
+private func printed(_ text: String) -> Int32 {
+  (try? File(borrowing: 1, name: "standard output").write(text)) == nil ? 1 : 0
+}
+
+/// A person or a script: what is wrong is told before anything is done.
+private func runByHand(_ arguments: [String]) -> Int32 {
+  let reporter = ConsoleReporter()
+  let (collected, problems) = SettingSources.words()
+  let own = Words.ofArguments(arguments)
+  var settings = Settings(collected + own)
+  let wrong = problems + settings.problems
+  for problem in wrong { reporter.message("error: \(problem)") }
+  if !wrong.isEmpty { return 2 }
+  if settings.targets.isEmpty {
+    reporter.message(
+      "error: no target is given; name one, such as target=/dev/vda1:/var/crash (mcore-capture --help tells more)")
+    return 2
+  }
+  // A machine's settings for its crash kernel must not restart it under the hands of somebody in a rescue shell.
+  let typed = Settings(own)
+  (settings.final, settings.failure, settings.shell) = (typed.final, typed.failure, typed.shell)
+
+  if settings.shell.value { runShell(reporter) }
+  let status = capture(settings, reporter)
+  let handOff = (isSaved(status) ? settings.final : settings.failure)?.value ?? .exit
+  switch handOff {
+  case .exit: break
+  case .shell: runShell(reporter)
+  case .reboot, .poweroff, .halt: endMachine(handOff, reporter)
+  }
+  return status
+}
+
+/// The work that PID 1 gave away: its words are the settings, already checked and complete.
+private func runAsChild(_ words: [String]) -> Int32 {
+  let reporter = ConsoleReporter(allowTerminal: false)
+  let settings = Settings(Words.ofArguments(words))
+  for problem in settings.problems { reporter.warning(problem.description) }
+  return capture(settings, reporter)
+}
+
+/// Settings that are not arguments.
+enum SettingSources {
+  /// The words of the file and of the kernel command line, and which of the two could not be read. That there is no file is
+  /// no problem.
+  static func words() -> (words: [Word], problems: [DumpError]) {
+    var words: [Word] = []
+    var problems: [DumpError] = []
+    let path = Settings.configurationFile
+    if System.kind(of: path) != nil {
+      do throws(DumpError) { words += Words.ofFile(try System.text(of: path), path) } catch { problems.append(error) }
+    }
+    do throws(DumpError) { words += Words.ofKernelCommandLine(try System.text(of: "/proc/cmdline")) } catch {
+      problems.append(error)
+    }
+    return (words, problems)
+  }
+}

@@ -1,0 +1,56 @@
+internal import Capture
+internal import DumpBasics
+internal import DumpTarget
+internal import LinuxSystem
+
+/// Whether an exit status says that there is a whole dump (docs: 0 saved, 3 saved with findings).
+func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.findings.rawValue }
+
+/// Saves the dump, and says how it went. Returns the exit status.
+func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
+  let start = System.monotonicNanoseconds
+  let status: Int32
+  do throws(DumpError) {
+    try requireSource(settings.source.value)
+    waitForDisks(settings, reporter)
+    var request = SaveRequest(source: settings.source.value, targets: settings.targets.map(\.value))
+    request.level = settings.level.value
+    request.format = settings.format.value
+    request.threads = settings.threads.value
+    let result = try save(request, reporter)
+    for finding in result.findings { reporter.warning(finding) }
+    let how = result.status == .complete ? "complete" : "whole, with findings"
+    reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(how)")
+    status = result.status.rawValue
+  } catch {
+    reporter.message("error: \(error)")
+    status = error.kind == .usage ? 2 : 1
+  }
+  let seconds = (System.monotonicNanoseconds - start) / 100_000_000
+  reporter.message("\(seconds / 10).\(seconds % 10) s, peak memory \(humanBytes(System.peakMemory))")
+  return status
+}
+
+private func requireSource(_ path: String) throws(DumpError) {
+  if System.kind(of: path) != nil { return }
+  if path == "/proc/vmcore" {
+    throw DumpError(
+      "there is no crashed kernel to save: this kernel was booted normally, not by a crash", at: path,
+      advice: "load it as a crash kernel (kexec -p), or name a dump with source=PATH")
+  }
+  throw DumpError("there is no such file to save", at: path)
+}
+
+/// Waits until the disk of a target is there: of the first one that has any, within one time limit for all.
+private func waitForDisks(_ settings: Settings, _ reporter: any Reporter) {
+  let start = System.monotonicNanoseconds
+  for target in settings.targets.map(\.value) {
+    let passed = (System.monotonicNanoseconds - start) / 1_000_000_000
+    let left = settings.wait.value - min(settings.wait.value, passed)
+    guard let spec = try? TargetSpec(target) else { continue }
+    let isThere = spec.waitUntilPresent(seconds: left) {
+      reporter.message("waiting up to \(left) s for the disk of \(target)")
+    }
+    if isThere { return }
+  }
+}

@@ -1,0 +1,108 @@
+internal import Capture
+internal import DumpBasics
+internal import LinuxSystem
+
+/// mcore-capture as /init. It prepares the system, lets a child do the work, and hands the machine on. The kernel panics
+/// when PID 1 ends, whatever the cause: so the work, which reads what a broken kernel left behind, is done by another
+/// process, and nothing here ends but by `endMachine`.
+struct FirstProcess {
+  /// The first argument of the child that saves the dump. Not for people.
+  static let childWord = "--child"
+
+  private let reporter = ConsoleReporter(allowTerminal: false)
+
+  func run(_ arguments: [String]) -> Never {
+    let mountProblems = EarlySystem.mountAll()
+    // Where /dev could not be mounted, the console is what the kernel opened for us, if anything.
+    let consoleProblem = EarlySystem.openConsole()
+    EarlySystem.setEnvironment()
+    reporter.message("\(toolVersion), PID 1, \(System.usableCPUs) CPUs usable")
+    for problem in mountProblems + consoleProblem { reporter.warning(problem.description) }
+
+    let settings = readSettings(arguments)
+    for problem in EarlySystem.loadModules(settings.modules) { reporter.warning(problem.description) }
+    if settings.shell.value {
+      reporter.message("rescue shell; mcore-capture target=... saves the crashed kernel; exit goes on, reboot -f restarts")
+      runShell(reporter)
+    }
+    let status = save(settings)
+    end(isSaved(status) ? settings.final : settings.failure)
+  }
+
+  /// A typing error costs its own setting, never the dump.
+  private func readSettings(_ arguments: [String]) -> Settings {
+    let (words, problems) = SettingSources.words()
+    let settings = Settings(words + Words.ofArguments(FirstProcess.ownArguments(arguments)))
+    for problem in problems + settings.problems { reporter.warning("\(problem); it is not used") }
+    return settings
+  }
+
+  /// Those of PID 1's arguments that are meant for it. The kernel hands on plain words that it does not know (`quiet`
+  /// misspelt, say); `key=value` words go to the environment, and words with a dot nowhere (unknown_bootoption in
+  /// init/main.c). So what has a `=` here stood after a `--`.
+  static func ownArguments(_ arguments: [String]) -> [String] {
+    arguments.filter { $0.utf8.contains(0x3d) && !$0.utf8.starts(with: Words.prefix.utf8) }
+  }
+
+  // MARK: saving
+
+  private func save(_ settings: Settings) -> Int32 {
+    if settings.targets.isEmpty {
+      reporter.message(
+        "error: no target is given, so nothing is saved; put mcore.target=/dev/vda1:/var/crash on the crash kernel's "
+          + "command line, or target=... into \(Settings.configurationFile)")
+      return 2
+    }
+    var words = FirstProcess.childWords(settings)
+    // A child that was killed (out of memory, say) gets a second chance with as little memory as can be.
+    for isLast in [false, true] {
+      do throws(DumpError) {
+        let result = try System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words))
+        switch result.end {
+        case .exited(let status): return status
+        case .killed(let signal): reporter.warning("saving was ended by signal \(signal)")
+        case .timedOut: reporter.warning("saving came to no end")
+        }
+      } catch {
+        reporter.warning("no child could be started (\(error)): saving without one")
+        return capture(settings, reporter)
+      }
+      if !isLast {
+        reporter.message("trying once more, with one thread")
+        words.append("threads=1")
+      }
+    }
+    return 1
+  }
+
+  /// The settings that saving goes by, as words.
+  static func childWords(_ settings: Settings) -> [String] {
+    settings.targets.map { "target=\($0.value)" } + [
+      "level=\(settings.level.value.rawValue)", "format=\(settings.format.value.rawValue)",
+      "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
+    ]
+  }
+
+  // MARK: the end
+
+  private func end(_ wanted: Placed<HandOff>?) -> Never {
+    var how = wanted?.value ?? .reboot
+    if how == .exit {
+      reporter.warning("PID 1 can't exit (\(wanted?.origin ?? "built in")): reboot instead")
+      how = .reboot
+    }
+    if how == .shell {
+      reporter.message("rescue shell; exit restarts the machine")
+      runShell(reporter)
+      how = .reboot
+    }
+    endMachine(how, reporter)
+    // Refused. The machine must not stay down: what is left is the kernel's own emergency restart.
+    try? File("/proc/sysrq-trigger", .readWrite).write("b")
+    reporter.message("this machine could not be ended; switch it off and on")
+    while true {
+      System.reapOrphans()
+      System.pause(milliseconds: 1000)
+    }
+  }
+}

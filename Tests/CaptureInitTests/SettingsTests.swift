@@ -1,0 +1,108 @@
+import CoreFormat
+import DumpBasics
+import PageSelection
+import Testing
+
+@testable import CaptureInit
+
+private func settings(file: String = "", kernel: String = "", _ arguments: String...) -> Settings {
+  Settings(Words.ofFile(file, "/etc/mcore.conf") + Words.ofKernelCommandLine(kernel) + Words.ofArguments(arguments))
+}
+
+@Test func nothingGivesTheDefaults() {
+  let none = settings()
+  #expect(none.problems.isEmpty && none.targets.isEmpty)
+  #expect(none.source.value == "/proc/vmcore" && none.wait.value == 30 && none.threads.value == 0)
+  #expect(none.final == nil && none.failure == nil && !none.shell.value)
+}
+
+@Test func laterPlacesWin() {
+  let all = settings(
+    file: "threads=1 wait=1 format=elf", kernel: "quiet mcore.threads=2 threads=9 mcore.wait=2", "threads=3")
+  #expect(all.problems.isEmpty)
+  #expect(all.threads == Placed(3, from: "argument 1"))
+  #expect(all.wait == Placed(2, from: "kernel command line"))
+  #expect(all.format == Placed(.elf, from: "/etc/mcore.conf, line 1"))
+  // The place decides, not the order in which words were handed over.
+  let reversed = Settings(Words.ofArguments(["wait=3"]) + Words.ofFile("wait=1", "f"))
+  #expect(reversed.wait.value == 3)
+}
+
+@Test func targetsAddUpInOnePlaceAndReplaceThoseOfAnEarlierOne() {
+  let both = settings(file: "target=/a target=/b\ntarget=/c", kernel: "mcore.target=/d")
+  #expect(both.targets.map(\.value) == ["/d"])
+  #expect(settings(file: "target=/a target=/b\ntarget=/c").targets.map(\.value) == ["/a", "/b", "/c"])
+  #expect(settings(file: "target=/a", kernel: "mcore.level=all").targets == [Placed("/a", from: "/etc/mcore.conf, line 1")])
+  // A wrong word in a later place does not cost the right ones of an earlier.
+  let wrong = settings(file: "target=/a", kernel: "mcore.target=nfs:host:/x")
+  #expect(wrong.targets.isEmpty == false)
+  #expect(wrong.problems.count == 1)
+}
+
+@Test func everyKeyIsUnderstood() {
+  let all = settings(
+    kernel: "mcore.target=/d mcore.level=header mcore.format=elf mcore.threads=4 mcore.source=/s mcore.final=halt "
+      + "mcore.failure=shell mcore.shell=yes mcore.modules=/m mcore.wait=0")
+  #expect(all.problems.isEmpty)
+  #expect(all.level.value == .header && all.format.value == .elf && all.threads.value == 4 && all.source.value == "/s")
+  #expect(all.final?.value == .halt && all.failure?.value == .shell && all.shell.value)
+  #expect(all.modules.value == "/m" && all.wait.value == 0)
+  for key in SettingKey.all { #expect(Help.text.contains("  \(key.name) ")) }
+}
+
+@Test(arguments: [
+  ("tarhet=/x", ["'tarhet'", "argument 1", "did you mean target="]), ("levle=all", ["'levle'", "did you mean level="]),
+  ("level=al", ["level=al", "allowed", "header", "argument 1"]), ("threads=-1", ["threads=-1", "0 to 1024"]),
+  ("threads=1025", ["0 to 1024"]), ("threads=99999999999999999999", ["0 to 1024"]), ("wait=", ["wait=", "0 to 3600"]),
+  ("wait=+5", ["0 to 3600"]), ("shell", ["'shell'", "shell=VALUE", "yes, no"]), ("shell=maybe", ["yes, no"]),
+  ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]), ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
+  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]), ("source=", ["a path"]),
+  ("zzzzzzz=1", ["there are target, level"]),
+])
+func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]) throws {
+  let result = settings(word)
+  #expect(result.problems.count == 1)
+  let problem = try #require(result.problems.first).description
+  for part in parts { #expect(problem.contains(part), "\(problem)") }
+  // Everything else holds.
+  #expect(settings(word, "wait=7").wait.value == 7)
+}
+
+@Test func farWordsGetNoHint() {
+  #expect(nearestMatch("zzzzzzz", SettingKey.all.map(\.name)) == nil)
+  #expect(nearestMatch("tagret", SettingKey.all.map(\.name)) == "target")
+  #expect(nearestMatch("", SettingKey.all.map(\.name)) == nil)
+}
+
+@Test func wordsAreSplitAsTheKernelDoes() {
+  let kernel = "BOOT_IMAGE=/x mcore.target=\"LABEL=my disk:/c d\" \"mcore.source=/a b\" mcore.wait=5 xmcore.wait=6 mcore.x"
+  #expect(Words.ofKernelCommandLine(kernel).map(\.text) == ["target=LABEL=my disk:/c d", "source=/a b", "wait=5", "x"])
+  #expect(Words.split(Array("a\t\"b".utf8)) == ["a", "b"])
+}
+
+@Test func filesHaveLinesWordsAndComments() {
+  let words = Words.ofFile("# comment\n\ntarget=/a#b wait=5 # more=1\r\n  level=all\n", "/f")
+  #expect(words.map(\.text) == ["target=/a#b", "wait=5", "level=all"])
+  #expect(words.map(\.origin) == ["/f, line 3", "/f, line 3", "/f, line 4"])
+}
+
+@Test func theFirstProcessTakesOnlyWhatIsMeantForIt() {
+  let arguments = ["splash", "single", "level=header", "mcore.level=all", "-s"]
+  #expect(FirstProcess.ownArguments(arguments) == ["level=header"])
+}
+
+@Test func theChildGetsTheSameSettings() {
+  let given = settings(
+    file: "target=LABEL=my\"x:/a level=header", kernel: "mcore.target=\"/c d\" mcore.target=/e mcore.threads=2 mcore.wait=9", "format=elf")
+  let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
+  #expect(child.problems.isEmpty)
+  #expect(child.targets.map(\.value) == given.targets.map(\.value))
+  #expect(child.level.value == given.level.value && child.format.value == given.format.value)
+  #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
+}
+
+@Test func moduleListsHaveParametersAndComments() {
+  let modules = EarlySystem.modules("# list\n/lib/a.ko\n\n/lib/b.ko x=1 y=2 # why\n")
+  #expect(modules.map(\.path) == ["/lib/a.ko", "/lib/b.ko"])
+  #expect(modules.map(\.parameters) == ["", "x=1 y=2"])
+}

@@ -1,0 +1,58 @@
+import DumpBasics
+import Testing
+
+@testable import DumpTarget
+
+@Test func devicesAreTakenApart() throws {
+  for (word, device, path) in [
+    ("/dev/vda1:/var/crash", "/dev/vda1", "/var/crash"), ("/dev/vda:/", "/dev/vda", "/"),
+    ("UUID=ab-12:/c", "UUID=ab-12", "/c"), ("LABEL=my disk:/c d", "LABEL=my disk", "/c d"),
+    ("PARTUUID=7:/x", "PARTUUID=7", "/x"), ("/dev/disk/by-path/pci-0000:00:1f.2-ata-1:/x", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1", "/x"),
+    ("/dev/sda1:/a:/b", "/dev/sda1", "/a:/b"),
+  ] {
+    let target = try #require(try DeviceTarget(parsing: word))
+    #expect(target.device.description == device)
+    #expect(target.path == path)
+  }
+}
+
+@Test(arguments: [
+  "UUID=ab", "LABEL=x", "UUID=:/x", "/dev/vda1:var/crash", "/dev/vda1:/a/../b", "UUID=x:crash", "",
+  "nsf:host:/x", "raww:/dev/vdb", "http://x",
+])
+func wrongWordsAreRefusedWithAdvice(word: String) throws {
+  do {
+    _ = try TargetSpec(word)
+    Issue.record("\(word) was taken")
+  } catch {
+    #expect(error.kind == .usage)
+    #expect(!error.advice.isEmpty || error.what.contains("missing"), "\(error)")
+  }
+}
+
+@Test(arguments: ["raw:/dev/vdb", "nfs:host:/export", "ssh:user@host:/path", "pipe:cat", "memory:"])
+func laterKindsAreRefusedByName(word: String) {
+  #expect { try TargetSpec(word) } throws: { ($0 as? DumpError)?.kind == .unsupported }
+}
+
+@Test func whatLooksLikeNothingElseIsAPath() throws {
+  for word in ["/var/crash", "dump.elf", "./nsf:x", "a/b:c", "C:x", "/dev/shm", "-x"] { _ = try TargetSpec(word) }
+}
+
+@Test func mountTablesAreRead() {
+  let table = MountTable.parse(
+    """
+    22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro
+    30 22 254:2 / /mnt/my\\040disk ro,relatime - xfs /dev/vda2 rw
+    31 22 254:2 /sub /bind rw shared:2 master:3 - xfs /dev/vda2 ro
+    32 22 0:40 / /b\\134x rw - btrfs /dev/vdb rw
+    nonsense
+    33 22 x:y / /c rw - ext4 /dev/c rw
+    34 22 1:2 / /c rw
+    """)
+  #expect(table.count == 4)
+  #expect(table[0] == Mount(device: .init(major: 254, minor: 1), root: "/", point: "/", isWritable: true, type: "ext4", source: "/dev/vda1"))
+  #expect(table[1].point == "/mnt/my disk" && !table[1].isWritable)
+  #expect(table[2].root == "/sub" && !table[2].isWritable)
+  #expect(table[3].point == "/b\\x")
+}
