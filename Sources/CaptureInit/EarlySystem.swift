@@ -5,7 +5,8 @@ internal import LinuxSystem
 /// returned, and the rest goes on.
 enum EarlySystem {
   private static let mounts: [(type: String, point: String, probe: String, options: String)] = [
-    ("devtmpfs", "/dev", "/dev/null", ""),
+    // An initramfs brings /dev/console and /dev/null along: neither tells that devtmpfs is there.
+    ("devtmpfs", "/dev", "/dev/full", ""),
     ("proc", "/proc", "/proc/self", ""),
     ("sysfs", "/sys", "/sys/kernel", ""),
     ("tmpfs", "/run", "", "mode=0755"),

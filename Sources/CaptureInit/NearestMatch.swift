@@ -6,8 +6,8 @@ func nearestMatch(_ word: String, _ candidates: [String]) -> String? {
     let distance = editDistance(typed, Array(name.utf8))
     if distance < best?.distance ?? Int.max { best = (name, distance) }
   }
-  // More errors than a third of the word's letters are another word.
-  guard let best, best.distance <= max(1, best.name.utf8.count / 3) else { return nil }
+  // More errors than about a third of the letters make another word.
+  guard let best, best.distance <= max(1, (best.name.utf8.count + 1) / 3) else { return nil }
   return best.name
 }
 

@@ -4,7 +4,9 @@ import Foundation
 final class Scratch {
   let path: String
   init() throws {
-    path = NSTemporaryDirectory() + "mcore-target-" + UUID().uuidString
+    // In memory where that is to be had: thousands of fsync on a disk take a minute.
+    let base = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm/" : NSTemporaryDirectory()
+    path = base + "mcore-target-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
   deinit { try? FileManager.default.removeItem(atPath: path) }
