@@ -60,6 +60,7 @@ let package = Package(
     // The flow.
     library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
     library("CrashedKernel", ["DumpBasics", "DumpSource"]),
+    library("PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"]),
     library("PageSelection", ["DumpBasics", "DumpSource", "CrashedKernel"]),
     library("Workers", ["DumpBasics"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
@@ -90,12 +91,13 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
 
     .target(
-      name: "TestSupport", dependencies: ["CoreEncoding", "DumpBasics"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["CoreEncoding", "DumpBasics", "DumpSource"], path: "Tests/TestSupport",
       swiftSettings: relaxed),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
+    tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),

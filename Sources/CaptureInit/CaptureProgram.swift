@@ -3,11 +3,12 @@ internal import DumpBasics
 internal import LinuxSystem
 
 /// The whole of mcore-capture. `arguments` are those after the program's name; returns the exit status. As PID 1 it does
-/// not return.
-public func runCaptureProgram(_ arguments: [String]) -> Int32 {
+/// not return, and does not ask for the arguments: Swift reads them from /proc, which is not there yet.
+public func runCaptureProgram(_ arguments: @autoclosure () -> [String]) -> Int32 {
   // A target that goes away is an error like others, and the next one takes over.
   System.ignoreBrokenPipes()
-  if System.processID == 1 { FirstProcess().run(arguments) }
+  if System.processID == 1 { FirstProcess().run() }
+  let arguments = arguments()
   if arguments.first == FirstProcess.childWord { return runAsChild(Array(arguments.dropFirst())) }
   if arguments.contains(where: { ["--help", "-h", "help"].contains($0) }) { return printed(Help.text) }
   if arguments.contains(where: { ["--version", "version"].contains($0) }) { return printed(toolVersion + "\n") }
@@ -18,22 +19,23 @@ private func printed(_ text: String) -> Int32 {
   (try? File(borrowing: 1, name: "standard output").write(text)) == nil ? 1 : 0
 }
 
-/// A person or a script: what is wrong is told before anything is done.
+/// A person or a script: what is wrong in the arguments is told before anything is done.
 private func runByHand(_ arguments: [String]) -> Int32 {
   let reporter = ConsoleReporter()
-  let (collected, problems) = SettingSources.words()
   let own = Words.ofArguments(arguments)
-  var settings = Settings(collected + own)
-  let wrong = problems + settings.problems
-  for problem in wrong { reporter.message("error: \(problem)") }
-  if !wrong.isEmpty { return 2 }
+  let typed = Settings(own)
+  for problem in typed.problems { reporter.message("error: \(problem)") }
+  if !typed.problems.isEmpty { return 2 }
+  // What is wrong elsewhere was not typed just now, and must not stand in the way of somebody in a rescue shell.
+  let (others, unread) = SettingSources.words()
+  for problem in unread + Settings(others).problems { reporter.warning("\(problem); it is not used") }
+  var settings = Settings(others + own)
   if settings.targets.isEmpty {
     reporter.message(
       "error: no target is given; name one, such as target=/dev/vda1:/var/crash (mcore-capture --help tells more)")
     return 2
   }
   // A machine's settings for its crash kernel must not restart it under the hands of somebody in a rescue shell.
-  let typed = Settings(own)
   (settings.final, settings.failure, settings.shell) = (typed.final, typed.failure, typed.shell)
 
   if settings.shell.value { runShell(reporter) }

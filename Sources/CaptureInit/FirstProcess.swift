@@ -11,7 +11,7 @@ struct FirstProcess {
 
   private let reporter = ConsoleReporter(allowTerminal: false)
 
-  func run(_ arguments: [String]) -> Never {
+  func run() -> Never {
     let mountProblems = EarlySystem.mountAll()
     // Where /dev could not be mounted, the console is what the kernel opened for us, if anything.
     let consoleProblem = EarlySystem.openConsole()
@@ -19,7 +19,7 @@ struct FirstProcess {
     reporter.message("\(toolVersion), PID 1, \(System.usableCPUs) CPUs usable")
     for problem in mountProblems + consoleProblem { reporter.warning(problem.description) }
 
-    let settings = readSettings(arguments)
+    let settings = readSettings()
     for problem in EarlySystem.loadModules(settings.modules) { reporter.warning(problem.description) }
     if settings.shell.value {
       reporter.message("rescue shell; mcore-capture target=... saves the crashed kernel; exit goes on, reboot -f restarts")
@@ -30,11 +30,17 @@ struct FirstProcess {
   }
 
   /// A typing error costs its own setting, never the dump.
-  private func readSettings(_ arguments: [String]) -> Settings {
+  private func readSettings() -> Settings {
     let (words, problems) = SettingSources.words()
+    let arguments = FirstProcess.arguments((try? System.text(of: "/proc/self/cmdline")) ?? "")
     let settings = Settings(words + Words.ofArguments(FirstProcess.ownArguments(arguments)))
     for problem in problems + settings.problems { reporter.warning("\(problem); it is not used") }
     return settings
+  }
+
+  /// What follows the program's name in /proc/self/cmdline: each argument ends with a NUL.
+  static func arguments(_ commandLine: String) -> [String] {
+    commandLine.utf8.split(separator: 0).dropFirst().map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// Those of PID 1's arguments that are meant for it. The kernel hands on plain words that it does not know (`quiet`

@@ -15,7 +15,7 @@ enum Help {
 
         mcore-capture target=/dev/vda1:/var/crash      onto the file system of a disk, which is mounted for it
         mcore-capture target=/mnt/dumps                into a directory that is there already
-        mcore-capture target=UUID=...:/var/crash target=/tmp level=header
+        mcore-capture target=UUID=...:/var/crash target=/dev/sdb1:/crash
                                                        a second target, for when the first one fails
 
       A dump is a directory, <time>-<kernel release>/, that holds vmcore.elf.gz, dmesg.txt and dump.json. It is called

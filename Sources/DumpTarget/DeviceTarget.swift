@@ -4,7 +4,7 @@ internal import LinuxSystem
 /// `/dev/vda1:/var/crash`, `UUID=…:/path`, `LABEL=…:/path`: a directory on a file system, which is mounted for the dump
 /// unless it is mounted already. The directory is made where it is missing.
 struct DeviceTarget: TargetKind {
-  static let form = "/dev/DISK:/path, UUID=…:/path, LABEL=…:/path"
+  static let form = "/dev/DISK:/path, UUID=...:/path, LABEL=...:/path"
 
   let word: String
   let device: BlockDeviceName
@@ -64,7 +64,13 @@ final class MountedDestination: Destination {
 
   var name: String { shown(inner.name) }
   var acceptsSideFiles: Bool { inner.acceptsSideFiles }
-  func openDump(fileName: String) throws(DumpError) -> any DumpSink { try inner.openDump(fileName: fileName) }
+
+  func openDump(fileName: String) throws(DumpError) -> any DumpSink {
+    let sink = try inner.openFile(fileName)
+    sink.name = shown(sink.path)
+    return sink
+  }
+
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) { try inner.writeSideFile(fileName, bytes) }
 
   func complete() throws(DumpError) -> String {

@@ -40,7 +40,9 @@ final class DirectoryDestination: Destination {
     throw DumpError("there are \(nameLimit) dumps of this name", at: joined(parent, dumpName), advice: "move some away")
   }
 
-  func openDump(fileName: String) throws(DumpError) -> any DumpSink {
+  func openDump(fileName: String) throws(DumpError) -> any DumpSink { try openFile(fileName) }
+
+  func openFile(_ fileName: String) throws(DumpError) -> FileSink {
     let opened = try FileSink(creating: joined(directory, fileName))
     sink = opened
     return opened

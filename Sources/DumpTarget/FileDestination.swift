@@ -13,7 +13,7 @@ final class FileDestination: Destination {
     name = path
     parent = parentDirectory(of: path)
     sink = try FileDestination.claim(path)
-    self.path = sink.name
+    self.path = sink.path
   }
 
   /// A `PATH.incomplete` that is there is a dump cut short or one being written: it is left alone.

@@ -3,7 +3,9 @@ internal import LinuxSystem
 
 /// A regular file that is written from start to end, with holes where zeros are skipped.
 final class FileSink: DumpSink {
-  let name: String
+  /// What it is called in messages; `path` unless somebody sets it.
+  var name: String
+  let path: String
   /// Nil once it is finished or closed.
   private var file: File?
   /// Whether the file ends in a hole, which makes no size by itself.
@@ -14,6 +16,7 @@ final class FileSink: DumpSink {
   /// Makes the file, mode 0600; one of that name must not exist.
   init(creating path: String) throws(DumpError) {
     file = try File(path, .create)
+    self.path = path
     name = path
   }
 

@@ -3,7 +3,7 @@ internal import DumpBasics
 /// Kinds that are planned. They are refused by name, so that none of them is taken for the name of a file; and so is
 /// everything else that looks like a kind.
 struct LaterTarget: TargetKind {
-  static let form = "(not in this version) raw:, nfs:, ssh:, pipe:, memory:"
+  static let form = ""
   private static let planned = ["raw", "nfs", "ssh", "pipe", "memory"]
 
   init?(parsing word: String) throws(DumpError) {

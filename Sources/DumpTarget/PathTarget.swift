@@ -3,7 +3,7 @@ internal import LinuxSystem
 
 /// `/path`: an existing directory gets a dump directory; a path whose parent exists becomes one plain file.
 struct PathTarget: TargetKind {
-  static let form = "DIRECTORY, FILE"
+  static let form = "DIRECTORY, FILE (a new one)"
   let path: String
 
   init?(parsing word: String) throws(DumpError) {

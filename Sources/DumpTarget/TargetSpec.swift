@@ -3,7 +3,7 @@ internal import LinuxSystem
 
 /// A kind of target. A new kind is a file with a type that conforms, and a line in `targetKinds`.
 protocol TargetKind: Sendable {
-  /// How such a target is written, for messages and help.
+  /// How such a target is written, for messages and help; empty for what can't be had yet.
   static var form: String { get }
   /// Nil when `word` is not of this kind; throws when it is, but wrong.
   init?(parsing word: String) throws(DumpError)
@@ -40,7 +40,7 @@ public struct TargetSpec: Sendable {
   }
 
   /// Every way to write a target, for messages and help.
-  public static var forms: String { targetKinds.map { $0.form }.joined(separator: ", ") }
+  public static var forms: String { targetKinds.map { $0.form }.filter { !$0.isEmpty }.joined(separator: ", ") }
 
   public func open(dumpName: String) throws(DumpError) -> any Destination { try kind.open(dumpName: dumpName) }
 

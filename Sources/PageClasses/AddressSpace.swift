@@ -16,8 +16,11 @@ struct AddressSpace: Sendable, Equatable {
   var imageBase: UInt64
   static let imageSize: UInt64 = 1 << 30
 
-  /// `inDirectMap`: structures that the kernel allocated at boot, by their virtual addresses (a node, `mem_section`).
-  init(_ info: VMCoreInfo, _ memory: KernelMemory, inDirectMap known: [VirtualAddress], memoryEnd: UInt64) {
+  /// `known`: structures that the kernel allocated at boot, by their virtual addresses (a node, `mem_section`).
+  /// `probes`: physical addresses that are memory.
+  init(
+    _ info: VMCoreInfo, _ memory: KernelMemory, inDirectMap known: [VirtualAddress], probes: [UInt64], memoryEnd: UInt64
+  ) {
     let stext = info.symbol("_stext")?.rawValue ?? 0
     imageBase = stext &- AddressSpace.imageSize / 2  // wraps only without _stext; then nothing lies there
     // The upper half; a random word lies in it as often as not.
@@ -27,7 +30,7 @@ struct AddressSpace: Sendable, Equatable {
     for address in known {
       guard let physical = try? memory.translate(address).rawValue else { continue }
       let base = address.rawValue &- physical  // on arm64 memory need not begin at 0: the base may lie below the map
-      if isDirectMap(base, memory, like: address, memoryEnd) {
+      if isDirectMap(base, memory, like: address, probes) {
         directBase = base
         directSize = memoryEnd
         directKnown = true
@@ -37,11 +40,11 @@ struct AddressSpace: Sendable, Equatable {
   }
 
   /// Whether memory elsewhere is mapped with the same distance.
-  private func isDirectMap(_ base: UInt64, _ memory: KernelMemory, like address: VirtualAddress, _ memoryEnd: UInt64) -> Bool {
+  private func isDirectMap(_ base: UInt64, _ memory: KernelMemory, like address: VirtualAddress, _ probes: [UInt64]) -> Bool {
     guard base & 0xfffff == 0, !isImage(address.rawValue) else { return false }
-    // Two thirds of the way up and the middle are as good as anything; one of them being no memory proves nothing.
+    // One that is not mapped proves nothing: memory can be taken out of the direct map.
     var tried = false
-    for physical in [memoryEnd / 3 * 2, memoryEnd / 2, memoryEnd / 3] {
+    for physical in probes {
       guard let found = try? memory.translate(VirtualAddress(base &+ physical)) else { continue }
       if found.rawValue != physical { return false }
       tried = true

@@ -17,6 +17,9 @@ public struct ClassRuns: Sequence, Sendable {
   }
   var pieces: [Piece] = []
 
+  /// Bytes that the packed runs take.
+  public var packedBytes: Int { pieces.reduce(0) { $0 + $1.bytes.count } }
+
   public func makeIterator() -> Iterator { Iterator(pieces) }
 
   public struct Iterator: IteratorProtocol {

@@ -122,7 +122,10 @@ struct MapScan {
         guard pointer & 7 == 0, rules.space.isDirect(pointer) else { return fail(.mapping) }
       } else if mapping != 0 || !isListed {
         // Truncated pages lose their mapping and stay on the LRU while somebody holds them.
-        guard mapping & 7 == 0, rules.space.isDirect(mapping) else { return fail(.mapping) }
+        // Pages in the swap cache have none before a process maps them, or as tmpfs'; but they have a place in swap.
+        guard mapping & 7 == 0 && rules.space.isDirect(mapping) || mapping == 0 && hasSwapEntry(view, index) else {
+          return fail(.mapping)
+        }
       }
       // Someone holds it: the page cache, a page table, the swap cache.
       guard Int32(bitPattern: view.u32(index, layout.references)) > 0 else { return fail(.pageState) }
@@ -146,6 +149,13 @@ struct MapScan {
   @inline(__always) private func linksAreSane(_ next: UInt64, _ previous: UInt64, mayBeOff: Bool) -> Bool {
     if isLink(next) && isLink(previous) { return true }
     return mayBeOff && (next == 0xdead_0000_0000_0100 || (isLink(next) && previous >> 32 == 0xdead_0000))
+  }
+
+  /// swp_entry_t (include/linux/swapops.h): bit 63 is clear, 5 bits of type (the swap device), an offset in pages. It is
+  /// in `private` (`folio.swap` since 6.6, which lies there too).
+  private func hasSwapEntry(_ view: MapView, _ index: Int) -> Bool {
+    let entry = view.u64(index, layout.privateData)
+    return entry != 0 && entry >> 63 == 0 && entry & ((1 << 58) &- 1) < 1 << 40
   }
 
   @inline(__always) private func isLink(_ address: UInt64) -> Bool {

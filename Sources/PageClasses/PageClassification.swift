@@ -145,7 +145,10 @@ private struct ClassificationAttempt {
     let end = frames.last?.upperBound ?? 0
     let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
     let space = AddressSpace(
-      info, memory, inDirectMap: nodes.addresses + [info.symbol("mem_section")].compactMap { $0 }, memoryEnd: memoryEnd)
+      info, memory, inDirectMap: nodes.addresses + [info.symbol("mem_section")].compactMap { $0 },
+      // The middle of the first and of the last pieces of memory.
+      probes: (frames.prefix(4) + frames.suffix(4)).map { ($0.lowerBound + UInt64($0.count) / 2) << kernel.pageSize.shift },
+      memoryEnd: memoryEnd)
     if trust == .checked, !space.directKnown {
       findings.add(
         DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"))
@@ -167,8 +170,10 @@ private struct ClassificationAttempt {
   ) -> ZoneRules {
     if trust != .checked { return ZoneRules(nodes, nil) }
     // Section numbers are in the flags only without vmemmap.
-    let widths = isVirtual ? [0, sections.geometry.numberBits] : [sections.geometry.numberBits, 0]
-    let field = nodes.zoneField(widths.compactMap { ZoneField(zoneLayout, sectionBits: $0) }, memory, layout)
+    let withSection = [true, false].map { ZoneField(zoneLayout, sectionBits: sections.geometry.numberBits, hasNode: $0) }
+    let withoutSection = ZoneField(zoneLayout, sectionBits: 0, hasNode: true)
+    let candidates = isVirtual ? [withoutSection] + withSection : withSection + [withoutSection]
+    let field = nodes.zoneField(candidates.compactMap { $0 }, memory, layout)
     if field == nil {
       findings.add(
         DumpError(

@@ -30,7 +30,8 @@ struct ScanRules: Sendable {
   var strict: Bool { trust == .checked }
 }
 
-/// Zones by what `page.flags` says. Zones are counted in accounts: one each, or one for all when flags can't be read.
+/// Zones by what `page.flags` says. Zones are counted in accounts: one each; one for those that flags don't tell apart; one
+/// for all when flags can't be read.
 struct ZoneRules: Sendable {
   static let unknownTag = -1
   /// A zone of a node that does not describe itself: its pages can be anything but free.
@@ -56,17 +57,28 @@ struct ZoneRules: Sendable {
     accounts = Array(repeating: ZoneRules.unknownTag, count: 1 << Int(field.bits))
     frames = []
     zones = []
-    for tag in accounts.indices where nodes.unreadable.contains(field.node(ofTag: tag)) { accounts[tag] = ZoneRules.silentNode }
+    for tag in accounts.indices where nodes.unreadable.contains(where: { field.tag(tag, isOf: $0) }) {
+      accounts[tag] = ZoneRules.silentNode
+    }
     for zone in nodes.zones {
-      accounts[field.tag(node: zone.node, zone: zone.number)] = zones.count
-      zones.append([zone])
-      frames.append(zone.frames)
+      let tag = field.tag(node: zone.node, zone: zone.number)
+      if accounts[tag] >= 0 {
+        // Flags without node: zones of one number are one account.
+        let account = accounts[tag]
+        zones[account].append(zone)
+        let (one, other) = (frames[account], zone.frames)
+        frames[account] = min(one.lowerBound, other.lowerBound)..<max(one.upperBound, other.upperBound)
+      } else {
+        accounts[tag] = zones.count
+        zones.append([zone])
+        frames.append(zone.frames)
+      }
     }
   }
 
   /// The account, or why there is none, of a page.
   func account(_ flags: UInt64) -> Int { field.map { accounts[$0.tag(flags)] } ?? accounts[0] }
-  func name(_ account: Int) -> String { zones[account].count == 1 ? zones[account][0].name : "all zones" }
+  func name(_ account: Int) -> String { zones[account].map(\.name).joined(separator: "; ") }
 }
 
 /// For each account and order of free blocks, what the free lists say.

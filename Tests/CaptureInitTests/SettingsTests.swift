@@ -1,5 +1,6 @@
 import CoreFormat
 import DumpBasics
+import Foundation
 import PageSelection
 import Testing
 
@@ -89,6 +90,8 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
 @Test func theFirstProcessTakesOnlyWhatIsMeantForIt() {
   let arguments = ["splash", "single", "level=header", "mcore.level=all", "-s"]
   #expect(FirstProcess.ownArguments(arguments) == ["level=header"])
+  #expect(FirstProcess.arguments("/init\0splash\0wait=3\0") == ["splash", "wait=3"])
+  #expect(FirstProcess.arguments("").isEmpty)
 }
 
 @Test func theChildGetsTheSameSettings() {
@@ -105,4 +108,13 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
   let modules = EarlySystem.modules("# list\n/lib/a.ko\n\n/lib/b.ko x=1 y=2 # why\n")
   #expect(modules.map(\.path) == ["/lib/a.ko", "/lib/b.ko"])
   #expect(modules.map(\.parameters) == ["", "x=1 y=2"])
+}
+
+@Test func aModuleThatFailsDoesNotStopTheNext() throws {
+  let path = NSTemporaryDirectory() + "mcore-modules-\(UUID().uuidString)"
+  try "/nowhere/a.ko\n/nowhere/b.ko\n".write(toFile: path, atomically: true, encoding: .utf8)
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  #expect(EarlySystem.loadModules(Placed(path)).count == 2)
+  #expect(EarlySystem.loadModules(Placed("/nowhere/list")).isEmpty)
+  #expect(EarlySystem.loadModules(Placed("/nowhere/list", from: "argument 1")).count == 1)
 }

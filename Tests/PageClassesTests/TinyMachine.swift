@@ -324,6 +324,11 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
 
 extension PageClassification {
   /// One class for each page.
-  var pages: [PageClass] { runs.flatMap { run in run.range.map { _ in run.pageClass } } }
+  var pages: [PageClass] {
+    var pages: [PageClass] = []
+    pages.reserveCapacity(Int(counts.total))
+    for run in runs { pages.append(contentsOf: repeatElement(run.pageClass, count: run.range.count)) }
+    return pages
+  }
   var failedChecks: Set<String> { Set(checks.filter { $0.failed > 0 }.map(\.name)) }
 }

@@ -87,10 +87,21 @@ public final class SyntheticMachine: DumpSource {
   /// 64 struct pages, from `first` on; `first` is a multiple of 64.
   private func fillPageMap(_ first: UInt64, _ words: StructPageWriter.Words) {
     let place = blockPlace(first / UInt64(BlockPattern.pages))
-    for offset in 0..<UInt64(64) {
-      let frame = first + offset
-      let page = place.page(frame)
-      writer.write(frame, page, place.zone, links: links(frame, page, place), to: words + Int(offset) * 8)
+    let location = writer.location(first, place.zone)
+    guard let entries = place.pattern?.entries else {
+      for offset in 0..<64 {
+        let frame = first + UInt64(offset)
+        writer.write(frame, place.uniformPage(frame), location: location, links: nil, to: words + offset * 8)
+      }
+      return
+    }
+    let start = Int(first % UInt64(BlockPattern.pages))
+    for offset in 0..<64 {
+      let frame = first + UInt64(offset)
+      let page = entries[start + offset]
+      let isFreeHead = page.kind == .buddy && page.index == 0
+      writer.write(
+        frame, page, location: location, links: isFreeHead ? links(frame, page, place) : nil, to: words + offset * 8)
     }
   }
 
@@ -106,7 +117,7 @@ public final class SyntheticMachine: DumpSource {
 
   /// Next and previous in the free list; the ends are the list head in the zone.
   private func links(_ frame: UInt64, _ page: SyntheticPage, _ place: BlockPlace) -> (UInt64, UInt64)? {
-    guard page.kind == .buddy, page.index == 0, let zone = place.zone, let pattern = place.pattern else { return nil }
+    guard let zone = place.zone, let pattern = place.pattern else { return nil }
     let list = BlockPattern.list(page)
     let index = Int(pattern.place[Int(frame % UInt64(BlockPattern.pages))])
     let head = listHead(zone, order: Int(page.order), migrateType: Int(page.migrateType))

@@ -27,6 +27,9 @@ public struct SyntheticMachineConfiguration: Sendable {
   public var movableShare: UInt64 = 20
   /// 1 GiB hugetlb pages, as far as there is room above 4 GiB.
   public var giganticPages: UInt64 = 0
+  /// Share of the blocks that are fragmented, in percent; the others are huge pages and, every sixth, one free chunk.
+  /// This decides how many runs of classes there are: at 64 about 20 for each MiB.
+  public var fragmentedShare = 64
   public var cpus = 2
   /// How many different 4 MiB blocks there are; all memory repeats them in pseudo-random order.
   public var patterns = 96

@@ -37,7 +37,8 @@ struct BlockPattern: Sendable {
 ///
 /// The distribution (of blocks, before the border between zones cuts in):
 ///
-/// - 6 % are one free chunk of order 10; 30 % are made of two huge pages (THP; every fifth a hugetlb page).
+/// - 6 % are one free chunk of order 10; 30 % are made of two huge pages (THP; every fifth a hugetlb page). Together these
+///   are what `fragmentedShare` leaves.
 /// - In the rest each pageblock (512 pages) for itself: 12 % one huge page, 4 % one free chunk of order 9, 84 % fragmented.
 /// - Pageblocks are movable 72 %, unmovable 14 %, reclaimable 12 %, high-atomic 2 % (MIGRATE_TYPES, include/linux/mmzone.h);
 ///   in zone Movable all are movable.
@@ -60,12 +61,13 @@ struct PatternMaker {
   enum Mobility: UInt8 { case unmovable = 0, movable = 1, reclaimable = 2, highAtomic = 3 }
 
   /// Pattern `number` of `total`: shapes are dealt in proportion, so that a small set has them all.
-  mutating func block(_ number: Int, of total: Int, movableOnly: Bool) -> BlockPattern {
+  mutating func block(_ number: Int, of total: Int, fragmentedShare: Int, movableOnly: Bool) -> BlockPattern {
+    let wholeShare = 100 - fragmentedShare
     let share = (number * 100 + 50) / total
     var pages: [SyntheticPage] = []
-    if share < 6 {
+    if share < wholeShare / 6 {
       append(.buddy, order: 10, migrateType: Mobility.movable.rawValue, to: &pages)
-    } else if share < 36 {
+    } else if share < wholeShare {
       for _ in 0..<2 { appendHugePage(&pages) }
     } else {
       for half in 0..<2 { appendPageblock(movableOnly ? .movable : mobility(number * 2 + half), &pages) }

@@ -36,15 +36,15 @@ struct StructPageWriter: Sendable {
     seed = SeededRandom.mix(plan.configuration.seed)
   }
 
-  /// `links`: next and previous of the free list, for a free head.
-  func write(_ frame: UInt64, _ page: SyntheticPage, _ zone: SyntheticZone?, links: (UInt64, UInt64)?, to words: Words) {
+  /// `location`: what `location(_:_:)` says of the frame. `links`: next and previous of the free list, for a free head.
+  func write(_ frame: UInt64, _ page: SyntheticPage, location: UInt64, links: (UInt64, UInt64)?, to words: Words) {
     if page.kind == .hole {
       let fill = UInt64(plan.configuration.holeFill) &* 0x0101_0101_0101_0101
       for index in 0..<8 { words[index] = fill }
       return
     }
     for index in 1..<8 { words[index] = 0 }
-    words[0] = location(frame, zone)
+    words[0] = location
     setType(StructPageWriter.untyped, references: 0, words)
     if page.isTail {
       writeTail(frame, page, words)
@@ -73,7 +73,8 @@ struct StructPageWriter: Sendable {
   private func setType(_ type: UInt32, references: UInt64, _ words: Words) { words[6] = UInt64(type) | references << 32 }
 
   /// Zone and node in the top bits of `flags`; without vmemmap the section instead of the node (page-flags-layout.h).
-  private func location(_ frame: UInt64, _ zone: SyntheticZone?) -> UInt64 {
+  /// The same for all pages of a block.
+  func location(_ frame: UInt64, _ zone: SyntheticZone?) -> UInt64 {
     let type = UInt64(zone?.type ?? 0)
     if plan.configuration.pageMap == .separate {
       let width = UInt64(addresses.physicalMemoryBits - 27)

@@ -18,7 +18,10 @@ struct BlockPlace {
   var unitMask: UInt64 = 0
 
   func page(_ frame: UInt64) -> SyntheticPage {
-    if let pattern { return pattern.entries[Int(frame % UInt64(BlockPattern.pages))] }
+    pattern?.entries[Int(frame % UInt64(BlockPattern.pages))] ?? uniformPage(frame)
+  }
+
+  func uniformPage(_ frame: UInt64) -> SyntheticPage {
     var page = uniform
     page.index = UInt32(frame & unitMask)
     return page

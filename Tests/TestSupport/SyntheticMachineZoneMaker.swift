@@ -24,8 +24,9 @@ struct ZoneMaker {
     self.taken = taken
     var maker = PatternMaker(configuration.generation, seed: configuration.seed)
     let count = configuration.patterns
-    general = PatternSet((0..<count).map { maker.block($0, of: count, movableOnly: false) })
-    movable = PatternSet((0..<count).map { maker.block($0, of: count, movableOnly: true) })
+    let share = configuration.fragmentedShare
+    general = PatternSet((0..<count).map { maker.block($0, of: count, fragmentedShare: share, movableOnly: false) })
+    movable = PatternSet((0..<count).map { maker.block($0, of: count, fragmentedShare: share, movableOnly: true) })
     self.maker = maker
   }
 
