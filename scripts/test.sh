@@ -36,8 +36,9 @@ step() {
 }
 
 step 'lint' scripts/lint.sh
-step 'unit tests' swift test --quiet
-step 'unit tests with libelf and zlib alone' swift test --quiet --disable-default-traits --scratch-path .build-minimal
+# Serially: planned failures of system calls hold for the whole process.
+step 'unit tests' swift test --quiet --no-parallel
+step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --disable-default-traits --scratch-path .build-minimal
 step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'guests in QEMU' python3 -m unittest -q real.test_guests

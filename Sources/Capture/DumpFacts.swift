@@ -89,7 +89,8 @@ extension DumpFacts {
         "kernel",
         .object([
           ("release", .optional(release)), ("machine", .string(machine)), ("page_size", .unsigned(pageSize)),
-          ("cpus", .unsigned(UInt64(cpus))), ("crash_time", crashTime.map { .string(UTCTime(secondsSince1970: $0).text) } ?? .null),
+          ("cpus", .unsigned(UInt64(cpus))),
+          ("crash_time", crashTime.map { .string(UTCTime(secondsSince1970: $0).text) } ?? .null),
           ("crash_time_seconds", crashTime.map { .number($0) } ?? .null), ("build_id", .optional(buildID)),
           ("reason", .optional(reason)),
         ])
@@ -141,7 +142,10 @@ extension DumpFacts {
       ("reason", reason ?? "no panic message found in the log"),
       ("status", statusText),
       ("dump", "\(format), level \(level), \(humanBytes(fileBytes)) for \(humanBytes(memoryBytes)) of memory"),
-      ("pages", "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"),
+      (
+        "pages",
+        "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
+      ),
     ]
     if let tool { lines.append(("written by", tool)) }
     for reason in Absence.allCases {

@@ -53,7 +53,8 @@ struct SettingKey: Sendable {
   static let all: [SettingKey] = [
     SettingKey(
       name: targetName, allowed: TargetSpec.forms,
-      help: "where the dump goes. Several are tried in order: repeat it. The targets of a later place replace all of an earlier one"
+      help:
+        "where the dump goes. Several are tried in order: repeat it. The targets of a later place replace all of an earlier one"
     ) { (value, origin, settings) throws(DumpError) in
       _ = try TargetSpec(value)
       settings.targets.append(Placed(value, from: origin))
@@ -67,7 +68,8 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },
     SettingKey(
       name: "threads", allowed: "0 to 1024", help: "worker threads; 0 is one for each CPU (default 0)"
-    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads) },
+    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads)
+    },
     SettingKey(
       name: "source", allowed: "a path", help: "what is saved (default /proc/vmcore)"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },

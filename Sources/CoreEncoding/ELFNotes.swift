@@ -50,7 +50,9 @@ extension ELF64 {
         // Zeros at the end are padding, which some writers leave.
         let rest = unsafe UnsafeRawBufferPointer(start: base + offset, count: size - offset)
         if unsafe rest.allSatisfy({ $0 == 0 }) { return (notes, nil) }
-        return (notes, DumpError("note \(notes.count) runs past the end of its segment", at: "note offset \(hex(UInt64(offset)))"))
+        return (
+          notes, DumpError("note \(notes.count) runs past the end of its segment", at: "note offset \(hex(UInt64(offset)))")
+        )
       }
       // An all-zero header is the kernel's end mark inside PT_NOTE (append_elf_note, kernel/crash_core.c).
       if header.n_namesz == 0 && header.n_descsz == 0 && header.n_type == 0 { break }

@@ -92,13 +92,17 @@ public enum ELF64 {
   public static func decodeExtendedCount(_ bytes: [UInt8], _ order: ByteOrder, name: String) throws(DumpError) -> UInt64 {
     var section = Elf64_Shdr()
     guard bytes.count >= sectionHeaderSize, translate(bytes, to: &section, ELF_T_SHDR, order) else {
-      throw DumpError("section header 0, which holds the number of program headers, is not there", at: name, advice: "the file is cut or damaged")
+      throw DumpError(
+        "section header 0, which holds the number of program headers, is not there", at: name,
+        advice: "the file is cut or damaged")
     }
     return UInt64(section.sh_info)
   }
 
   /// Decodes as many program headers as `bytes` holds whole.
-  public static func decodeProgramHeaders(_ bytes: [UInt8], _ order: ByteOrder, name: String) throws(DumpError) -> [ELFProgramHeader] {
+  public static func decodeProgramHeaders(_ bytes: [UInt8], _ order: ByteOrder, name: String) throws(DumpError)
+    -> [ELFProgramHeader]
+  {
     let count = bytes.count / programHeaderSize
     guard count > 0 else { return [] }
     var raw = [Elf64_Phdr](repeating: Elf64_Phdr(), count: count)
@@ -191,7 +195,9 @@ public enum ELF64 {
   }
 
   /// elf64_xlatetof: this machine's structures to file bytes.
-  private static func encoded(_ source: UnsafeMutableRawBufferPointer, _ type: Elf_Type, _ order: ByteOrder) throws(DumpError) -> [UInt8] {
+  private static func encoded(_ source: UnsafeMutableRawBufferPointer, _ type: Elf_Type, _ order: ByteOrder) throws(DumpError)
+    -> [UInt8]
+  {
     var result = [UInt8](repeating: 0, count: source.count)
     let converted =
       unsafe source.isEmpty

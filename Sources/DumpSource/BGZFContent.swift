@@ -145,7 +145,9 @@ final class BGZFContent: Content {
         damage =
           header.count < BGZF.headerSize
           ? DumpError("the file is cut in a block's header", at: "\(file.path), offset \(hex(position))")
-          : DumpError("no BGZF block here", at: "\(file.path), offset \(hex(position))", advice: "the file is damaged, or gzip of another kind")
+          : DumpError(
+            "no BGZF block here", at: "\(file.path), offset \(hex(position))",
+            advice: "the file is damaged, or gzip of another kind")
         break
       }
       let next = position + UInt64(member)
@@ -203,7 +205,8 @@ final class BGZFContent: Content {
     // An index that lies can't make this large: members between two anchors have at most 64 KiB each.
     let limit = UInt64((BGZFContent.membersPerAnchor + 2) * BGZF.maximumMember)
     // Behind the last anchor lies a whole trailer, in pieces: only what is needed is read.
-    let length = min(compressedEnd - anchor.compressed, max(limit, index + 1 < anchors.count ? 0 : self.compressedEnd - anchor.compressed))
+    let length = min(
+      compressedEnd - anchor.compressed, max(limit, index + 1 < anchors.count ? 0 : self.compressedEnd - anchor.compressed))
     let bytes = try file.bytes(at: anchor.compressed, count: Int(length))
     let inflater = try BGZFInflater()
     var position = 0

@@ -98,7 +98,9 @@ public final class ELFSource: DumpSource {
     }
     guard count > 0 else { throw DumpError("no program headers", at: "\(name), offset 0x38", advice: "this is no dump") }
     guard count <= ELF64.programHeaderLimit else {
-      throw DumpError("\(count) program headers are more than the limit of \(ELF64.programHeaderLimit)", at: name, advice: "the file is damaged")
+      throw DumpError(
+        "\(count) program headers are more than the limit of \(ELF64.programHeaderLimit)", at: name, advice: "the file is damaged"
+      )
     }
     let length = count * UInt64(ELF64.programHeaderSize)
     let (end, overflow) = header.programHeaderOffset.addingReportingOverflow(length)
@@ -117,7 +119,8 @@ public final class ELFSource: DumpSource {
     let limit: UInt64 = 1 << header.identity.architecture.physicalAddressBits
     var segments: [MemorySegment] = []
     for (index, entry) in programHeaders.enumerated() where entry.type == ELFProgramHeader.load {
-      let place = "\(name), program header \(index), offset \(hex(header.programHeaderOffset + UInt64(index * ELF64.programHeaderSize)))"
+      let place =
+        "\(name), program header \(index), offset \(hex(header.programHeaderOffset + UInt64(index * ELF64.programHeaderSize)))"
       if entry.memorySize == 0 { continue }
       // /proc/kcore and QEMU mark what has no physical address so.
       if entry.physicalAddress == .max {
@@ -130,7 +133,9 @@ public final class ELFSource: DumpSource {
           advice: "the file is damaged")
       }
       guard !entry.offset.addingReportingOverflow(entry.fileSize).overflow else {
-        throw DumpError("p_offset \(hex(entry.offset)) + p_filesz \(hex(entry.fileSize)) is past 2^64", at: place, advice: "the file is damaged")
+        throw DumpError(
+          "p_offset \(hex(entry.offset)) + p_filesz \(hex(entry.fileSize)) is past 2^64", at: place, advice: "the file is damaged"
+        )
       }
       guard let range = PhysicalRange(start: entry.physicalAddress, count: entry.memorySize), range.end <= limit else {
         throw DumpError(

@@ -65,7 +65,9 @@ public struct File: ~Copyable, Sendable {
     while done < buffer.count {
       let position = Int(clamping: offset.addingReportingOverflow(UInt64(done)).partialValue)
       let wanted = Faults.clip(.pread, buffer.count - done)
-      let count = try System.retrying(.pread, "\(path), offset \(hex(UInt64(position)))") { unsafe pread(descriptor, base + done, wanted, position) }
+      let count = try System.retrying(.pread, "\(path), offset \(hex(UInt64(position)))") {
+        unsafe pread(descriptor, base + done, wanted, position)
+      }
       if count == 0 { break }
       done += count
     }

@@ -119,7 +119,7 @@ extension System {
 
     var words = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
-    defer { for unsafe word in unsafe words { unsafe free(word) } }
+    defer { for unsafeword in unsafe words { unsafe free(word) } }
     var pid: Int32 = 0
     let code = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, words, mcore_environment())
     if code != 0 { throw failure(.spawn, code, command.program) }
@@ -142,7 +142,9 @@ extension System {
     let isInit = processID == 1
     let longest: UInt64 = handle < 0 ? 20 : isInit ? 1000 : 60_000
     let limit = limitSeconds.map { $0.multipliedReportingOverflow(by: 1_000_000_000) }
-    var deadline = limit.map { $0.overflow ? UInt64.max : monotonicNanoseconds.addingReportingOverflow($0.partialValue).partialValue }
+    var deadline = limit.map {
+      $0.overflow ? UInt64.max : monotonicNanoseconds.addingReportingOverflow($0.partialValue).partialValue
+    }
     var killed = false
     while true {
       if isInit { reapOrphans() }

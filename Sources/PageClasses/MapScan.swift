@@ -155,7 +155,7 @@ struct MapScan {
   /// in `private` (`folio.swap` since 6.6, which lies there too).
   private func hasSwapEntry(_ view: MapView, _ index: Int) -> Bool {
     let entry = view.u64(index, layout.privateData)
-    return entry != 0 && entry >> 63 == 0 && entry & ((1 << 58) &- 1) < 1 << 40
+    return entry != 0 && entry >> 63 == 0 && entry & ((1 << 58) &- 1) < 1 << 44
   }
 
   @inline(__always) private func isLink(_ address: UInt64) -> Bool {
@@ -173,18 +173,18 @@ struct MapScan {
   /// The account of the zone that `flags` names, if the page lies in it; else `unknownTag`, or `silentNode`.
   @inline(__always) private mutating func account(_ flags: UInt64, _ frame: UInt64) -> Int {
     let tag = rules.zones.field?.tag(flags) ?? 0
-    if tag == knownTag && knownFrames.contains(frame) && sectionIsRight(flags) { return knownAccount }
+    if tag == knownTag && knownFrames.contains(frame) && sectionIsRight(flags, frame) { return knownAccount }
     return otherAccount(tag, flags, frame)
   }
 
-  @inline(__always) private func sectionIsRight(_ flags: UInt64) -> Bool {
+  @inline(__always) private func sectionIsRight(_ flags: UInt64, _ frame: UInt64) -> Bool {
     guard let field = rules.zones.field, field.sectionBits > 0 else { return true }
-    return field.section(flags) == section.number
+    return field.section(flags) == frame >> rules.geometry.shift
   }
 
   @inline(never) private mutating func otherAccount(_ tag: Int, _ flags: UInt64, _ frame: UInt64) -> Int {
     let account = rules.zones.accounts[tag]
-    if !sectionIsRight(flags) { return ZoneRules.unknownTag }
+    if !sectionIsRight(flags, frame) { return ZoneRules.unknownTag }
     if account < 0 { return account }
     guard rules.zones.frames[account].contains(frame) else { return ZoneRules.unknownTag }
     knownTag = tag

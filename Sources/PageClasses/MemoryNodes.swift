@@ -102,7 +102,8 @@ struct MemoryNodes: Sendable {
     let start = try memory.u64(try at(layout.nodeStart))
     let spanned = try memory.u64(try at(layout.nodeSpanned))
     let count = try memory.u32(try at(layout.zoneCount))
-    guard start < MemoryNodes.frameLimit, spanned < MemoryNodes.frameLimit, count <= UInt32(layout.maxZones ?? ZoneLayout.zoneLimit)
+    guard start < MemoryNodes.frameLimit, spanned < MemoryNodes.frameLimit,
+      count <= UInt32(layout.maxZones ?? ZoneLayout.zoneLimit)
     else { throw DumpError("it spans \(hex(spanned)) pages from pfn \(hex(start)) on, in \(count) zones") }
     checks.passed(.zoneSpan)
     addresses.append(address)

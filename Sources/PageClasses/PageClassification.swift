@@ -154,7 +154,10 @@ private struct ClassificationAttempt {
         DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"))
     }
     let size = UInt64(layout.size)
-    let isVirtual = sections.commonBase.map { !space.directKnown || !space.isDirect($0 &+ (sections.sections.first?.number ?? 0) << sections.geometry.shift &* size) } ?? false
+    let isVirtual =
+      sections.commonBase.map {
+        !space.directKnown || !space.isDirect($0 &+ (sections.sections.first?.number ?? 0) << sections.geometry.shift &* size)
+      } ?? false
     let mapEnd = ((sections.sections.last?.number ?? 0) + 1) << sections.geometry.shift
     return ScanRules(
       layout: layout, geometry: sections.geometry, space: space,

@@ -91,7 +91,9 @@ struct PageBits: Sendable, Equatable {
   var head: UInt64
 
   init(_ info: VMCoreInfo) throws(DumpError) {
-    guard let lru = try PageBits.mask("PG_lru", info) else { throw DumpError("the kernel does not say NUMBER(PG_lru)", at: "VMCOREINFO") }
+    guard let lru = try PageBits.mask("PG_lru", info) else {
+      throw DumpError("the kernel does not say NUMBER(PG_lru)", at: "VMCOREINFO")
+    }
     self.lru = lru
     privateData = try PageBits.mask("PG_private", info) ?? 0
     swapBacked = try PageBits.mask("PG_swapbacked", info) ?? 0

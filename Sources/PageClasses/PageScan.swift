@@ -132,7 +132,8 @@ private final class ScanWorker {
   }
 
   /// A section that begins with a tail lies inside a compound page of an earlier one.
-  private func adoptHead(of view: MapView, _ section: MapSection, _ sections: SectionTable, _ size: UInt64, _ scan: inout MapScan) {
+  private func adoptHead(of view: MapView, _ section: MapSection, _ sections: SectionTable, _ size: UInt64, _ scan: inout MapScan)
+  {
     let word = view.u64(0, rules.layout.compound)
     guard word & 1 != 0, word != .max else { return }
     // A pointer, or since 7.1 a mask for the tail's own address.
@@ -215,7 +216,8 @@ extension PageScan.Result {
       sectionsFailed += 1
       kept[Check.sectionMap.rawValue] += unit.missingPages
       var finding = unit.error ?? DumpError("the page map can't be read")
-      finding = finding.inside("page map of section \(unit.section), pfn \(hex(missing.lowerBound))-\(hex(missing.upperBound - 1))")
+      finding = finding.inside(
+        "page map of section \(unit.section), pfn \(hex(missing.lowerBound))-\(hex(missing.upperBound - 1))")
       finding.advice = "\(unit.missingPages) pages are kept"
       findings.add(finding)
     } else {

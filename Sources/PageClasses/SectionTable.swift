@@ -105,7 +105,9 @@ struct SectionTable: Sendable {
       guard let bytes else {
         checks.failed(.sectionPointer)
         findings.add(
-          DumpError("a part of mem_section can't be read", at: "roots \(first) to \(first + count - 1)", advice: "their sections are kept"))
+          DumpError(
+            "a part of mem_section can't be read", at: "roots \(first) to \(first + count - 1)", advice: "their sections are kept"
+          ))
         continue
       }
       // 2^17 roots for 2^52 bytes of memory, and nearly all of them empty.
@@ -199,7 +201,8 @@ struct SectionTable: Sendable {
     _ structSize: Int, _ info: VMCoreInfo, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
     let said = info.symbol("vmemmap")?.rawValue
-    guard let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(structSize)
+    guard
+      let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(structSize)
     else { return }
     commonBase = base
     var kept: [MapSection] = []

@@ -56,8 +56,10 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("level=al", ["level=al", "allowed", "header", "argument 1"]), ("threads=-1", ["threads=-1", "0 to 1024"]),
   ("threads=1025", ["0 to 1024"]), ("threads=99999999999999999999", ["0 to 1024"]), ("wait=", ["wait=", "0 to 3600"]),
   ("wait=+5", ["0 to 3600"]), ("shell", ["'shell'", "shell=VALUE", "yes, no"]), ("shell=maybe", ["yes, no"]),
-  ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]), ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
-  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]), ("source=", ["a path"]),
+  ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
+  ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
+  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]),
+  ("source=", ["a path"]),
   ("zzzzzzz=1", ["there are target, level"]),
 ])
 func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]) throws {
@@ -96,7 +98,8 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
 
 @Test func theChildGetsTheSameSettings() {
   let given = settings(
-    file: "target=LABEL=my\"x:/a level=header", kernel: "mcore.target=\"/c d\" mcore.target=/e mcore.threads=2 mcore.wait=9", "format=elf")
+    file: "target=LABEL=my\"x:/a level=header", kernel: "mcore.target=\"/c d\" mcore.target=/e mcore.threads=2 mcore.wait=9",
+    "format=elf")
   let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
   #expect(child.problems.isEmpty)
   #expect(child.targets.map(\.value) == given.targets.map(\.value))

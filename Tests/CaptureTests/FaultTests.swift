@@ -9,10 +9,12 @@ import Testing
 
 @testable import LinuxSystem
 
-/// Failures of system calls. They are planned for the whole process, so these tests run one after another, and no test
-/// outside of this suite runs at the same time (scripts/test.sh runs this target's suites serially).
+/// Failures of system calls. They are planned for the whole process, so no other test may run at the same time:
+/// `swift test --no-parallel`.
 @Suite(.serialized) struct FaultTests {
-  private func core() -> SyntheticCore { SyntheticCore([.init(0x10_0000, noise(3 << 20, seed: 1)), .init(0x1000, noise(8192, seed: 2))]) }
+  private func core() -> SyntheticCore {
+    SyntheticCore([.init(0x10_0000, noise(3 << 20, seed: 1)), .init(0x1000, noise(8192, seed: 2))])
+  }
 
   @Test func aPageThatCanNotBeReadIsPoisonedNamedAndTheDumpGoesOn() throws {
     let scratch = try Scratch()
@@ -34,7 +36,9 @@ import Testing
     #expect(source.metadata?.trailer?.unreadable == [range])
     let poison = Array("mcore:unreadable".utf8)
     #expect(try source.bytes(at: bad, count: 4096) == Array((0..<256).map { _ in poison }.joined()))
-    #expect(try source.bytes(at: PhysicalAddress(bad.rawValue + 4096), count: 4096) == Array(core().segments[0].bytes[101 * 4096..<102 * 4096]))
+    #expect(
+      try source.bytes(at: PhysicalAddress(bad.rawValue + 4096), count: 4096)
+        == Array(core().segments[0].bytes[101 * 4096..<102 * 4096]))
     #expect(try verify(scratch.file("out"), threads: 1, QuietReporter()).verdict == .whole)
 
     // Converting makes it a gap that is named.
@@ -91,6 +95,8 @@ import Testing
     defer { Faults.set([]) }
     _ = try save(SaveRequest(source: input, targets: [scratch.file("short")]), QuietReporter())
     Faults.set([])
-    #expect(try Data(contentsOf: URL(fileURLWithPath: scratch.file("short"))) == Data(contentsOf: URL(fileURLWithPath: scratch.file("plain"))))
+    #expect(
+      try Data(contentsOf: URL(fileURLWithPath: scratch.file("short")))
+        == Data(contentsOf: URL(fileURLWithPath: scratch.file("plain"))))
   }
 }

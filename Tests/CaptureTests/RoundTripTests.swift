@@ -13,7 +13,9 @@ final class QuietReporter: Reporter, @unchecked Sendable {
   func progress(done: UInt64, total: UInt64) {}
 }
 
-private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (SaveResult, String) {
+private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (
+  SaveResult, String
+) {
   let input = scratch.file("input-\(UUID().uuidString)")
   try core.write(to: input)
   let out = scratch.file("out-\(UUID().uuidString)")
@@ -72,7 +74,9 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
 
 @Test func longZeroRunsCostNothingAndShareOneHole() throws {
   let scratch = try Scratch()
-  let (_, out) = try saved(SyntheticCore([.init(0x10_0000, noise(4096, seed: 1)), .init(0x100_0000, [UInt8](repeating: 0, count: 200 << 20))]), scratch, format: "elf")
+  let (_, out) = try saved(
+    SyntheticCore([.init(0x10_0000, noise(4096, seed: 1)), .init(0x100_0000, [UInt8](repeating: 0, count: 200 << 20))]), scratch,
+    format: "elf")
   let source = try openDump(out)
   let zeros = source.segments.filter { $0.physical.start >= 0x100_0000 }
   #expect(Set(zeros.map(\.fileOffset)).count == 1)
@@ -138,5 +142,9 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
   #expect(absent.allSatisfy { $0.reason == .sourceCut })
   let kept = source.coverage().reduce(0) { $0 + $1.range.count }
   let left = absent.reduce(0) { $0 + $1.range.count }
-  #expect(kept + left == RangeSet.joined(oddMachine().segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) }).reduce(0) { $0 + $1.count })
+  #expect(
+    kept + left
+      == RangeSet.joined(oddMachine().segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) }).reduce(0) {
+        $0 + $1.count
+      })
 }

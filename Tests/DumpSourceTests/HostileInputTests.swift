@@ -36,8 +36,14 @@ private func opening(_ tamper: @escaping (inout [ELFProgramHeader]) -> Void) thr
 }
 
 @Test func theSameMappingTwiceIsRefusedAndTheKernelsTextUnderTwoAddressesIsNot() throws {
-  #expect(try opening { $0[2].physicalAddress = 0x1000; $0[2].virtualAddress = $0[1].virtualAddress } != nil)
-  #expect(try opening { $0[2].physicalAddress = 0x1000; $0[2].virtualAddress = 0xffff_ffff_8100_0000 } == nil)
+  #expect(
+    try opening {
+      $0[2].physicalAddress = 0x1000; $0[2].virtualAddress = $0[1].virtualAddress
+    } != nil)
+  #expect(
+    try opening {
+      $0[2].physicalAddress = 0x1000; $0[2].virtualAddress = 0xffff_ffff_8100_0000
+    } == nil)
 }
 
 @Test func aFileThatIsNoDumpIsRefusedInOneLineThatNamesIt() throws {

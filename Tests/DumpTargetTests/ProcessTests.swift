@@ -12,7 +12,8 @@ import Testing
 }
 
 @Test func muchOutputNeitherBlocksNorFillsMemory() throws {
-  let result = try System.run(Command("sh", ["-c", "head -c 1000000 /dev/zero | tr '\\0' x"], output: .collect), limitSeconds: 20)
+  let result = try System.run(
+    Command("sh", ["-c", "head -c 1000000 /dev/zero | tr '\\0' x"], output: .collect), limitSeconds: 20)
   #expect(result.end == .exited(0))
   #expect(result.output.utf8.count == Command.outputLimit)
 }

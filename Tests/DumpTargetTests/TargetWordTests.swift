@@ -7,7 +7,8 @@ import Testing
   for (word, device, path) in [
     ("/dev/vda1:/var/crash", "/dev/vda1", "/var/crash"), ("/dev/vda:/", "/dev/vda", "/"),
     ("UUID=ab-12:/c", "UUID=ab-12", "/c"), ("LABEL=my disk:/c d", "LABEL=my disk", "/c d"),
-    ("PARTUUID=7:/x", "PARTUUID=7", "/x"), ("/dev/disk/by-path/pci-0000:00:1f.2-ata-1:/x", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1", "/x"),
+    ("PARTUUID=7:/x", "PARTUUID=7", "/x"),
+    ("/dev/disk/by-path/pci-0000:00:1f.2-ata-1:/x", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1", "/x"),
     ("/dev/sda1:/a:/b", "/dev/sda1", "/a:/b"),
   ] {
     let target = try #require(try DeviceTarget(parsing: word))
@@ -51,7 +52,9 @@ func laterKindsAreRefusedByName(word: String) {
     34 22 1:2 / /c rw
     """)
   #expect(table.count == 4)
-  #expect(table[0] == Mount(device: .init(major: 254, minor: 1), root: "/", point: "/", isWritable: true, type: "ext4", source: "/dev/vda1"))
+  #expect(
+    table[0]
+      == Mount(device: .init(major: 254, minor: 1), root: "/", point: "/", isWritable: true, type: "ext4", source: "/dev/vda1"))
   #expect(table[1].point == "/mnt/my disk" && !table[1].isWritable)
   #expect(table[2].root == "/sub" && !table[2].isWritable)
   #expect(table[3].point == "/b\\x")

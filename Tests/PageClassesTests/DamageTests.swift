@@ -119,7 +119,10 @@ import Testing
     let head = TinyMachine.transparentHuge
     expect(.tails, keeps: one(head + 7), generation) { $0[$0.at(head + 7, 8)] = TinyMachine.structAddress(64) | 1 }
     // An order that is too small leaves the rest without a head.
-    expect(generation == .v7_2 ? .compoundOrder : .tails, keeps: generation == .v7_2 ? head..<head + 512 : head + 256..<head + 512, generation) {
+    expect(
+      generation == .v7_2 ? .compoundOrder : .tails, keeps: generation == .v7_2 ? head..<head + 512 : head + 256..<head + 512,
+      generation
+    ) {
       if generation == .v6_1 { $0[byte: $0.at(head + 1, 17)] = 8 } else { $0[$0.at(head + 1)] -= 1 }
     }
   }

@@ -50,11 +50,9 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   let identity = MachineIdentity(.x86_64, .little)
   let shortfall: Shortfall? = nil
   var segments: [MemorySegment] {
-    [
-      MemorySegment(
-        physical: PhysicalRange(start: 0, count: TinyMachine.pages * 4096)!, virtualAddress: 0, flags: 7, fileOffset: 0,
-        fileSize: TinyMachine.pages * 4096)
-    ]
+    [PhysicalRange(start: 0, count: TinyMachine.pages * 4096)].compactMap { $0 }.map {
+      MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: 0, fileSize: $0.count)
+    }
   }
   var notes: [DumpNote] {
     let text = info.map { "\($0.key)=\($0.value)\n" }.sorted().joined()

@@ -7,7 +7,8 @@ import Testing
 /// The machine agrees with itself, read back the way a classifier has to read it: by VMCOREINFO and page tables alone.
 @Suite struct SyntheticMachineAgreement {
   static let machines: [SyntheticMachineConfiguration] =
-    KernelGeneration.allCases.map { .small($0) } + SyntheticMachineConfiguration.PageMap.allCases.map { map in
+    KernelGeneration.allCases.map { .small($0) }
+    + SyntheticMachineConfiguration.PageMap.allCases.map { map in
       var configuration = SyntheticMachineConfiguration.small(.v6_12, seed: 7)
       configuration.pageMap = map
       configuration.nodes = 2

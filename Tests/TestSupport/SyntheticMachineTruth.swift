@@ -74,10 +74,11 @@ extension SyntheticMachine {
     for extent in plan.extents {
       let pages = (extent.blocks.lowerBound * size..<extent.blocks.upperBound * size).clamped(to: frames)
       if pages.isEmpty { continue }
-      let isUniform = switch extent.source {
+      let isUniform =
+        switch extent.source {
         case .uniform, .gigantic: true
         case .regular, .special: false
-      }
+        }
       if isUniform {
         try add(pages, blockPlace(extent.blocks.lowerBound).uniform.pageClass)
         continue
