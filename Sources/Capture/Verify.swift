@@ -33,7 +33,7 @@ public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throw
   lines += source.findings.map(\.description)
   let cut = elf.shortfall != nil || (elf.metadata != nil && elf.metadata?.trailer == nil)
   let verdict: Verification.Verdict =
-    !check.problems.isEmpty ? .corrupt : cut || !source.findings.isEmpty ? .incomplete : .whole
+    !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !source.findings.isEmpty ? .incomplete : .whole
   if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }
   return Verification(verdict: verdict, lines: lines)
 }

@@ -22,6 +22,8 @@ final class BGZFContent: Content {
   private let compressedEnd: UInt64
   let size: UInt64
   let damage: DumpError?
+  let isCorrupt: Bool
+  let isEnded: Bool
   /// The footer of a whole dump of ours.
   let footer: DumpFooter?
   /// The trailer that the footer leads to, where it is whole.
@@ -36,6 +38,7 @@ final class BGZFContent: Content {
 
   init(_ file: consuming File) throws(DumpError) {
     let fileSize = try file.size()
+    var trailerProblem: DumpError?
     if let footer = try BGZFContent.footer(file, fileSize) {
       let (trailer, problem) = BGZFContent.trailer(file, footer, fileSize)
       if let trailer, problem == nil {
@@ -49,9 +52,12 @@ final class BGZFContent: Content {
         size = footer.fileSize
         compressedEnd = fileSize
         damage = nil
+        isCorrupt = false
+        isEnded = true
         self.file = file
         return
       }
+      trailerProblem = problem
     }
     footer = nil
     trailer = nil
@@ -59,7 +65,9 @@ final class BGZFContent: Content {
     anchors = walk.anchors
     size = walk.size
     compressedEnd = walk.end
-    damage = walk.damage
+    damage = walk.damage ?? trailerProblem
+    isCorrupt = walk.isCorrupt || trailerProblem != nil
+    isEnded = walk.damage == nil && walk.endsWithMark
     self.file = file
   }
 
@@ -77,7 +85,7 @@ final class BGZFContent: Content {
   }
 
   /// Reads the trailer by inflating its members. Its size was written by us but is still only a claim: it is bounded
-  /// by what its compressed bytes can hold.
+  /// by what a file of this size can have.
   private static func trailer(
     _ file: borrowing File, _ footer: DumpFooter, _ fileSize: UInt64
   ) -> (DumpTrailer?, DumpError?) {
@@ -86,10 +94,11 @@ final class BGZFContent: Content {
         throw DumpError("footer points past the end", at: file.path)
       }
       let compressed = fileSize - footer.compressedTrailerOffset
-      // Deflate shrinks by less than 1032 : 1.
-      guard compressed <= 1 << 31, footer.trailerSize / 1032 <= compressed, footer.trailerSize <= 1 << 31 else {
-        throw DumpError("trailer is too large: \(footer.trailerSize) bytes", at: file.path)
-      }
+      let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
+      // No group is smaller than its 16 headers; the index has 12 bytes a group; 64 MiB are four million unreadable ranges.
+      guard groups <= fileSize / 256 + 1, footer.trailerSize <= 64 << 20 + 16 * groups,
+        compressed <= footer.trailerSize + footer.trailerSize / 8 + 1 << 16
+      else { throw DumpError("trailer is too large: \(footer.trailerSize) bytes", at: file.path) }
       let bytes = try file.bytes(at: footer.compressedTrailerOffset, count: Int(compressed))
       let inflater = try BGZFInflater()
       var content: [UInt8] = []
@@ -102,7 +111,6 @@ final class BGZFContent: Content {
         position += member
       }
       let trailer = try DumpTrailer(content, at: "\(file.path), trailer")
-      let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
       let sorted = zip(trailer.groupOffsets, trailer.groupOffsets.dropFirst()).allSatisfy { $0 < $1 }
       guard UInt64(trailer.groupOffsets.count) == groups, sorted,
         trailer.groupOffsets.last.map({ $0 < footer.compressedTrailerOffset }) ?? true
@@ -130,40 +138,51 @@ final class BGZFContent: Content {
     return output
   }
 
+  private struct Walk {
+    var anchors: [Anchor] = []
+    /// Uncompressed bytes of all whole members.
+    var size: UInt64 = 0
+    /// Compressed offset behind the last one.
+    var end: UInt64 = 0
+    var damage: DumpError?
+    /// Whether what stopped the walk is there and wrong, not missing.
+    var isCorrupt = false
+    var endsWithMark = false
+  }
+
   /// Goes from header to header to the end, or to where the file is cut or no BGZF any more.
   private static func walk(
     _ file: borrowing File, _ fileSize: UInt64
-  ) throws(DumpError) -> (anchors: [Anchor], size: UInt64, end: UInt64, damage: DumpError?) {
-    var anchors: [Anchor] = []
-    var position: UInt64 = 0
-    var size: UInt64 = 0
+  ) throws(DumpError) -> Walk {
+    var walk = Walk()
     var members = 0
-    var damage: DumpError?
     var header = try file.bytes(at: 0, count: BGZF.headerSize)
-    while position < fileSize {
+    while walk.end < fileSize {
+      let place = "\(file.path), offset \(hex(walk.end))"
       guard let member = BGZF.memberSize(header) else {
-        damage =
-          header.count < BGZF.headerSize
-          ? DumpError("the file is cut in a block's header", at: "\(file.path), offset \(hex(position))")
-          : DumpError(
-            "no BGZF block here", at: "\(file.path), offset \(hex(position))",
-            advice: "the file is damaged, or gzip of another kind")
+        walk.isCorrupt = header.count >= BGZF.headerSize
+        walk.damage =
+          walk.isCorrupt
+          ? DumpError("no BGZF block here", at: place, advice: "the file is damaged, or gzip of another kind")
+          : DumpError("the file is cut in a block's header", at: place)
         break
       }
-      let next = position + UInt64(member)
+      let next = walk.end + UInt64(member)
       // One read gives this member's size of content and the header of the next.
       let tail = try file.bytes(at: next - 4, count: 4 + BGZF.headerSize)
       guard next <= fileSize, let content = ByteReader(tail, .little).u32(0), content <= UInt32(BGZF.maximumMember) else {
-        damage = DumpError("the file is cut in a block", at: "\(file.path), offset \(hex(position))")
+        walk.isCorrupt = next <= fileSize
+        walk.damage = DumpError(walk.isCorrupt ? "damaged block" : "the file is cut in a block", at: place)
         break
       }
-      if members % membersPerAnchor == 0 { anchors.append(Anchor(uncompressed: size, compressed: position)) }
+      if members % membersPerAnchor == 0 { walk.anchors.append(Anchor(uncompressed: walk.size, compressed: walk.end)) }
       members += 1
-      size += UInt64(content)
-      position = next
+      walk.size += UInt64(content)
+      walk.end = next
+      walk.endsWithMark = content == 0
       header = Array(tail[4...])
     }
-    return (anchors, size, position, damage)
+    return walk
   }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {

@@ -6,8 +6,12 @@ protocol Content: AnyObject, Sendable {
   var name: String { get }
   /// Uncompressed bytes that are there. Less than the ELF headers promise when the file was cut.
   var size: UInt64 { get }
-  /// What ended the file early, where anything did: for the report.
+  /// What is wrong with the file beyond single blocks, where anything is: for the report.
   var damage: DumpError? { get }
+  /// True when bytes that are there are wrong; false when the file only ends too early.
+  var isCorrupt: Bool { get }
+  /// Whether the file has a mark of its end, and ends with it.
+  var isEnded: Bool { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
 }
@@ -30,6 +34,8 @@ final class PlainContent: Content {
   private let file: File
   let size: UInt64
   let damage: DumpError? = nil
+  let isCorrupt = false
+  let isEnded = false
   var name: String { file.path }
 
   init(_ file: consuming File) throws(DumpError) {

@@ -76,6 +76,11 @@ public final class ELFSource: DumpSource {
 
   /// Uncompressed bytes that are there.
   public var contentSize: UInt64 { content.size }
+  /// Whether bytes that are there are wrong, as far as opening the file showed.
+  public var isCorrupt: Bool {
+    // A dump of ours that ends as it should and has no trailer was changed, not cut.
+    content.isCorrupt || (content.isEnded && metadata != nil && metadata?.trailer == nil)
+  }
   /// Whether the file is compressed as BGZF.
   public var isCompressed: Bool { content is BGZFContent }
 
@@ -223,8 +228,9 @@ public final class ELFSource: DumpSource {
 
   private static func trailer(_ note: MCoreNote, _ content: any Content) throws(DumpError) -> (DumpTrailer, UInt64)? {
     if let compressed = content as? BGZFContent {
-      guard let footer = compressed.footer, let trailer = compressed.trailer else { return nil }
-      return (trailer, footer.fileSize)
+      if let footer = compressed.footer, let trailer = compressed.trailer { return (trailer, footer.fileSize) }
+      // A plain dump that was compressed by another tool ends like a plain one.
+      if !compressed.isEnded { return nil }
     }
     guard content.size >= UInt64(DumpFooter.size) else { return nil }
     let last = try content.bytes(at: content.size - UInt64(DumpFooter.size), count: DumpFooter.size)

@@ -119,7 +119,7 @@ extension System {
 
     var words = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
-    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    defer { unsafe words.forEach { unsafe free($0) } }
     var pid: Int32 = 0
     let code = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, words, mcore_environment())
     if code != 0 { throw failure(.spawn, code, command.program) }

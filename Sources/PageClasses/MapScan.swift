@@ -120,18 +120,18 @@ struct MapScan {
       if isAnonymous {
         let pointer = mapping & ~3
         guard pointer & 7 == 0, rules.space.isDirect(pointer) else { return fail(.mapping) }
-      } else if mapping != 0 || !isListed {
-        // Truncated pages lose their mapping and stay on the LRU while somebody holds them.
-        // Pages in the swap cache have none before a process maps them, or as tmpfs'; but they have a place in swap.
-        guard mapping & 7 == 0 && rules.space.isDirect(mapping) || mapping == 0 && hasSwapEntry(view, index) else {
-          return fail(.mapping)
-        }
+      } else {
+        // Pages in the swap cache have none before a process maps them, or as tmpfs'; but they have a place in swap. A page
+        // that was truncated while somebody held it has none either, and is kept: LRU or not, nothing says whose it is.
+        let isSwap = bits.swap != 0 && flags & bits.swap == bits.swap
+        guard mapping & 7 == 0 && rules.space.isDirect(mapping) || mapping == 0 && isSwap && hasSwapEntry(view, index)
+        else { return fail(.mapping) }
       }
       // Someone holds it: the page cache, a page table, the swap cache.
       guard Int32(bitPattern: view.u32(index, layout.references)) > 0 else { return fail(.pageState) }
       if isListed {
         tally.listed &+= 1
-        guard linksAreSane(word, view.u64(index, layout.lru &+ 8), mayBeOff: mapping != 0) else { return fail(.lruLinks) }
+        guard linksAreSane(word, view.u64(index, layout.lru &+ 8), of: frame) else { return fail(.lruLinks) }
       } else if isAnonymous {
         // Off the LRU it is on its way there or back, and never one that MADV_FREE gave up (those lose PG_swapbacked on
         // the LRU).
@@ -143,12 +143,14 @@ struct MapScan {
     return RunCode(flags & bits.privateData != 0 ? .cachePrivate : .cache)
   }
 
-  /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads. `mayBeOff`: since 5.18 mlocked
-  /// pages have PG_lru and are on no list; then `next` is what list_del() leaves there (LIST_POISON1, include/linux/poison.h:
-  /// 0x100 above CONFIG_ILLEGAL_POINTER_VALUE) or what was there before, and `prev` is a count.
-  @inline(__always) private func linksAreSane(_ next: UInt64, _ previous: UInt64, mayBeOff: Bool) -> Bool {
-    if isLink(next) && isLink(previous) { return true }
-    return mayBeOff && (next == 0xdead_0000_0000_0100 || (isLink(next) && previous >> 32 == 0xdead_0000))
+  /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads; not to itself, as those of pages
+  /// that were never on a list do (__init_single_page, mm/mm_init.c). Since 5.18 mlocked pages have PG_lru and are on no
+  /// list: then `next` is what list_del() left there (LIST_POISON1, include/linux/poison.h: 0x100 above
+  /// CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half of `prev` is a count (`mlock_count`).
+  @inline(__always) private func linksAreSane(_ next: UInt64, _ previous: UInt64, of frame: UInt64) -> Bool {
+    let own = section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru)
+    if isLink(next) && isLink(previous) { return next != own && previous != own }
+    return next == 0xdead_0000_0000_0100 || (isLink(next) && next != own && previous >> 32 == 0xdead_0000)
   }
 
   /// swp_entry_t (include/linux/swapops.h): bit 63 is clear, 5 bits of type (the swap device), an offset in pages. It is

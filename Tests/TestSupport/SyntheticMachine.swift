@@ -23,6 +23,7 @@ public final class SyntheticMachine: DumpSource {
   let addresses: MachineAddresses
   let structures: KernelStructures
   private let writer: StructPageWriter
+  private let layout: ZoneLayout
 
   public init(_ configuration: SyntheticMachineConfiguration) {
     self.configuration = configuration
@@ -31,6 +32,7 @@ public final class SyntheticMachine: DumpSource {
     addresses = MachineAddresses(configuration, imagePhysical: plan.image.lowerBound * 4096)
     structures = KernelStructures(plan, addresses)
     writer = StructPageWriter(plan, addresses)
+    layout = configuration.generation.zoneLayout
     let text = VMCoreInfoText.make(configuration, addresses, sectionRoots: structures.sectionRoots)
     notes = SyntheticMachine.notes(cpus: configuration.cpus, vmcoreinfo: text)
     segments = SyntheticMachine.segments(plan, addresses)
@@ -129,8 +131,7 @@ public final class SyntheticMachine: DumpSource {
 
   /// The virtual address of a free list's head.
   public func listHead(_ zone: SyntheticZone, order: Int, migrateType: Int) -> UInt64 {
-    let layout = configuration.generation.zoneLayout
-    return addresses.direct(structures.nodes[zone.node])
+    addresses.direct(structures.nodes[zone.node])
       + UInt64(layout.listHead(zone: zone.type, order: order, migrateType: migrateType))
   }
 

@@ -21,6 +21,8 @@ struct StructPageWriter: Sendable {
   private let plan: MachinePlan
   private let addresses: MachineAddresses
   private let generation: KernelGeneration
+  private let tailsHoldMask: Bool
+  private let slabListOverlaysMapping: Bool
   private let flags: PageFlags
   private let types: PageTypes
   private let compoundOrder: CompoundOrder
@@ -30,6 +32,8 @@ struct StructPageWriter: Sendable {
     self.plan = plan
     self.addresses = addresses
     generation = plan.configuration.generation
+    tailsHoldMask = generation.tailsHoldMask
+    slabListOverlaysMapping = generation.slabListOverlaysMapping
     flags = generation.flags
     types = generation.types
     compoundOrder = generation.compoundOrder
@@ -101,7 +105,7 @@ struct StructPageWriter: Sendable {
   private func writeTail(_ frame: UInt64, _ page: SyntheticPage, _ words: Words) {
     let order = UInt64(page.order)
     words[1] =
-      generation.tailsHoldMask
+      tailsHoldMask
       ? ~(64 << order - 1) | 1 : plan.pageAddress(frame - UInt64(page.index), addresses) | 1
     words[3] = StructPageWriter.tailMapping
     guard page.index == 1 else { return }
@@ -150,7 +154,7 @@ struct StructPageWriter: Sendable {
   /// `mapping`; in a CPU's partial list `slabs` stands there, a count, which may be odd and then looks like anonymous memory.
   private func writeSlab(_ frame: UInt64, _ noise: UInt64, _ words: Words) {
     let cache = object(noise)
-    if generation.slabListOverlaysMapping {
+    if slabListOverlaysMapping {
       words[1] = cache
       words[2] = noise & 1 == 0 ? StructPageWriter.listPoison1 : plan.pageAddress(frame, addresses)
       words[3] = noise & 1 == 0 ? StructPageWriter.listPoison2 : noise >> 8 & 31

@@ -2,7 +2,7 @@ internal import DumpBasics
 
 /// One zone of a node, with its free lists. Zone types are numbered as in enum zone_type (include/linux/mmzone.h): DMA, DMA32,
 /// Normal, Movable, Device.
-public struct SyntheticZone: Sendable {
+public final class SyntheticZone: Sendable {
   public static let types = 5
   public static let movable = 3
 

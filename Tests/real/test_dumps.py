@@ -174,8 +174,7 @@ class RealDump:
             damaged = self.work / "damaged.elf.gz"
             damaged.write_bytes(data)
             result = subprocess.run([MCORE, "verify", "-q", damaged], capture_output=True, timeout=120)
-            self.assertIn(result.returncode, (1, 3), result.stdout)
-            self.assertNotIn(b": whole", result.stdout)
+            self.assertEqual(result.returncode, 1, result.stdout)
             data[place] ^= 16
         damaged.unlink()
 
