@@ -27,22 +27,33 @@ public struct SaveRequest: Sendable {
   }
 }
 
-/// How a dump ended; the number is the exit status that says so.
-public enum SaveStatus: Int32, Sendable {
+/// How a dump ended.
+public enum SaveStatus: Sendable {
   /// Whole, nothing to report.
-  case complete = 0
+  case complete
   /// Whole, with findings: pages that could not be read, a source that was cut, notes that are damaged.
-  case findings = 3
+  case findings
+  /// Cut short, and usable: it keeps its `.incomplete` name.
+  case cut
+
+  public var exitStatus: Int32 { self == .complete ? 0 : 3 }
+  public var text: String {
+    switch self {
+    case .complete: "complete"
+    case .findings: "whole, with findings"
+    case .cut: "cut short, but usable"
+    }
+  }
 }
 
-/// What was written. A dump that could not be finished is thrown as a `DumpError` that names what stayed.
+/// What was written.
 public struct SaveResult: Sendable {
   public var status: SaveStatus
   /// Final name of the dump directory or file.
   public var path: String
-  /// Bytes of the dump file.
+  /// Bytes of the dump file; of one that is cut, those of the uncompressed file that went through.
   public var bytesWritten: UInt64
-  /// One line each: what was unreadable, what failed a check.
+  /// What the reporter has not heard yet, one line each: what was unreadable, why the dump is cut.
   public var findings: [String]
 }
 
@@ -56,7 +67,7 @@ public protocol Reporter: AnyObject, Sendable {
   func progress(done: UInt64, total: UInt64)
 }
 
-/// Saves one dump. Tries the targets in order; throws when none of them took it.
+/// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
   let capture = try PreparedCapture(request, reporter)
   var last = DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
@@ -69,6 +80,7 @@ public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpEr
       if more { reporter.warning("target \(target) failed: \(error); trying the next") }
     }
   }
+  if let cut = capture.cut { return cut }
   throw last
 }
 
@@ -83,6 +95,8 @@ private final class PreparedCapture {
   private var findings: [String] = []
   /// Made when the first target is open: it reads all of the memory, and the log goes out before that.
   private var plan: DumpPlan?
+  /// The largest dump that could not be finished and still is of use: it holds all of pass 1.
+  private(set) var cut: SaveResult?
 
   init(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) {
     self.request = request
@@ -113,7 +127,11 @@ private final class PreparedCapture {
       let stays = destination.abandon(
         note: "mcore did not finish this dump: \(error)\n\(written) bytes of the uncompressed file went through.\n"
           + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
-      throw DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+      let told = DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+      if let plan, written > plan.note.passEnds[0], written > cut?.bytesWritten ?? 0 {
+        cut = SaveResult(status: .cut, path: stays, bytesWritten: written, findings: [told.description])
+      }
+      throw told
     }
   }
 
@@ -150,7 +168,7 @@ private final class PreparedCapture {
       try destination.writeSideFile("dump.json", Array((facts.json(files: .object(files)).text() + "\n").utf8))
     }
     let path = try destination.complete()
-    var lines = facts.findings
+    var lines: [String] = []
     if !outcome.unreadable.isEmpty {
       lines.append(
         "\(facts.unreadablePages) pages could not be read, first \(outcome.unreadable[0])"

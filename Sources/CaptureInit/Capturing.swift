@@ -4,7 +4,7 @@ internal import DumpTarget
 internal import LinuxSystem
 
 /// Whether an exit status says that there is a whole dump (docs: 0 saved, 3 saved with findings).
-func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.findings.rawValue }
+func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.findings.exitStatus }
 
 /// Saves the dump, and says how it went. Returns the exit status.
 func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
@@ -19,9 +19,8 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.threads = settings.threads.value
     let result = try save(request, reporter)
     for finding in result.findings { reporter.warning(finding) }
-    let how = result.status == .complete ? "complete" : "whole, with findings"
-    reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(how)")
-    status = result.status.rawValue
+    reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(result.status.text)")
+    status = result.status.exitStatus
   } catch {
     reporter.message("error: \(error)")
     status = error.kind == .usage ? 2 : 1

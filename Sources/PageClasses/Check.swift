@@ -33,7 +33,7 @@ public enum Check: Int, Sendable, CaseIterable {
   /// Does the zone's NR_FREE_PAGES agree with its free blocks? Failed: the zone's free pages are kept.
   case zoneCounter
   /// Do nodes and zones, as they describe themselves, fit into one another? Failed: a node is not used as a witness, and
-  /// its free pages are kept; a zone's pages are checked against the node instead.
+  /// its free pages are kept; where a zone's pages lie is not checked.
   case zoneSpan
   /// Is there memory enough to hold the classes of very fragmented memory? Failed: short runs are kept.
   case runMemory

@@ -276,7 +276,8 @@ struct MapScan {
       return RunCode(.user)
     }
     let type = view.u32(index, layout.type)
-    return Int32(bitPattern: type) < -1 ? simpleType(type, flags, frame) : evidence(view, index, frame, flags, word)
+    return Int32(bitPattern: type) < -1
+      ? simpleType(type, flags, view.u64(index, layout.mapping), frame) : evidence(view, index, frame, flags, word)
   }
 
   // MARK: Tails
@@ -336,15 +337,20 @@ struct MapScan {
     if layout.types.unaccepted.matches(type) {
       return unacceptedBlock(index, count, offset, flags, frame)
     }
-    emit(flags == .max ? .kernel : simpleType(type, flags, frame), upTo: offset &+ index &+ 1)
+    let code = flags == .max ? .kernel : simpleType(type, flags, view.u64(index, layout.mapping), frame)
+    emit(code, upTo: offset &+ index &+ 1)
     return index &+ 1
   }
 
   /// Slab, page table, large_kmalloc and all types to come are the kernel's; offline pages may not be read.
-  @inline(__always) private mutating func simpleType(_ type: UInt32, _ flags: UInt64, _ frame: UInt64) -> RunCode {
+  @inline(__always)
+  private mutating func simpleType(_ type: UInt32, _ flags: UInt64, _ mapping: UInt64, _ frame: UInt64) -> RunCode {
     guard layout.types.offline.matches(type) else { return .kernel }
     if rules.strict {
       tally.candidates &+= 1
+      // In no list of the page cache, in no compound page; a balloon's pages were movable ones (bit 1 of mapping) until 6.16.
+      let strange = layout.bits.lru | layout.bits.slab | layout.bits.head
+      guard flags & strange == 0, mapping == 0 || mapping & 3 == 2 else { return fail(.pageState) }
       if account(flags, frame) == ZoneRules.unknownTag { return fail(.pageZone) }
     }
     return RunCode(.offline)

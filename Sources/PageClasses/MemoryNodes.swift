@@ -107,7 +107,6 @@ struct MemoryNodes: Sendable {
     else { throw DumpError("it spans \(hex(spanned)) pages from pfn \(hex(start)) on, in \(count) zones") }
     checks.passed(.zoneSpan)
     addresses.append(address)
-    if spanned == 0 { return }
     frames[index] = start..<start + spanned
     for number in 0..<(layout.maxZones ?? Int(count)) {
       let bytes = try memory.read(try at(layout.nodeZones + number * layout.zoneSize), count: layout.zoneSize)
@@ -147,7 +146,8 @@ struct MemoryNodes: Sendable {
       findings.add(
         DumpError(
           "the zone spans \(hex(spanned)) pages, which do not lie in its node", at: zone.name,
-          advice: "its pages are looked for in the whole node"))
+          advice: "where its pages lie is not checked"))
+      zone.frames = 0..<MemoryNodes.frameLimit
     }
     return zone
   }

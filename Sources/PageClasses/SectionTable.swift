@@ -225,13 +225,15 @@ struct SectionTable: Sendable {
 
   // MARK: Questions
 
-  /// The pfn whose `struct page` lies at `address`; nil when there is none.
+  /// The pfn whose `struct page` lies at `address`; nil when there is none. With vmemmap that of a refused section too: its
+  /// pages are kept, but lists go through them.
   func frame(ofStruct address: UInt64, _ structSize: Int) -> UInt64? {
     let bytes = UInt64(structSize)
     if let commonBase {
       let distance = address &- commonBase  // an address below the base becomes a frame that no section has
-      guard distance % bytes == 0, section(of: distance / bytes) != nil else { return nil }
-      return distance / bytes
+      let frame = distance / bytes
+      guard distance % bytes == 0, section(of: frame) != nil || refused.contains(frame >> geometry.shift) else { return nil }
+      return frame
     }
     // Maps of their own lie anywhere: a damaged dump may ask for each, so the search is linear only in sections.
     for section in sections {

@@ -73,8 +73,10 @@ func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> Sav
     let reporter = ConsoleReporter(quiet: work.quiet)
     let result = try body(reporter)
     for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
-    if !work.quiet { standardError("mcore: \(result.path): \(humanBytes(result.bytesWritten)) written") }
-    status = result.status.rawValue
+    if !work.quiet || result.status == .cut {
+      standardError("mcore: \(printable(result.path)): \(humanBytes(result.bytesWritten)) written, \(result.status.text)")
+    }
+    status = result.status.exitStatus
   }
   if status != 0 { throw ExitCode(status) }
 }

@@ -66,10 +66,31 @@ import Testing
     for calls in [0, 1, 3] {
       Faults.set([.init(call: .write, after: calls, errno: code, times: 1_000_000)])
       defer { Faults.set([]) }
-      #expect(throws: DumpError.self) { try save(SaveRequest(source: input, targets: [target]), QuietReporter()) }
+      // Early it is an error; once the most important part is there it is a dump that is cut short.
+      if let result = try? save(SaveRequest(source: input, targets: [target]), QuietReporter()) {
+        #expect(result.status == .cut)
+        #expect(result.path.hasSuffix(".incomplete"))
+      }
     }
     Faults.set([])
     for name in try FileManager.default.contentsOfDirectory(atPath: target) { #expect(name.hasSuffix(".incomplete")) }
+  }
+
+  @Test func aFullDiskLeavesADumpThatIsUsedAndEndsWithStatus3() throws {
+    let scratch = try Scratch()
+    let input = scratch.file("input")
+    try core().write(to: input)
+    Faults.set([.init(call: .write, after: 2, errno: ENOSPC, times: 1_000_000)])
+    defer { Faults.set([]) }
+    let result = try save(SaveRequest(source: input, targets: [scratch.file("out")]), QuietReporter())
+    Faults.set([])
+    #expect(result.status == .cut)
+    #expect(result.status.exitStatus == 3)
+    #expect(result.path == scratch.file("out.incomplete"))
+    let source = try openDump(result.path)
+    #expect(source.shortfall != nil)
+    #expect(try source.bytes(at: PhysicalAddress(0x1000), count: 8192) == core().segments[1].bytes)
+    #expect(try verify(result.path, threads: 1, QuietReporter()).verdict == .incomplete)
   }
 
   @Test func theNextTargetTakesOverWhenOneIsFull() throws {

@@ -46,6 +46,8 @@ import Testing
 
   @Test func sectionPointer() {
     expect(.sectionPointer, keeps: 8192..<12288) { $0[TinyMachine.sections + 2 * 16] += 0x40000 }
+    // Lists that go through the section still confirm what lies elsewhere.
+    expect(.sectionPointer, keeps: 40960..<45056) { $0[TinyMachine.sections + 10 * 16] ^= 0x100_0000 }
     expect(.sectionPointer, keeps: 8192..<12288) { $0[TinyMachine.sections + 2 * 16] = 0x1234 }
     let machine = TinyMachine()
     machine[TinyMachine.roots] = 0x4141_4141_4141_4141
@@ -78,6 +80,15 @@ import Testing
     expect(.pageState, keeps: one(frame)) { $0[$0.at(frame)] &= ~($0.lru | $0.swapBacked) }
   }
 
+  @Test func offlinePageThatIsSomethingElse() {
+    // A slab page whose type word was hit: it is on a list of its slab cache.
+    let frame = TinyMachine.kernelPage
+    expect(.pageState, keeps: one(frame)) {
+      $0[$0.at(frame, 48)] = $0.offline | 1 << 32
+      $0[$0.at(frame, 24)] = TinyMachine.direct + 0x7000
+    }
+  }
+
   @Test func mapping() {
     let frame = TinyMachine.userPages.lowerBound + 5
     for value in [UInt64(0x4141_4141_4141_4141), 1, 0xffff_8000_0000_0001, TinyMachine.anonymous + 4] {
@@ -87,8 +98,15 @@ import Testing
 
   @Test func aFlipOfOneFlagOfAKernelPage() {
     let frame = TinyMachine.kernelPage
-    // On the LRU, it says: but its links are those of a page that left the allocator, and nothing maps it.
-    expect(.lruLinks, keeps: one(frame)) { $0[$0.at(frame)] |= $0.lru }
+    // On the LRU, it says: but it belongs to nothing.
+    expect(.mapping, keeps: one(frame)) { $0[$0.at(frame)] |= $0.lru }
+    // With what a driver may have put into `mapping`: it is linked to itself, as pages are that were never on a list.
+    expect(.lruLinks, keeps: one(frame)) {
+      $0[$0.at(frame)] |= $0.lru
+      $0[$0.at(frame, 24)] = TinyMachine.fileMapping
+      $0[$0.at(frame, 8)] = TinyMachine.structAddress(frame) + 8
+      $0[$0.at(frame, 16)] = TinyMachine.structAddress(frame) + 8
+    }
   }
 
   @Test func lruLinks() {

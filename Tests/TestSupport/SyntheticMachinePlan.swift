@@ -2,7 +2,7 @@ internal import DumpBasics
 
 /// Where everything is in the synthetic machine's physical memory: RAM, sections, nodes, zones, and what each 4 MiB block is.
 /// Nothing here grows with the size of the machine but a few dozen runs of blocks.
-struct MachinePlan: Sendable {
+final class MachinePlan: Sendable {
   /// SECTION_SIZE_BITS 27.
   static let sectionPages: UInt64 = 1 << 15
   static let pageMapSection: UInt64 = sectionPages * 64

@@ -6,7 +6,7 @@ internal import DumpBasics
 ///     1 lru.next, or in  4 index             7 memcg_data
 ///       a tail: head     5 private
 ///     2 lru.prev
-struct StructPageWriter: Sendable {
+final class StructPageWriter: Sendable {
   typealias Words = UnsafeMutablePointer<UInt64>
 
   private static let listPoison1: UInt64 = 0xdead_0000_0000_0100

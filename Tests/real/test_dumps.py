@@ -6,6 +6,7 @@ Which kernels: MCORE_TEST_KERNELS, a list of series; scripts/test.sh sets it.
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -223,6 +224,44 @@ def compare_memory_of(ours, raw, work):
     return result
 
 
+class LiveCore(unittest.TestCase):
+    """A core that QEMU wrote of a running machine (dump-guest-memory): one segment, no NT_PRSTATUS of the kernel's own."""
+
+    def test_it_is_saved_byte_for_byte(self):
+        raw = dumps.qemu_core(SERIES[0])
+        with tempfile.TemporaryDirectory(prefix="mcore-live-") as directory:
+            saved, plain = pathlib.Path(directory) / "saved.elf.gz", pathlib.Path(directory) / "plain.elf"
+            mcore("save", "-q", raw, saved)
+            mcore("verify", "-q", saved)
+            mcore("convert", "-q", "--format", "elf", saved, plain)
+            source, ours = Core(raw), Core(plain)
+            self.assertEqual(compare_memory(source, ours), (0, sum(load[2] for load in source.loads)))
+            self.assertEqual(ours.notes()[:-1], source.notes())
+            self.assertIn(b"Linux version", mcore("dmesg", saved).stdout)
+
+
+class Documents(unittest.TestCase):
+    """What the programs can do is what their documents say."""
+
+    def test_every_setting_stands_in_manual_and_docs(self):
+        text = command(BIN / "mcore-capture", "--help").stdout.decode()
+        keys = re.findall(r"^  ([a-z]+) +\S", text.partition("settings:")[2].partition("The same words")[0], re.MULTILINE)
+        self.assertGreater(len(keys), 8)
+        manual = (REPOSITORY / "man/mcore-capture.8").read_text()
+        docs = (REPOSITORY / "docs/capture.md").read_text()
+        for key in keys:
+            self.assertIn(f"{key}=", manual)
+            self.assertIn(f"| `{key}` |", docs)
+
+    def test_every_command_stands_in_manual_and_readme(self):
+        text = mcore("--help").stdout.decode().partition("SUBCOMMANDS:")[2]
+        names = re.findall(r"^  ([a-z]+) +\S", text, re.MULTILINE)
+        self.assertGreater(len(names), 4)
+        for name in names:
+            self.assertIn(f".B {name}\n", (REPOSITORY / "man/mcore.1").read_text())
+            self.assertIn(f"mcore {name} ", (REPOSITORY / "README.md").read_text())
+
+
 class CrashReadsIt:
     """The crash utility gives for our file exactly what it gives for the raw copy. Needs the kernel's debug symbols."""
 
@@ -255,7 +294,7 @@ class CrashReadsIt:
 
 
 def load_tests(loader, _, __):
-    suite = unittest.TestSuite()
+    suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (LiveCore, Documents))
     for series in SERIES:
         made = type(f"Kernel_{series.replace('.', '_')}", (RealDump, unittest.TestCase), {"series": series})
         suite.addTests(loader.loadTestsFromTestCase(made))
