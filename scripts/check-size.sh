@@ -7,7 +7,7 @@ if [ "$size" -gt "$limit" ]; then
   echo "$1 has $size bytes, more than $limit" >&2
   exit 1
 fi
-if file -L "$1" 2>/dev/null | grep -q 'dynamically linked'; then
+if readelf -l "$1" | grep -q INTERP; then
   echo "$1 is not static" >&2
   exit 1
 fi
