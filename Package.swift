@@ -90,12 +90,14 @@ let package = Package(
       name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], swiftSettings: strict,
       linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
 
+    // Optimised in debug builds too: it makes the memory of whole machines.
     .target(
-      name: "TestSupport", dependencies: ["CoreEncoding", "DumpBasics", "DumpSource"], path: "Tests/TestSupport",
-      swiftSettings: relaxed),
+      name: "TestSupport", dependencies: ["CoreEncoding", "CrashedKernel", "DumpBasics", "DumpSource"],
+      path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
+    tests("SyntheticMachineTests", ["CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
