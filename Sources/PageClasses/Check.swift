@@ -17,6 +17,10 @@ public enum Check: Int, Sendable, CaseIterable {
   case mapping
   /// Do the list links of a page that says it is on the LRU lead to pages or list heads? Failed: the page is kept.
   case lruLinks
+  /// Does an offline page have an offline neighbour? One bit makes an offline page of many a kernel's, and nothing else
+  /// tells them apart; memory goes offline in blocks, and balloons take many pages. Failed: the page is kept. That is no
+  /// damage, and no finding: balloons have single pages too.
+  case offlinePages
   /// Is a compound page's order in range, and the page aligned to it? Failed: the page is taken alone, its tails are kept.
   case compoundOrder
   /// Do tail pages point back to their head? Failed: those that don't are kept.
@@ -50,6 +54,7 @@ public enum Check: Int, Sendable, CaseIterable {
     case .pageState: "page-state"
     case .mapping: "mapping"
     case .lruLinks: "lru-links"
+    case .offlinePages: "offline-pages"
     case .compoundOrder: "compound-order"
     case .tails: "tails"
     case .buddyOrder: "buddy-order"
@@ -73,6 +78,7 @@ public enum Check: Int, Sendable, CaseIterable {
     case .pageState: "flags, type and reference count contradict one another"
     case .mapping: "page.mapping leads nowhere"
     case .lruLinks: "pages are marked as on the LRU, and their links lead nowhere"
+    case .offlinePages: "offline pages stand alone"
     case .compoundOrder: "compound pages have an impossible order"
     case .tails: "tail pages do not point back to their head"
     case .buddyOrder: "free blocks have an impossible order"

@@ -99,11 +99,6 @@ struct RunBytes: Sendable {
     return bytes
   }
 
-  mutating func removeAll() {
-    bytes.removeAll(keepingCapacity: true)
-    length = 0
-  }
-
   private mutating func flush() {
     if length == 0 { return }
     if length <= 31 {

@@ -100,10 +100,10 @@ struct FreeListCheck {
     checks.failed(.zoneCounter)
     verdicts.unaccepted[account] = false
     if !agrees(free) { for order in 0..<verdicts.orders { verdicts[account, order] = .refused(.zoneCounter) } }
-    findings.add(
-      DumpError(
-        "NR_FREE_PAGES is \(counter), \(free) pages are in free blocks\(unaccepted > 0 ? " and \(unaccepted) are unaccepted" : ""), more than \(tolerance) apart",
-        at: place, advice: "the zone's free pages are kept"))
+    var what = "NR_FREE_PAGES is \(counter), \(free) pages are in free blocks"
+    if unaccepted > 0 { what += " and \(unaccepted) are unaccepted" }
+    what += ", more than \(tolerance) apart"
+    findings.add(DumpError(what, at: place, advice: "the zone's free pages are kept"))
   }
 
   /// Pages in free blocks by `nr_free`; 2^64 - 1 when that is nonsense.

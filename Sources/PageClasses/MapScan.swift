@@ -337,7 +337,13 @@ struct MapScan {
     if layout.types.unaccepted.matches(type) {
       return unacceptedBlock(index, count, offset, flags, frame)
     }
-    let code = flags == .max ? .kernel : simpleType(type, flags, view.u64(index, layout.mapping), frame)
+    var code = flags == .max ? .kernel : simpleType(type, flags, view.u64(index, layout.mapping), frame)
+    if code == RunCode(.offline), rules.strict {
+      tally.offline &+= 1
+      let follows = runEnd == offset &+ index && (runCode == code || runCode == RunCode(kept: .offlinePages))
+      let leads = index &+ 1 < count && layout.types.offline.matches(view.u32(index &+ 1, layout.type))
+      if !follows && !leads { code = fail(.offlinePages) }
+    }
     emit(code, upTo: offset &+ index &+ 1)
     return index &+ 1
   }
@@ -459,6 +465,7 @@ struct ScanTally: Sendable {
   var candidates: UInt64 = 0
   /// Of those, pages that said that they are on the LRU.
   var listed: UInt64 = 0
+  var offline: UInt64 = 0
   var heads: UInt64 = 0
   var tails: UInt64 = 0
   var blocks: UInt64 = 0
@@ -476,6 +483,7 @@ struct ScanTally: Sendable {
   mutating func merge(_ other: ScanTally) {
     candidates += other.candidates
     listed += other.listed
+    offline += other.offline
     heads += other.heads
     tails += other.tails
     blocks += other.blocks

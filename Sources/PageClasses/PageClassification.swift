@@ -88,7 +88,7 @@ private struct ClassificationAttempt {
 
   private mutating func processors() {
     let census = ProcessorCensus(kernel)
-    if census.isChecked { census.missing.isEmpty ? checks.passed(.processors) : checks.failed(.processors) }
+    if census.isChecked { census.findings.isEmpty ? checks.passed(.processors) : checks.failed(.processors) }
     for finding in census.findings { findings.add(finding) }
   }
 
@@ -114,7 +114,10 @@ private struct ClassificationAttempt {
 
     // A second pass only where the first one was wrong in believing: damaged page tables or free lists.
     rules.refused = sharedSections(result.extents, layout, sections)
-    if !rules.refused.isEmpty { result = try scan.run(rules) }
+    if !rules.refused.isEmpty {
+      result.runs = ClassRuns()  // never two of them in memory
+      result = try scan.run(rules)
+    }
     let check = FreeListCheck(
       rules: rules,
       walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
@@ -122,6 +125,7 @@ private struct ClassificationAttempt {
     let verdicts = check.verdicts(result, &checks, &findings)
     if !verdicts.isClean {
       rules.verdicts = verdicts
+      result.runs = ClassRuns()
       result = try scan.run(rules)
     }
     for number in rules.refused.union(sections.refused) {
@@ -223,11 +227,14 @@ private struct ClassificationAttempt {
     if trust == .checked {
       for check in [Check.pageZone, .pageState, .mapping] { checks[check].tried += result.tally.candidates }
       checks[.lruLinks].tried += result.tally.listed
+      checks[.offlinePages].tried += result.tally.offline
       for check in [Check.buddyOrder, .freeBlock] { checks[check].tried += result.tally.blocks }
     }
     checks[.compoundOrder].tried += result.tally.heads
     checks[.tails].tried += result.tally.tails
-    for check in [Check.pageZone, .pageState, .mapping, .lruLinks, .buddyOrder, .freeBlock, .compoundOrder, .tails] {
+    for check in [
+      Check.pageZone, .pageState, .mapping, .lruLinks, .offlinePages, .buddyOrder, .freeBlock, .compoundOrder, .tails,
+    ] {
       checks[check].failed += result.tally.failed[check.rawValue]
     }
     for check in Check.allCases { checks[check].keptPages += result.kept[check.rawValue] }

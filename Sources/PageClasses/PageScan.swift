@@ -97,7 +97,6 @@ private final class ScanWorker {
   private(set) var tally: ScanTally
   private(set) var ledger: FreeLedger
   private var runs: [UInt32] = []
-  private var packer = RunBytes()
 
   init(_ source: any DumpSource, _ memory: KernelMemory, _ rules: ScanRules, _ tally: ScanTally, _ ledger: FreeLedger) {
     self.rules = rules
@@ -150,7 +149,9 @@ private final class ScanWorker {
     let last = first + UInt64(pages)
     var index = frames.partitionPoint { $0.upperBound <= first }
     if index == frames.count || frames[index].lowerBound >= last { return }
-    packer.removeAll()
+    // Locals: every change of an object's member is checked for exclusive access.
+    var packer = RunBytes()
+    var counts = slot.counts
     var start = first
     for run in runs {
       let end = first + UInt64(run >> 8)
@@ -165,8 +166,8 @@ private final class ScanWorker {
         } else {
           let here = min(end, frames[index].upperBound)
           packer.append(code.pageClass.rawValue, Int(here - start))
-          slot.counts[Int(code.rawValue)] += here - start
-          if code.check != nil || code == RunCode(.hwpoison) {
+          counts[Int(code.rawValue)] += here - start
+          if code == RunCode(.hwpoison) || code.check != nil && code.check != .offlinePages {
             slot.spans[Int(code.rawValue)] = (slot.spans[Int(code.rawValue)]?.lowerBound ?? start)..<here
           }
           start = here
@@ -174,6 +175,7 @@ private final class ScanWorker {
       }
     }
     slot.packed = packer.finish()
+    slot.counts = counts
   }
 
   /// Notes which pages of the dump have no page map.

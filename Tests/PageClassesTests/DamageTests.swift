@@ -89,6 +89,16 @@ import Testing
     }
   }
 
+  @Test func offlinePages() {
+    // One bit of the type word.
+    let machine = TinyMachine(.v6_1)
+    machine[machine.at(TinyMachine.kernelPage, 48)] &= ~(1 << 8)
+    let result = machine.classify()
+    #expect(result[.offlinePages].failed == 1)
+    #expect(result[.offlinePages].keptPages == 1)
+    #expect(result.pages == machine.truth)
+  }
+
   @Test func mapping() {
     let frame = TinyMachine.userPages.lowerBound + 5
     for value in [UInt64(0x4141_4141_4141_4141), 1, 0xffff_8000_0000_0001, TinyMachine.anonymous + 4] {
@@ -220,6 +230,18 @@ import Testing
     // Zone 1 has 100 single pages and a block of 1024.
     #expect(result[.zoneCounter].keptPages == 1124)
     #expect(result.counts[.free] == 8 * 256)
+  }
+
+  @Test func processors() {
+    let machine = TinyMachine()
+    #expect(machine.classify()[.processors].tried == 0)
+    machine.info["SYMBOL(__num_online_cpus)"] = String(TinyMachine.image + 0x92000, radix: 16)
+    machine[0x92000] = 1
+    #expect(machine.classify()[.processors].tried == 1)
+    machine[0x92000] = 3
+    let result = machine.classify()
+    #expect(result[.processors].failed == 1)
+    #expect(result.findings.contains { $0.what.contains("2 CPUs are missing") })
   }
 
   @Test func zoneSpan() {

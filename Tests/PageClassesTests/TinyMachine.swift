@@ -173,7 +173,7 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   static let slabBlock: UInt64 = 8448
   static let freeBlocks: UInt64 = 12288
   static let singleFree: UInt64 = 40001
-  static let offlinePage: UInt64 = 8500
+  static let offlinePages: Range<UInt64> = 8500..<8503
   static let poisonPage: UInt64 = 8510
   static let kernelPage: UInt64 = 8600
 
@@ -202,8 +202,10 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
     for block in 0..<8 { makeFree(TinyMachine.freeBlocks + UInt64(block) * 256, 8, UInt64(block % 3)) }
     for block in 0..<100 { makeFree(40001 + UInt64(block) * 2, 0, 1) }
     makeFree(49152, 10)
-    self[at(TinyMachine.offlinePage, 48)] = offline | 1 << 32
-    truth[Int(TinyMachine.offlinePage)] = .offline
+    for frame in TinyMachine.offlinePages {
+      self[at(frame, 48)] = offline | 1 << 32
+      truth[Int(frame)] = .offline
+    }
     self[at(TinyMachine.poisonPage)] |= poison
     truth[Int(TinyMachine.poisonPage)] = .hwpoison
     // Never initialised: all ones, and zeros.

@@ -1,4 +1,4 @@
-/// The class of a page, as /work's design and docs/architecture.md name them.
+/// The class of a page, by the names that `--exclude` and `dump.json` have for them.
 public enum SyntheticClass: String, Sendable, CaseIterable, Hashable {
   case free
   case cache

@@ -43,7 +43,7 @@ struct BlockPattern: Sendable {
 /// - Pageblocks are movable 72 %, unmovable 14 %, reclaimable 12 %, high-atomic 2 % (MIGRATE_TYPES, include/linux/mmzone.h);
 ///   in zone Movable all are movable.
 /// - Fragmented pageblocks are a row of runs whose kinds are drawn from the table of the pageblock's type. Runs of single
-///   pages are geometric with ratio 0.73, median 2 to 3 pages; one in twelve is sixteen times as long (readahead, a large
+///   pages are geometric with ratio 0.73, median 3 pages; one in twelve is sixteen times as long (readahead, a large
 ///   allocation that was filled in one go).
 /// - Free chunks have orders 0, 1, 2 … with ratio 0.5 and a long tail, less where alignment forbids it; two buddies are never
 ///   both free (they would have been merged), so that the lists hold what a real allocator leaves.

@@ -65,10 +65,14 @@ final class MachinePlan: Sendable {
     let end = hasHigh ? highTop : lowEnd
     var border = end
     if configuration.nodes > 1 {
-      let split = highSections.count > 1 ? highSections : lowSections
+      // In the middle of what lies above 4 GiB, if that can be cut at a section; else at 4 GiB; else in the middle of all.
+      let split = hasHigh ? highSections : lowSections
       border = (split.lowerBound + UInt64(split.count) / 2) * MachinePlan.sectionPages
+      precondition(border > lowSections.lowerBound, "two nodes need two sections")
     }
-    nodeSpans = configuration.nodes > 1 ? [1..<border, border..<end] : [1..<end]
+    // A node ends with its last page of memory.
+    let firstEnd = memory.last { $0.lowerBound < border }.map { min($0.upperBound, border) } ?? end
+    nodeSpans = configuration.nodes > 1 ? [1..<firstEnd, border..<end] : [1..<end]
     var runs: [(Range<UInt64>, Int)] = []
     for piece in [lowSections, highSections] {
       let middle = min(max(border / MachinePlan.sectionPages, piece.lowerBound), piece.upperBound)
