@@ -35,6 +35,9 @@ public struct DumpFacts: Sendable {
   public var unreadable: [PhysicalRange]
   public var absent: [AbsentRange]
   public var findings: [String]
+  /// Pages by class; empty where none was looked for.
+  var classes: [MCoreNote.ClassCount] = []
+  var checks: [MCoreNote.CheckCount] = []
   /// Bytes of the dump file, compressed or not.
   public var fileBytes: UInt64
   /// Bytes of memory in the dump, zeros included.
@@ -97,22 +100,20 @@ extension DumpFacts {
       ),
       ("level", .string(level)),
       ("format", .string(format)),
-      (
-        "pages",
-        .object([
-          (
-            "unclassified",
-            .object([
-              ("total", .unsigned(keptPages + leftOutPages)), ("kept", .unsigned(keptPages)),
-              ("left_out", .unsigned(leftOutPages)),
-            ])
-          )
-        ])
-      ),
+      ("pages", pagesByClass()),
       ("zero_pages", zeroPages.map { .unsigned($0) } ?? .null),
       ("unreadable_pages", .unsigned(unreadablePages)),
       ("unreadable", .array(unreadable.map(DumpFacts.json))),
-      ("checks", .array([])),
+      (
+        "checks",
+        .array(
+          checks.map {
+            .object([
+              ("name", .string($0.name)), ("tried", .unsigned($0.tried)), ("failed", .unsigned($0.failed)),
+              ("kept_pages", .unsigned($0.keptPages)),
+            ])
+          })
+      ),
       ("absent", .array(absentByReason())),
       ("findings", .array(findings.map(JSON.string))),
       ("memory_bytes", .unsigned(memoryBytes)),
@@ -120,6 +121,14 @@ extension DumpFacts {
     ]
     if let files { members.append(("files", files)) }
     return .object(members)
+  }
+
+  private func pagesByClass() -> JSON {
+    func entry(_ total: UInt64, _ kept: UInt64) -> JSON {
+      .object([("total", .unsigned(total)), ("kept", .unsigned(kept)), ("left_out", .unsigned(total - min(total, kept)))])
+    }
+    if classes.isEmpty { return .object([("unclassified", entry(keptPages + leftOutPages, keptPages))]) }
+    return .object(classes.map { ($0.name, entry($0.total, $0.kept)) })
   }
 
   private static func json(_ range: PhysicalRange) -> JSON {
@@ -147,6 +156,13 @@ extension DumpFacts {
         "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
       ),
     ]
+    for entry in classes where entry.total > 0 {
+      lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))
+    }
+    for check in checks where check.failed > 0 {
+      lines.append(
+        ("check", "\(check.name) failed \(check.failed) of \(check.tried) times, \(check.keptPages) pages kept for it"))
+    }
     if let tool { lines.append(("written by", tool)) }
     for reason in Absence.allCases {
       let ranges = absent.filter { $0.reason == reason }.map(\.range)

@@ -21,6 +21,8 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
     facts.keptPages = metadata.note.keptPages
     facts.zeroPages = metadata.note.zeroPages
     facts.absent = metadata.note.leftOut
+    facts.classes = metadata.note.classes
+    facts.checks = metadata.note.checks
     facts.unreadable = metadata.trailer?.unreadable ?? []
   } else {
     facts.level = "unknown"

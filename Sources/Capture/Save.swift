@@ -6,6 +6,7 @@ internal import DumpPlan
 internal import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
+internal import PageClasses
 public import PageSelection
 internal import Pipeline
 internal import Workers
@@ -181,8 +182,9 @@ private final class PreparedCapture {
 
   private func plannedDump() throws(DumpError) -> DumpPlan {
     if let plan { return plan }
+    let classes = request.level.needsClasses ? classified() : nil
     let selection = PageSelection(
-      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], pageSize: kernel.pageSize)
+      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, pageSize: kernel.pageSize)
     let ranges = selection.kept.map(\.range)
     let total = ranges.reduce(0) { $0 + $1.count }
     reporter.message("looking for zero pages in \(humanBytes(total))")
@@ -190,9 +192,41 @@ private final class PreparedCapture {
     let zeros = try ZeroScan(ranges, source, kernel.pageSize, work) { reporter.progress(done: $0, total: total) }
     let made = try DumpPlan(
       selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
-      findings: findings)
+      findings: findings, classes: counts(classes, selection), checks: checks(classes))
     plan = made
     return made
+  }
+
+  /// What every page was used for. What is wrong with that is told, and kept in the dump.
+  private func classified() -> PageClassification {
+    reporter.message("finding out which pages are in use")
+    let classes = PageClassification(kernel, work: work)
+    for finding in classes.findings {
+      findings.append(finding.description)
+      reporter.warning(finding.description)
+    }
+    return classes
+  }
+
+  /// A dump of ours that is converted keeps what it says.
+  private func counts(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.ClassCount] {
+    guard let classes else { return source.metadata?.note.classes ?? [] }
+    var leftOut: [UInt32: UInt64] = [:]
+    for entry in selection.absent where entry.reason == .level {
+      leftOut[entry.pageClass, default: 0] += DumpPlan.pages(entry.range, kernel.pageSize)
+    }
+    return PageClass.allCases.map { pageClass in
+      let total = classes.counts[pageClass]
+      return MCoreNote.ClassCount(
+        name: pageClass.name, total: total, kept: total - min(total, leftOut[UInt32(pageClass.rawValue)] ?? 0))
+    }
+  }
+
+  private func checks(_ classes: PageClassification?) -> [MCoreNote.CheckCount] {
+    guard let classes else { return source.metadata?.note.checks ?? [] }
+    return classes.checks.map {
+      MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
+    }
   }
 
   private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
@@ -203,6 +237,8 @@ private final class PreparedCapture {
     facts.keptPages = plan.note.keptPages
     facts.zeroPages = plan.note.zeroPages
     facts.absent = plan.note.leftOut
+    facts.classes = plan.note.classes
+    facts.checks = plan.note.checks
     facts.unreadable = outcome.unreadable
     facts.findings = plan.note.findings
     facts.fileBytes = outcome.bytesWritten

@@ -30,6 +30,35 @@ public struct MCoreNote: Sendable, Equatable {
   /// What was found before writing, one line each.
   public var findings: [String] = []
 
+  /// Pages by class, in a dump whose level needed classes; else empty.
+  public var classes: [ClassCount] = []
+  /// How the classes were verified.
+  public var checks: [CheckCount] = []
+
+  public struct ClassCount: Sendable, Equatable {
+    public var name: String
+    public var total: UInt64
+    public var kept: UInt64
+    public init(name: String, total: UInt64, kept: UInt64) {
+      self.name = name
+      self.total = total
+      self.kept = kept
+    }
+  }
+
+  public struct CheckCount: Sendable, Equatable {
+    public var name: String
+    public var tried: UInt64
+    public var failed: UInt64
+    public var keptPages: UInt64
+    public init(name: String, tried: UInt64, failed: UInt64, keptPages: UInt64) {
+      self.name = name
+      self.tried = tried
+      self.failed = failed
+      self.keptPages = keptPages
+    }
+  }
+
   public init() {}
 
   private enum Kind {
@@ -39,6 +68,8 @@ public struct MCoreNote: Sendable, Equatable {
     static let passes: UInt32 = 4
     static let leftOut: UInt32 = 5
     static let findings: UInt32 = 6
+    static let classes: UInt32 = 7
+    static let checks: UInt32 = 8
   }
 
   /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the numbers.
@@ -60,6 +91,8 @@ public struct MCoreNote: Sendable, Equatable {
         .init(Kind.tool, Array(tool.utf8)), .init(Kind.level, Array(level.utf8)), .init(Kind.layout, layout.bytes),
         .init(Kind.passes, passes.bytes), .init(Kind.leftOut, left.bytes),
         .init(Kind.findings, Array(findings.joined(separator: "\n").utf8)),
+        .init(Kind.classes, MCoreNote.table(classes.map { ($0.name, [$0.total, $0.kept]) })),
+        .init(Kind.checks, MCoreNote.table(checks.map { ($0.name, [$0.tried, $0.failed, $0.keptPages]) })),
       ]
     ).encoded()
   }
@@ -86,5 +119,35 @@ public struct MCoreNote: Sendable, Equatable {
       leftOut.append(AbsentRange(range, reason, pageClass: pageClass))
     }
     findings = (envelope.text(Kind.findings) ?? "").split(separator: "\n").map(String.init)
+    classes = MCoreNote.rows(envelope.payload(Kind.classes), numbers: 2).map {
+      ClassCount(name: $0.name, total: $0.numbers[0], kept: $0.numbers[1])
+    }
+    checks = MCoreNote.rows(envelope.payload(Kind.checks), numbers: 3).map {
+      CheckCount(name: $0.name, tried: $0.numbers[0], failed: $0.numbers[1], keptPages: $0.numbers[2])
+    }
+  }
+
+  // MARK: tables: a name of 32 bytes, NUL-padded, and numbers of 8
+
+  private static let nameSize = 32
+
+  private static func table(_ rows: [(name: String, numbers: [UInt64])]) -> [UInt8] {
+    var writer = ByteWriter()
+    for row in rows {
+      let name = row.name.utf8.prefix(nameSize)
+      writer.append(name)
+      writer.zeros(nameSize - name.count)
+      for number in row.numbers { writer.u64(number) }
+    }
+    return writer.bytes
+  }
+
+  private static func rows(_ payload: [UInt8]?, numbers: Int) -> [(name: String, numbers: [UInt64])] {
+    let reader = ByteReader(payload ?? [], .little)
+    let size = nameSize + 8 * numbers
+    return (0..<reader.count / size).compactMap { row in
+      guard let name = reader.text(row * size, limit: nameSize) else { return nil }
+      return (name, (0..<numbers).compactMap { reader.u64(row * size + nameSize + 8 * $0) })
+    }
   }
 }

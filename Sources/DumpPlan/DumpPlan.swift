@@ -36,7 +36,7 @@ public struct DumpPlan: Sendable {
 
   public init(
     _ selection: PageSelection, _ source: any DumpSource, zeros: ZeroScan, tool: String, crashTime: UInt64,
-    findings: [String]
+    findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
   ) throws(DumpError) {
     let pageSize = selection.pageSize
     var note = MCoreNote()
@@ -45,6 +45,8 @@ public struct DumpPlan: Sendable {
     note.crashTime = crashTime
     note.leftOut = selection.absent
     note.findings = findings
+    note.classes = classes
+    note.checks = checks
     note.zeroPages = zeros.zeroPages
     note.passEnds = Pass.allCases.map { _ in 0 }
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + DumpPlan.pages($1, pageSize) }
@@ -123,7 +125,7 @@ public struct DumpPlan: Sendable {
   }
 
   /// Pages that `range` touches; a partial one counts as one.
-  static func pages(_ range: PhysicalRange, _ pageSize: PageSize) -> UInt64 {
+  public static func pages(_ range: PhysicalRange, _ pageSize: PageSize) -> UInt64 {
     (pageSize.floor(range.end - 1) - pageSize.floor(range.start)) / pageSize.bytes + 1
   }
 

@@ -1,13 +1,6 @@
 public import DumpBasics
 public import DumpSource
-
-/// How much of the memory goes into a dump. The names are LKCD's.
-public enum Level: String, Sendable, CaseIterable {
-  /// Notes, registers and the pages that the kernel's log needs.
-  case header
-  /// Everything.
-  case all
-}
+public import PageClasses
 
 /// Memory that goes into the dump, all of one pass.
 public struct KeptRun: Sendable, Equatable {
@@ -28,30 +21,48 @@ public struct PageSelection: Sendable {
   public var absent: [AbsentRange]
   public var pageSize: PageSize
 
-  /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched.
-  public init(_ level: Level, _ source: any DumpSource, witnesses: [PageFrame], pageSize: PageSize) {
+  /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched. `classes` have to be there
+  /// for a level that needs them; where they are not, all memory is taken for the kernel's.
+  public init(
+    _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil, pageSize: PageSize
+  ) {
     self.level = level.rawValue
     self.pageSize = pageSize
     kept = []
     absent = []
     let first = RangeSet.joined(
       witnesses.compactMap { PhysicalRange(start: pageSize.address(of: $0).rawValue, count: pageSize.bytes) })
+    var cursor = ClassCursor(level.needsClasses ? classes : nil, pageSize)
     for piece in source.coverage() {
       if piece.kind == .cut {
         absent.append(AbsentRange(piece.range, .sourceCut))
         continue
       }
-      let witness = RangeSet.overlapping(first, piece.range).compactMap { $0.intersection(piece.range) }
-      let rest = RangeSet.subtracting(first, from: piece.range)
-      var runs = witness.map { KeptRun($0, .witness) }
-      switch level {
-      case .header: absent += rest.map { AbsentRange($0, .level) }
-      case .all: runs += rest.map { KeptRun($0, .kernel) }
+      cursor.forEach(in: piece.range) { range, pageClass in
+        select(range, pageClass, level, first)
       }
-      kept += runs.sorted { $0.range.start < $1.range.start }
     }
     carryOver(from: source)
   }
+
+  private mutating func select(_ range: PhysicalRange, _ pageClass: PageClass, _ level: Level, _ first: [PhysicalRange]) {
+    var runs = RangeSet.overlapping(first, range).compactMap { $0.intersection(range) }.map { KeptRun($0, .witness) }
+    for rest in RangeSet.subtracting(first, from: range) {
+      if level.keeps(pageClass) {
+        runs.append(KeptRun(rest, pageClass.pass))
+      } else if let last = absent.last, last.range.end == rest.start, last.reason == .level,
+        last.pageClass == number(pageClass, level)
+      {
+        absent[absent.count - 1].range.end = rest.end
+      } else {
+        absent.append(AbsentRange(rest, .level, pageClass: number(pageClass, level)))
+      }
+    }
+    kept += runs.sorted { $0.range.start < $1.range.start }
+  }
+
+  /// The class as it stands in the dump; 0 where none was looked for.
+  private func number(_ pageClass: PageClass, _ level: Level) -> UInt32 { level.needsClasses ? UInt32(pageClass.rawValue) : 0 }
 
   /// When the source is a dump of ours: what it left out stays named, what it could not read becomes a gap.
   private mutating func carryOver(from source: any DumpSource) {
@@ -65,5 +76,40 @@ public struct PageSelection: Sendable {
     }
     absent += metadata.note.leftOut + unreadable.map { AbsentRange($0, .unreadable) }
     absent.sort { $0.range.start < $1.range.start }
+  }
+}
+
+/// Goes through memory and its classes side by side, both ascending.
+private struct ClassCursor {
+  private var runs: ClassRuns.Iterator?
+  private var current: ClassRun?
+  private let pageSize: PageSize
+
+  /// Without classes everything is the kernel's.
+  init(_ classes: PageClassification?, _ pageSize: PageSize) {
+    runs = classes?.runs.makeIterator()
+    current = runs?.next()
+    self.pageSize = pageSize
+  }
+
+  /// Calls `body` for each stretch of one class in `range`. Ranges have to come in ascending order.
+  mutating func forEach(in range: PhysicalRange, _ body: (PhysicalRange, PageClass) -> Void) {
+    var position = range.start
+    while position < range.end {
+      while let run = current, run.range.upperBound << pageSize.shift <= position { current = runs?.next() }
+      var end = range.end
+      var pageClass = PageClass.kernel
+      if let run = current {
+        let start = run.range.lowerBound << pageSize.shift
+        if start <= position {
+          end = min(end, run.range.upperBound << pageSize.shift)
+          pageClass = run.pageClass
+        } else {
+          end = min(end, start)
+        }
+      }
+      if let part = PhysicalRange(position, end) { body(part, pageClass) }
+      position = end
+    }
   }
 }

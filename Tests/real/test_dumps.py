@@ -148,6 +148,26 @@ class RealDump:
         self.assertEqual(json.loads(mcore("info", "--json", header).stdout)["level"], "header")
         header.unlink()
 
+    def test_levels_kern_and_used_hold_what_they_say_and_nothing_wrong(self):
+        sizes = []
+        for level in ("kern", "used"):
+            saved, plain = self.work / f"{level}.elf.gz", self.work / f"{level}.elf"
+            mcore("save", "-q", "--level", level, self.raw, saved)
+            mcore("verify", "-q", saved)
+            facts = json.loads(mcore("info", "--json", saved).stdout)
+            kept = {name for name, entry in facts["pages"].items() if entry["kept"]}
+            self.assertEqual(kept, {"kern": {"kernel"}, "used": {"kernel", "user", "cache", "cache-private"}}[level])
+            mcore("convert", "-q", "--format", "elf", saved, plain)
+            raw, ours = Core(self.raw), Core(plain)
+            self.assertEqual(compare_memory(ours, raw)[0], 0)
+            absent = compare_memory(raw, ours)[0]
+            self.assertGreater(absent, 0)
+            self.assertEqual(mcore("dmesg", saved).stdout, mcore("dmesg", self.gz).stdout)
+            sizes.append(saved.stat().st_size)
+            saved.unlink()
+            plain.unlink()
+        self.assertEqual(sorted(sizes), sizes)
+
     def test_info_says_what_the_dump_is(self):
         facts = json.loads(mcore("info", "--json", self.gz).stdout)
         raw = Core(self.raw)
@@ -287,10 +307,13 @@ class CrashReadsIt:
             packed = pathlib.Path(directory) / "ours.elf.gz"
             mcore("save", "-q", raw, packed)
             mcore("convert", "-q", "--format", "elf", packed, ours)
-            expected, found = self.crash(raw), self.crash(ours)
+            kernel = pathlib.Path(directory) / "kern.elf"
+            mcore("save", "-q", "--level", "kern", "--format", "elf", raw, kernel)
+            expected, found, found_kern = self.crash(raw), self.crash(ours), self.crash(kernel)
         self.assertGreater(len(expected[0].splitlines()), 300)
         self.assertIn("PANIC:", expected[0])
         self.assertEqual(found, expected)
+        self.assertEqual(found_kern, expected)
 
 
 def load_tests(loader, _, __):
