@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,11 +21,6 @@ int mcore_reboot(unsigned int command) {
   return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, 0) == 0 ? 0 : -errno;
 }
 
-int mcore_terminal_columns(int fd) {
-  struct winsize size;
-  return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
 int mcore_usable_cpus(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
@@ -36,13 +30,6 @@ int mcore_usable_cpus(void) {
 
 int mcore_block_device_size(int fd, uint64_t *bytes) {
   return ioctl(fd, BLKGETSIZE64, bytes) == 0 ? 0 : -errno;
-}
-
-int mcore_available_bytes(const char *path, uint64_t *bytes) {
-  struct statvfs info;
-  if (statvfs(path, &info) != 0) return -1;
-  if (__builtin_mul_overflow((uint64_t)info.f_bavail, (uint64_t)info.f_frsize, bytes)) *bytes = UINT64_MAX;
-  return 0;
 }
 
 int mcore_pidfd_open(int pid) {

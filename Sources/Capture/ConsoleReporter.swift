@@ -25,7 +25,7 @@ public final class ConsoleReporter: Reporter {
   /// initramfs.
   public init(quiet: Bool = false, allowTerminal: Bool = true) {
     self.quiet = quiet
-    isTerminal = allowTerminal && System.terminalColumns(2) != nil
+    isTerminal = allowTerminal && System.isTerminal(2)
     colour = isTerminal && System.environment("NO_COLOR") == nil
     let now = System.monotonicNanoseconds
     state = Mutex(State(started: now, lastShown: now))

@@ -1,9 +1,6 @@
 internal import CoreEncoding
-internal import CoreFormat
 internal import CrashedKernel
 public import DumpBasics
-internal import DumpSource
-internal import PageSelection
 
 /// Everything that `mcore info` says of a dump and that `dump.json` holds. The same for a dump that was just written and
 /// for one that was opened: what is here can be derived from the dump file alone.
@@ -23,7 +20,7 @@ public struct DumpFacts: Sendable {
   public var level: String
   public var release: String?
   public var machine: String
-  public var pageSize: UInt64
+  public var pageSize: PageSize
   public var cpus: Int
   /// Seconds since 1970, UTC.
   public var crashTime: Int64?
@@ -51,7 +48,7 @@ public struct DumpFacts: Sendable {
     level = ""
     release = kernel.release
     self.machine = machine.architecture.description
-    pageSize = kernel.pageSize.bytes
+    pageSize = kernel.pageSize
     cpus = kernel.cpuCount
     crashTime = kernel.crashTime
     buildID = kernel.vmcoreinfo?.buildID
@@ -65,11 +62,22 @@ public struct DumpFacts: Sendable {
   }
 
   func pages(_ ranges: some Sequence<PhysicalRange>) -> UInt64 {
-    ranges.reduce(0) { $0 + ($1.end - 1) / pageSize - $1.start / pageSize + 1 }
+    ranges.reduce(0) { $0 + pageSize.pages(in: $1) }
   }
 
   var unreadablePages: UInt64 { pages(unreadable) }
   var leftOutPages: UInt64 { pages(absent.lazy.map(\.range)) }
+
+  /// Takes over what the note of a dump of ours says.
+  mutating func take(_ note: MCoreNote) {
+    tool = note.tool
+    level = note.level
+    keptPages = note.keptPages
+    zeroPages = note.zeroPages
+    absent = note.leftOut
+    classes = note.classes
+    checks = note.checks
+  }
 
   /// Sets `status` from what was found. `cut` is true when the file ends too early.
   mutating func settle(cut: Bool) {
@@ -91,7 +99,7 @@ extension DumpFacts {
       (
         "kernel",
         .object([
-          ("release", .optional(release)), ("machine", .string(machine)), ("page_size", .unsigned(pageSize)),
+          ("release", .optional(release)), ("machine", .string(machine)), ("page_size", .unsigned(pageSize.bytes)),
           ("cpus", .unsigned(UInt64(cpus))),
           ("crash_time", crashTime.map { .string(UTCTime(secondsSince1970: $0).text) } ?? .null),
           ("crash_time_seconds", crashTime.map { .number($0) } ?? .null), ("build_id", .optional(buildID)),
@@ -114,7 +122,10 @@ extension DumpFacts {
             ])
           })
       ),
-      ("absent", .array(absentByReason())),
+      (
+        "absent",
+        .array(absentPages.map { .object([("reason", .string($0.reason.text)), ("pages", .unsigned($0.pages))]) })
+      ),
       ("findings", .array(findings.map(JSON.string))),
       ("memory_bytes", .unsigned(memoryBytes)),
       ("file_bytes", .unsigned(fileBytes)),
@@ -135,11 +146,11 @@ extension DumpFacts {
     .object([("start", .string(hex(range.start))), ("end", .string(hex(range.end)))])
   }
 
-  private func absentByReason() -> [JSON] {
+  /// Pages that are not in the dump, for each reason there is.
+  private var absentPages: [(reason: Absence, pages: UInt64)] {
     Absence.allCases.compactMap { reason in
       let ranges = absent.filter { $0.reason == reason }.map(\.range)
-      if ranges.isEmpty { return nil }
-      return .object([("reason", .string(reason.text)), ("pages", .unsigned(pages(ranges)))])
+      return ranges.isEmpty ? nil : (reason, pages(ranges))
     }
   }
 
@@ -164,10 +175,7 @@ extension DumpFacts {
         ("check", "\(check.name) failed \(check.failed) of \(check.tried) times, \(check.keptPages) pages kept for it"))
     }
     if let tool { lines.append(("written by", tool)) }
-    for reason in Absence.allCases {
-      let ranges = absent.filter { $0.reason == reason }.map(\.range)
-      if !ranges.isEmpty { lines.append(("left out", "\(pages(ranges)) pages \(reason.text)")) }
-    }
+    for entry in absentPages { lines.append(("left out", "\(entry.pages) pages \(entry.reason.text)")) }
     for range in unreadable.prefix(8) { lines.append(("unreadable", "\(range)")) }
     if unreadable.count > 8 { lines.append(("unreadable", "and \(unreadable.count - 8) more ranges (--json lists all)")) }
     for finding in findings { lines.append(("finding", finding)) }

@@ -16,13 +16,7 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }
   if let metadata = source.metadata {
-    facts.tool = metadata.note.tool
-    facts.level = metadata.note.level
-    facts.keptPages = metadata.note.keptPages
-    facts.zeroPages = metadata.note.zeroPages
-    facts.absent = metadata.note.leftOut
-    facts.classes = metadata.note.classes
-    facts.checks = metadata.note.checks
+    facts.take(metadata.note)
     facts.unreadable = metadata.trailer?.unreadable ?? []
   } else {
     facts.level = "unknown"

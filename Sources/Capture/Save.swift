@@ -213,7 +213,7 @@ private final class PreparedCapture {
     guard let classes else { return source.metadata?.note.classes ?? [] }
     var leftOut: [UInt32: UInt64] = [:]
     for entry in selection.absent where entry.reason == .level {
-      leftOut[entry.pageClass, default: 0] += DumpPlan.pages(entry.range, kernel.pageSize)
+      leftOut[entry.pageClass, default: 0] += kernel.pageSize.pages(in: entry.range)
     }
     return PageClass.allCases.map { pageClass in
       let total = classes.counts[pageClass]
@@ -231,14 +231,8 @@ private final class PreparedCapture {
 
   private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
     var facts = DumpFacts(kernel, log: log, machine: source.identity)
-    facts.tool = plan.note.tool
-    facts.level = plan.note.level
+    facts.take(plan.note)
     facts.format = request.format.rawValue
-    facts.keptPages = plan.note.keptPages
-    facts.zeroPages = plan.note.zeroPages
-    facts.absent = plan.note.leftOut
-    facts.classes = plan.note.classes
-    facts.checks = plan.note.checks
     facts.unreadable = outcome.unreadable
     facts.findings = plan.note.findings
     facts.fileBytes = outcome.bytesWritten

@@ -53,7 +53,7 @@ private struct ContentCheck {
     let covered = trailer == nil ? size : min(size, source.metadata?.note.trailerOffset ?? size)
     let checksums = trailer?.groupChecksums
     let pages = MemoryInFile(source)
-    groups = Int((covered + groupSize - 1) / groupSize)
+    groups = Int(DumpTrailer.groups(in: covered))
     if let checksums, checksums.count != groups {
       problems.append("the trailer has \(checksums.count) checksums for \(groups) groups")
     }
@@ -87,9 +87,8 @@ private struct ContentCheck {
   /// The numbers that the dump states against those that were counted.
   mutating func compareCounts(_ source: ELFSource) {
     guard let metadata = source.metadata, metadata.trailer != nil, problems.isEmpty else { return }
-    let pageSize = source.pageSizeOfContent
     let kept = RangeSet.joined(source.coverage().map(\.range)).reduce(UInt64(0)) {
-      $0 + ($1.end - 1) / pageSize - $1.start / pageSize + 1
+      $0 + metadata.note.pageSize.pages(in: $1)
     }
     if kept != metadata.note.keptPages {
       problems.append("the program headers hold \(kept) pages, the note says \(metadata.note.keptPages)")
@@ -103,29 +102,25 @@ private struct ContentCheck {
   }
 }
 
-extension ELFSource {
-  /// Bytes of a page. It matters only for dumps of ours, whose counts are compared.
-  fileprivate var pageSizeOfContent: UInt64 { (metadata?.note.pageSize ?? .fourKiB).bytes }
-}
-
 /// Where in the file memory stands: to count its zero pages while passing by.
 private struct MemoryInFile: Sendable {
   /// Data by file offset, disjoint.
   private let pieces: [(start: UInt64, end: UInt64, memory: UInt64)]
-  private let pageSize: UInt64
+  private let pageSize: PageSize
   /// Pages whose data is the shared hole.
   let holePages: UInt64
 
   init(_ source: ELFSource) {
     let note = source.metadata?.note
     let hole = PhysicalRange(start: note?.holeOffset ?? 0, count: note?.holeSize ?? 0)
-    let pageSize = source.pageSizeOfContent
+    // It matters only for dumps of ours, whose counts are compared.
+    let pageSize = note?.pageSize ?? .fourKiB
     var pieces: [(start: UInt64, end: UInt64, memory: UInt64)] = []
     var holePages: UInt64 = 0
     for piece in source.coverage() {
       guard case .data(let offset) = piece.kind else { continue }
       if let hole, hole.contains(offset) {
-        holePages += (piece.range.end - 1) / pageSize - piece.range.start / pageSize + 1
+        holePages += pageSize.pages(in: piece.range)
       } else {
         pieces.append((offset, offset + piece.range.count, piece.range.start))
       }
@@ -146,7 +141,7 @@ private struct MemoryInFile: Sendable {
       let stop = min(piece.end, end)
       while cursor < stop {
         let memory = piece.memory + (cursor - piece.start)
-        let next = min(stop, cursor + (pageSize - memory % pageSize))
+        let next = min(stop, cursor + (pageSize.bytes - memory % pageSize.bytes))
         if unsafe isZero(UnsafeRawBufferPointer(rebasing: bytes[Int(cursor - start)..<Int(next - start)])) { count += 1 }
         cursor = next
       }

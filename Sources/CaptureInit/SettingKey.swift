@@ -61,10 +61,10 @@ struct SettingKey: Sendable {
       return true
     },
     SettingKey(
-      name: "level", allowed: names(of: Level.self), help: "how much goes into the dump (default all)"
+      name: "level", allowed: Level.allNames, help: "how much goes into the dump (default all)"
     ) { (value, origin, settings) throws(DumpError) in assign(Level(rawValue: value), origin, &settings.level) },
     SettingKey(
-      name: "format", allowed: names(of: OutputFormat.self), help: "of the dump file (default elf.gz)"
+      name: "format", allowed: OutputFormat.allNames, help: "of the dump file (default elf.gz)"
     ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },
     SettingKey(
       name: "threads", allowed: "0 to 1024", help: "worker threads; 0 is one for each CPU (default 0)"
@@ -74,10 +74,10 @@ struct SettingKey: Sendable {
       name: "source", allowed: "a path", help: "what is saved (default /proc/vmcore)"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
     SettingKey(
-      name: "final", allowed: names(of: HandOff.self), help: "what follows success (default: reboot as PID 1, exit by hand)"
+      name: "final", allowed: HandOff.allNames, help: "what follows success (default: reboot as PID 1, exit by hand)"
     ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.final) },
     SettingKey(
-      name: "failure", allowed: names(of: HandOff.self), help: "what follows failure (default: reboot as PID 1, exit by hand)"
+      name: "failure", allowed: HandOff.allNames, help: "what follows failure (default: reboot as PID 1, exit by hand)"
     ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.failure) },
     SettingKey(
       name: "shell", allowed: "yes, no", help: "a rescue shell before anything is saved (default no)"
@@ -92,9 +92,6 @@ struct SettingKey: Sendable {
       name: "wait", allowed: "0 to 3600", help: "seconds that the disks of targets get to appear (default 30)"
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...3600), origin, &settings.wait) },
   ]
-
-  private static func names<Value: CaseIterable & RawRepresentable>(of type: Value.Type) -> String
-  where Value.RawValue == String { type.allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
 /// False when there is no value.

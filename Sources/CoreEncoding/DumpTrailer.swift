@@ -7,6 +7,10 @@ public struct DumpTrailer: Sendable, Equatable {
   public static let blocksPerGroup = 16
   /// Uncompressed bytes of a whole group.
   public static let groupSize = BGZF.blockSize * blocksPerGroup
+  /// Groups that `size` uncompressed bytes take; the last one may be shorter.
+  public static func groups(in size: UInt64) -> UInt64 {
+    size / UInt64(groupSize) + (size % UInt64(groupSize) == 0 ? 0 : 1)
+  }
 
   /// Memory that was selected and could not be read: its place holds the poison pattern.
   public var unreadable: [PhysicalRange] = []

@@ -1,24 +1,10 @@
 public import DumpBasics
 internal import CLibelf
 
-/// One ELF note, to and from bytes.
-public struct ELFNote: Sendable, Equatable {
-  /// Without its NUL.
-  public var name: String
-  public var type: UInt32
-  public var descriptor: [UInt8]
-
-  public init(name: String, type: UInt32, descriptor: [UInt8]) {
-    self.name = name
-    self.type = type
-    self.descriptor = descriptor
-  }
-}
-
 extension ELF64 {
   /// The notes of a PT_NOTE segment's bytes, by libelf's gelf_getnote. Notes up to a damaged one are returned, with
   /// what is wrong with it.
-  public static func decodeNotes(_ bytes: [UInt8], _ identity: MachineIdentity) -> (notes: [ELFNote], damage: DumpError?) {
+  public static func decodeNotes(_ bytes: [UInt8], _ identity: MachineIdentity) -> (notes: [DumpNote], damage: DumpError?) {
     guard !bytes.isEmpty else { return ([], nil) }
     // libelf reads notes only from an ELF file: give it one that consists of a header and these notes.
     guard var image = try? encode(identity, []) else { return ([], DumpError("libelf does not work")) }
@@ -36,8 +22,8 @@ extension ELF64 {
     }
   }
 
-  private static func walk(_ data: UnsafeMutablePointer<Elf_Data>) -> (notes: [ELFNote], damage: DumpError?) {
-    var notes: [ELFNote] = []
+  private static func walk(_ data: UnsafeMutablePointer<Elf_Data>) -> (notes: [DumpNote], damage: DumpError?) {
+    var notes: [DumpNote] = []
     var offset = 0
     guard let base = unsafe data.pointee.d_buf else { return ([], nil) }
     let size = unsafe data.pointee.d_size
@@ -59,7 +45,7 @@ extension ELF64 {
       let name = unsafe UnsafeRawBufferPointer(start: base + nameOffset, count: Int(header.n_namesz))
       let descriptor = unsafe UnsafeRawBufferPointer(start: base + descriptorOffset, count: Int(header.n_descsz))
       notes.append(
-        ELFNote(
+        DumpNote(
           name: unsafe String(decoding: name.prefix { $0 != 0 }, as: UTF8.self), type: header.n_type,
           descriptor: unsafe Array(descriptor)))
       offset = next
@@ -69,7 +55,7 @@ extension ELF64 {
 
   /// Notes as they stand in a PT_NOTE segment: header, name with NUL, descriptor, each padded to 4 bytes
   /// (System V gABI, "Note Section"; Linux pads to 4 in 64-bit cores too).
-  public static func encodeNotes(_ notes: [ELFNote], _ order: ByteOrder) -> [UInt8] {
+  public static func encodeNotes(_ notes: [DumpNote], _ order: ByteOrder) -> [UInt8] {
     var writer = ByteWriter(order)
     for note in notes {
       writer.u32(UInt32(note.name.utf8.count + 1))

@@ -10,7 +10,6 @@ public struct ELFHeader: Sendable, Equatable {
   /// `e_phnum`; 0xffff (PN_XNUM) means that the number stands in `sh_info` of section header 0.
   public var programHeaderCount: UInt16
   public var sectionHeaderOffset: UInt64
-  public var flags: UInt32
 }
 
 /// One program header: Elf64_Phdr.
@@ -85,7 +84,7 @@ public enum ELF64 {
     }
     return ELFHeader(
       identity: MachineIdentity(architecture, order), programHeaderOffset: header.e_phoff,
-      programHeaderCount: header.e_phnum, sectionHeaderOffset: header.e_shoff, flags: header.e_flags)
+      programHeaderCount: header.e_phnum, sectionHeaderOffset: header.e_shoff)
   }
 
   /// `sh_info` of section header 0: the number of program headers of a file with PN_XNUM.

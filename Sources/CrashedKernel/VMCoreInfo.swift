@@ -1,5 +1,4 @@
 public import DumpBasics
-public import DumpSource
 
 /// What the crashed kernel says of itself: the VMCOREINFO note, lines of `KEY=value`.
 ///

@@ -50,6 +50,10 @@ public struct PageSize: Hashable, Sendable, CustomStringConvertible {
   @inlinable public func frame(of address: PhysicalAddress) -> PageFrame { PageFrame(address.rawValue >> shift) }
   /// The first byte of a page frame. The frame must lie below 2^64 bytes.
   @inlinable public func address(of frame: PageFrame) -> PhysicalAddress { PhysicalAddress(frame.rawValue << shift) }
+  /// Pages that `range` touches; a partial one counts as one.
+  @inlinable public func pages(in range: PhysicalRange) -> UInt64 {
+    ((range.end - 1) >> shift) - (range.start >> shift) + 1
+  }
   /// `value` rounded down to a page border.
   @inlinable public func floor(_ value: UInt64) -> UInt64 { value & ~(bytes - 1) }
   /// `value` rounded up to a page border, or nil when that is 2^64 or more.

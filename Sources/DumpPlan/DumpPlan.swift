@@ -49,7 +49,7 @@ public struct DumpPlan: Sendable {
     note.checks = checks
     note.zeroPages = zeros.zeroPages
     note.passEnds = Pass.allCases.map { _ in 0 }
-    note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + DumpPlan.pages($1, pageSize) }
+    note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
 
     // Which zero runs leave the stream for the hole. If that makes too many program headers, only longer ones do.
     var threshold = ZeroScan.longRun
@@ -66,12 +66,10 @@ public struct DumpPlan: Sendable {
     loads = DumpPlan.atLeastTwo(loads, pageSize)
 
     // The note's size is known before its numbers are.
-    let notes = source.notes.filter { $0.name != MCoreNote.name }.map {
-      ELFNote(name: $0.name, type: $0.type, descriptor: $0.descriptor)
-    }
+    let notes = source.notes.filter { $0.name != MCoreNote.name }
     let identity = source.identity
     func noteBytes(_ note: MCoreNote) -> [UInt8] {
-      let own = ELFNote(
+      let own = DumpNote(
         name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize))
       return ELF64.encodeNotes(notes + [own], identity.byteOrder)
     }
@@ -122,11 +120,6 @@ public struct DumpPlan: Sendable {
     var range: PhysicalRange
     var extent: Int
     var segment: Int
-  }
-
-  /// Pages that `range` touches; a partial one counts as one.
-  public static func pages(_ range: PhysicalRange, _ pageSize: PageSize) -> UInt64 {
-    (pageSize.floor(range.end - 1) - pageSize.floor(range.start)) / pageSize.bytes + 1
   }
 
   /// Kept runs, cut where a long zero run begins and ends; neighbours of one pass joined. By address.

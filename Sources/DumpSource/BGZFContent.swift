@@ -94,7 +94,7 @@ final class BGZFContent: Content {
         throw DumpError("footer points past the end", at: file.path)
       }
       let compressed = fileSize - footer.compressedTrailerOffset
-      let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
+      let groups = DumpTrailer.groups(in: footer.trailerOffset)
       // No group is smaller than its 16 headers; the index has 12 bytes a group; 64 MiB are four million unreadable ranges.
       guard groups <= fileSize / 256 + 1, footer.trailerSize <= 64 << 20 + 16 * groups,
         compressed <= footer.trailerSize + footer.trailerSize / 8 + 1 << 16
@@ -126,15 +126,12 @@ final class BGZFContent: Content {
     _ member: ArraySlice<UInt8>, _ inflater: BGZFInflater, at place: @autoclosure () -> String
   ) throws(DumpError) -> [UInt8] {
     var output: [UInt8] = []
-    var failure: DumpError?
-    unsafe member.withUnsafeBytes { member in
+    unsafe try member.lent { (member) throws(DumpError) in
       let size = unsafe BGZFInflater.contentSize(member) ?? 0
-      output = [UInt8](repeating: 0, count: size)
-      unsafe output.withUnsafeMutableBytes { buffer in
-        do throws(DumpError) { unsafe try inflater.inflate(member, into: buffer, at: place()) } catch { failure = error }
+      output = unsafe try [UInt8].filled(size) { (buffer) throws(DumpError) in
+        unsafe try inflater.inflate(member, into: buffer, at: place())
       }
     }
-    if let failure { throw failure }
     return output
   }
 
@@ -259,8 +256,4 @@ final class BGZFContent: Content {
       cache.append(block)
     }
   }
-}
-
-extension UInt64 {
-  func quotientRoundingUp(_ divisor: UInt64) -> UInt64 { self / divisor + (self % divisor == 0 ? 0 : 1) }
 }

@@ -19,13 +19,7 @@ protocol Content: AnyObject, Sendable {
 extension Content {
   /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
   func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count)
-    var failure: DumpError?
-    unsafe result.withUnsafeMutableBytes { buffer in
-      do throws(DumpError) { unsafe try read(at: offset, into: buffer) } catch { failure = error }
-    }
-    if let failure { throw failure }
-    return result
+    unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in unsafe try read(at: offset, into: buffer) }
   }
 }
 

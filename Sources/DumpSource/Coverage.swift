@@ -15,8 +15,6 @@ public struct Coverage: Sendable, Equatable {
 }
 
 extension DumpSource {
-  /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands twice) are
-  /// merged, the one that begins first wins.
   public func coverage() -> [Coverage] { Coverage.of(segments, present: shortfall?.present ?? .max) }
 }
 

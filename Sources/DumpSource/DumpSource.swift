@@ -19,6 +19,10 @@ public protocol DumpSource: AnyObject, Sendable {
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
 
+  /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands twice) are
+  /// merged, the one that begins first wins.
+  func coverage() -> [Coverage]
+
   /// Fills `buffer` with the memory from `address` on. Throws when any byte of it is not in the source (left out,
   /// no such memory, cut off) or can't be read; what `buffer` holds then is undefined.
   func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
@@ -46,24 +50,6 @@ public struct MemorySegment: Sendable, Equatable {
   }
 }
 
-/// One ELF note: name without its NUL, type, descriptor.
-public struct DumpNote: Sendable, Equatable {
-  public var name: String
-  public var type: UInt32
-  public var descriptor: [UInt8]
-
-  public init(name: String, type: UInt32, descriptor: [UInt8]) {
-    self.name = name
-    self.type = type
-    self.descriptor = descriptor
-  }
-
-  /// NT_PRSTATUS (include/uapi/linux/elf.h) of a CPU: name `CORE`, type 1.
-  public var isProcessorStatus: Bool { name == "CORE" && type == 1 }
-  /// The kernel's own description of itself: name `VMCOREINFO`, type 0.
-  public var isVMCoreInfo: Bool { name == "VMCOREINFO" }
-}
-
 /// How a source ended before its headers say it should.
 public struct Shortfall: Sendable, Equatable {
   /// Bytes of the (decompressed) source that its headers promise.
@@ -82,12 +68,6 @@ extension DumpSource {
 
   /// `count` bytes of memory from `address` on.
   public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count)
-    var failure: DumpError?
-    unsafe result.withUnsafeMutableBytes { buffer in
-      do throws(DumpError) { unsafe try read(at: address, into: buffer) } catch { failure = error }
-    }
-    if let failure { throw failure }
-    return result
+    unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in unsafe try read(at: address, into: buffer) }
   }
 }

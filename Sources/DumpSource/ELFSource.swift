@@ -46,6 +46,9 @@ public final class ELFSource: DumpSource {
     pieces = Coverage.of(segments, present: content.size)
   }
 
+  /// Worked out once, when the file was opened.
+  public func coverage() -> [Coverage] { pieces }
+
   // MARK: reading
 
   public func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
@@ -192,7 +195,7 @@ public final class ELFSource: DumpSource {
       do throws(DumpError) {
         let bytes = try content.bytes(at: entry.offset, count: Int(entry.fileSize))
         let decoded = ELF64.decodeNotes(bytes, header.identity)
-        notes += decoded.notes.map { DumpNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) }
+        notes += decoded.notes
         if let damage = decoded.damage { findings.append(damage.inside("\(place), notes at \(hex(entry.offset))")) }
       } catch {
         findings.append(error.inside(place))

@@ -33,10 +33,6 @@ public protocol DumpSink: AnyObject {
 
 extension DumpSink {
   public func write(_ bytes: [UInt8]) throws(DumpError) {
-    var failure: DumpError?
-    unsafe bytes.withUnsafeBytes { buffer in
-      do throws(DumpError) { unsafe try write(buffer) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }
 }

@@ -20,11 +20,12 @@ final class FileDestination: Destination {
   private static func claim(_ path: String) throws(DumpError) -> FileSink {
     var last = DumpError("no name is free", at: path)
     for number in 1...1000 {
+      let candidate = (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix
       do throws(DumpError) {
-        return try FileSink(creating: (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix)
+        return try FileSink(creating: candidate)
       } catch {
         last = error
-        if System.kind(of: (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix) == nil { break }
+        if System.kind(of: candidate) == nil { break }
       }
     }
     throw last

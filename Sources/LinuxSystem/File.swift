@@ -76,15 +76,10 @@ public struct File: ~Copyable, Sendable {
 
   /// `count` bytes at `offset`, fewer where the file ends.
   public func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count)
-    var failure: DumpError?
-    let done = unsafe result.withUnsafeMutableBytes { buffer -> Int in
-      do throws(DumpError) { return unsafe try read(at: offset, into: buffer) } catch {
-        failure = error
-        return 0
-      }
+    var done = 0
+    var result = unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in
+      done = unsafe try read(at: offset, into: buffer)
     }
-    if let failure { throw failure }
     result.removeSubrange(done...)
     return result
   }
@@ -111,11 +106,7 @@ public struct File: ~Copyable, Sendable {
   }
 
   public func write(_ bytes: [UInt8]) throws(DumpError) {
-    var failure: DumpError?
-    unsafe bytes.withUnsafeBytes { buffer in
-      do throws(DumpError) { unsafe try write(buffer) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }
 
   public func write(_ text: String) throws(DumpError) { try write(Array(text.utf8)) }

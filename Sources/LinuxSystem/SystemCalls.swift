@@ -9,7 +9,7 @@ public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
     case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
-      spawn, wait, ftruncate, lseek, opendir, statvfs
+      spawn, wait, ftruncate, lseek, opendir
   }
 
   /// Runs `body` until it does not fail with EINTR; throws on -1.
@@ -88,13 +88,6 @@ public enum System {
     return names.sorted()
   }
 
-  /// Bytes that an unprivileged writer can still put on the file system of `path`.
-  public static func availableBytes(at path: String) throws(DumpError) -> UInt64 {
-    var bytes: UInt64 = 0
-    _ = try retrying(.statvfs, path) { unsafe Int(mcore_available_bytes(path, &bytes)) }
-    return bytes
-  }
-
   /// The canonical path, or nil where it does not exist.
   public static func realPath(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
@@ -148,13 +141,6 @@ public enum System {
 
   public static var processID: Int32 { getpid() }
   public static var usableCPUs: Int { Int(mcore_usable_cpus()) }
-
-  /// Columns of the terminal on `descriptor`, or nil when that is none.
-  public static func terminalColumns(_ descriptor: Int32) -> Int? {
-    guard isatty(descriptor) == 1 else { return nil }
-    let columns = Int(mcore_terminal_columns(descriptor))
-    return columns > 0 ? columns : 80
-  }
 
   /// A clock that only goes forward, in nanoseconds: for progress and time limits.
   public static var monotonicNanoseconds: UInt64 {

@@ -46,7 +46,7 @@ public struct Pipeline: Sendable {
     _ source: any DumpSource, to sink: any DumpSink, progress: (UInt64) -> Void
   ) throws(DumpError) -> Outcome {
     let groupSize = UInt64(DumpTrailer.groupSize)
-    let groups = Int((plan.trailerOffset + groupSize - 1) / groupSize)
+    let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
     var output = Output(sink)
     var trailer = DumpTrailer()
     var readError: DumpError?

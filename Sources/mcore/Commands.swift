@@ -20,10 +20,10 @@ struct Save: ParsableCommand {
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
 
-  @Option(help: "What to keep: \(Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: "What to keep: \(Level.allNames).")
   var level: Level = .all
 
-  @Option(help: "Format: \(OutputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
 
   @OptionGroup var work: WorkOptions
@@ -48,7 +48,7 @@ struct Convert: ParsableCommand {
     abstract: "Write a dump in another format.",
     discussion: "Converting keeps what the dump says of itself. Pages that could not be read become gaps.")
 
-  @Option(help: "Format: \(OutputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat
 
   @OptionGroup var work: WorkOptions

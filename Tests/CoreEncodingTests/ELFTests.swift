@@ -45,9 +45,9 @@ func aFileShorterThanAnELFHeaderIsRefusedInOneLine(count: Int) {
 
 @Test func notesSurviveARoundTrip() throws {
   let notes = [
-    ELFNote(name: "CORE", type: 1, descriptor: noise(336, seed: 1)),
-    ELFNote(name: "VMCOREINFO", type: 0, descriptor: Array("A=1\n".utf8)),
-    ELFNote(name: "MCORE", type: 1, descriptor: noise(33, seed: 2)),
+    DumpNote(name: "CORE", type: 1, descriptor: noise(336, seed: 1)),
+    DumpNote(name: "VMCOREINFO", type: 0, descriptor: Array("A=1\n".utf8)),
+    DumpNote(name: "MCORE", type: 1, descriptor: noise(33, seed: 2)),
   ]
   let decoded = ELF64.decodeNotes(ELF64.encodeNotes(notes, .little), MachineIdentity(.x86_64, .little))
   #expect(decoded.notes == notes)
@@ -55,8 +55,8 @@ func aFileShorterThanAnELFHeaderIsRefusedInOneLine(count: Int) {
 }
 
 @Test func aNoteThatRunsPastItsEndIsNamedAndTheOnesBeforeItAreKept() throws {
-  let good = ELFNote(name: "CORE", type: 1, descriptor: noise(64, seed: 1))
-  var bytes = ELF64.encodeNotes([good, ELFNote(name: "X", type: 1, descriptor: noise(64, seed: 2))], .little)
+  let good = DumpNote(name: "CORE", type: 1, descriptor: noise(64, seed: 1))
+  var bytes = ELF64.encodeNotes([good, DumpNote(name: "X", type: 1, descriptor: noise(64, seed: 2))], .little)
   bytes.removeLast(40)
   let decoded = ELF64.decodeNotes(bytes, MachineIdentity(.x86_64, .little))
   #expect(decoded.notes == [good])

@@ -116,8 +116,8 @@ private func opening(_ tamper: @escaping (inout [ELFProgramHeader]) -> Void) thr
     var core = SyntheticCore([.init(0x4000_0000, virtual: 0xffff_0000_0000_0000, noise(3 * 65536, seed: 4))])
     core.identity = MachineIdentity(.arm64, order)
     core.notes = [
-      ELFNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 392)),
-      ELFNote(name: "VMCOREINFO", type: 0, descriptor: Array("OSRELEASE=6.1.0-arm64\nPAGESIZE=65536\n".utf8)),
+      DumpNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 392)),
+      DumpNote(name: "VMCOREINFO", type: 0, descriptor: Array("OSRELEASE=6.1.0-arm64\nPAGESIZE=65536\n".utf8)),
     ]
     let path = scratch.file("arm64")
     try core.write(to: path)

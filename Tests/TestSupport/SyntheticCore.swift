@@ -19,9 +19,9 @@ public struct SyntheticCore {
   }
 
   public var identity = MachineIdentity(.x86_64, .little)
-  public var notes: [ELFNote] = [
-    ELFNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 336)),
-    ELFNote(name: "VMCOREINFO", type: 0, descriptor: Array("OSRELEASE=6.1.0-test\nPAGESIZE=4096\nCRASHTIME=1763866267\n".utf8)),
+  public var notes: [DumpNote] = [
+    DumpNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 336)),
+    DumpNote(name: "VMCOREINFO", type: 0, descriptor: Array("OSRELEASE=6.1.0-test\nPAGESIZE=4096\nCRASHTIME=1763866267\n".utf8)),
   ]
   public var segments: [Segment]
   /// Lets a test change the program headers before they are written.

@@ -6,7 +6,7 @@ extension SyntheticMachine {
   /// Writes the machine as an ELF core, sparse where pages are zero. For small machines: the file is as large as the memory.
   public func writeCore(to path: String) throws {
     let noteBytes = ELF64.encodeNotes(
-      notes.map { ELFNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) }, identity.byteOrder)
+      notes.map { DumpNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) }, identity.byteOrder)
     let headers = ELF64.headersSize(programHeaders: segments.count + 1)
     var programHeaders = [
       ELFProgramHeader(

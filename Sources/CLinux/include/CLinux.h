@@ -9,14 +9,10 @@ int mcore_finit_module(int fd, const char *parameters, int flags);
 /// reboot(2) with the two magic numbers. `command` is one of the MCORE_REBOOT_ values. Returns -errno, if at all.
 int mcore_reboot(unsigned int command);
 extern const unsigned int MCORE_REBOOT_RESTART, MCORE_REBOOT_POWER_OFF, MCORE_REBOOT_HALT;
-/// ioctl(fd, TIOCGWINSZ): columns of the terminal, or 0.
-int mcore_terminal_columns(int fd);
 /// Number of CPUs this process may run on, from sched_getaffinity(2); at least 1.
 int mcore_usable_cpus(void);
 /// ioctl(fd, BLKGETSIZE64). Returns 0 or -errno.
 int mcore_block_device_size(int fd, uint64_t *bytes);
-/// statvfs(3): bytes that an unprivileged writer can still use. Returns 0, or -1 with errno set.
-int mcore_available_bytes(const char *path, uint64_t *bytes);
 /// pidfd_open(2), Linux 5.3: a descriptor that poll(2) finds readable when the process has ended. Returns -errno.
 int mcore_pidfd_open(int pid);
 /// The environment, as execve(2) takes it. Not to be kept: setenv(3) moves it.
