@@ -12,8 +12,9 @@ help: ## this list
 .PHONY: build
 build: ## both programs, in .build/release/
 	@scripts/deps.sh build
-	swift build -c release --static-swift-stdlib --product mcore
-	swift build -c release --static-swift-stdlib --product mcore-capture
+	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore
+	@# What fits below its limit, ISA-L first: docs/performance.md, "Size of mcore-capture".
+	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags SHA256 Libdeflate,SHA256) -Xswiftc -Osize --product mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
 .PHONY: demo
@@ -30,6 +31,12 @@ test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QE
 test-full: ## all of it on all five kernels, with their debug symbols; an hour or more
 	@scripts/deps.sh all
 	@scripts/test.sh --full
+
+.PHONY: bench
+bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hour
+	@scripts/deps.sh test
+	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore-bench
+	@cd Tests && python3 -m bench
 
 .PHONY: lint
 lint: ## format and style

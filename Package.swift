@@ -32,8 +32,10 @@ let package = Package(
   traits: [
     // libelf and zlib are always there; everything faster or further is a trait on top.
     .trait(name: "Libdeflate", description: "Compress and inflate BGZF blocks with libdeflate instead of zlib."),
+    .trait(name: "ISAL", description: "Compress BGZF blocks with ISA-L, which is faster still (the Makefile turns it on)."),
+    .trait(name: "Zstd", description: "The format elf.zst, by libzstd."),
     .trait(name: "SHA256", description: "SHA-256 of the finished files in dump.json, by OpenSSL's libcrypto."),
-    .default(enabledTraits: ["Libdeflate", "SHA256"]),
+    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -44,6 +46,9 @@ let package = Package(
     .systemLibrary(name: "CLibelf"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CDeflate"),
+    // A static libisal that scripts/isal.sh makes; `swift build` finds it by the options that the script prints.
+    .systemLibrary(name: "CIsal", pkgConfig: "libisal"),
+    .systemLibrary(name: "CZstd"),
     .systemLibrary(name: "CCrypto"),
 
     // Foundations: units, errors, checked reading of bytes; then every system call.
@@ -54,6 +59,8 @@ let package = Package(
       [
         "DumpBasics", "CLibelf", "CZlib",
         .target(name: "CDeflate", condition: .when(traits: ["Libdeflate"])),
+        .target(name: "CIsal", condition: .when(traits: ["ISAL"])),
+        .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
         .target(name: "CCrypto", condition: .when(traits: ["SHA256"])),
       ]),
 
@@ -98,6 +105,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["CoreEncoding", "CrashedKernel", "DumpBasics", "DumpSource"],
       path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    // The bare codec, for `make bench`.
+    .executableTarget(
+      name: "mcore-bench", dependencies: ["CoreEncoding", "CoreFormat", "DumpBasics", "DumpSource", "Workers"],
+      path: "Tests/CodecBench", swiftSettings: relaxed),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),

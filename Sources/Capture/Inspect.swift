@@ -11,7 +11,7 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   let file = try File(try dumpFile(path), .read)
   facts.fileBytes = try file.size()
   facts.findings = allFindings(source, kernel)
-  facts.format = (source as? ELFSource)?.isCompressed == true ? "elf.gz" : "elf"
+  facts.format = (source as? ELFSource)?.format ?? "unknown"
   let coverage = source.coverage()
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }

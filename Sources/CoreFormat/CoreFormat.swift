@@ -5,6 +5,10 @@ public import DumpBasics
 public enum OutputFormat: String, Sendable, CaseIterable {
   /// ELF compressed as BGZF: the default.
   case elfGzip = "elf.gz"
+  #if Zstd
+    /// ELF in the zstd seekable format.
+    case elfZstd = "elf.zst"
+  #endif
   /// Plain ELF, sparse.
   case elf
 
@@ -14,6 +18,9 @@ public enum OutputFormat: String, Sendable, CaseIterable {
   public func makeEncoder() throws(DumpError) -> any GroupEncoder {
     switch self {
     case .elfGzip: try ElfGzipEncoder()
+    #if Zstd
+      case .elfZstd: try ElfZstdEncoder()
+    #endif
     case .elf: ElfEncoder()
     }
   }
@@ -25,10 +32,17 @@ public enum OutputFormat: String, Sendable, CaseIterable {
 public protocol GroupEncoder: AnyObject {
   /// Replaces what is in `output`.
   func encode(_ group: UnsafeRawBufferPointer, into output: EncodedGroup)
+  /// Hears of every group that was written, in order, those of the trailer too: for a format that ends with an index of
+  /// its own. Called only on the one encoder that then makes the footer.
+  func wrote(_ group: EncodedGroup)
   /// The footer, in a form whose size is fixed; and what ends the file after it.
   func encodeFooter(_ footer: [UInt8]) -> [UInt8]
   /// Whether members of the output can be pointed at: then the trailer holds an index of them.
   var hasMembers: Bool { get }
+}
+
+extension GroupEncoder {
+  public func wrote(_ group: EncodedGroup) {}
 }
 
 /// One group as it is written: bytes, and stretches of zeros that may become holes in the file.
@@ -42,10 +56,12 @@ public protocol GroupEncoder: AnyObject {
   private let memory: UnsafeMutableRawBufferPointer
   public private(set) var parts: [Part] = []
   public private(set) var count = 0
+  /// Uncompressed bytes of the group, where the format's own index needs them.
+  var contentCount = 0
   /// CRC-32 of the group's uncompressed bytes.
   public internal(set) var checksum: UInt32 = 0
 
-  /// Room for a group in any format: members are at most 64 KiB.
+  /// Room for a group in any format: BGZF members are at most 64 KiB; a zstd frame grows by less than 1 %.
   public init() {
     unsafe memory = .allocate(byteCount: DumpTrailer.blocksPerGroup * BGZF.maximumMember, alignment: 4096)
   }

@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a foreign or cut
 /// one the members are walked once by their headers, which inflates nothing.
-final class BGZFContent: Content {
+final class BGZFContent: SelfIndexedContent {
   /// A place from which members can be walked. Between two neighbours lie at most a few MiB of compressed data.
   private struct Anchor {
     var uncompressed: UInt64
@@ -24,10 +24,8 @@ final class BGZFContent: Content {
   let damage: DumpError?
   let isCorrupt: Bool
   let isEnded: Bool
-  /// The footer of a whole dump of ours.
-  let footer: DumpFooter?
-  /// The trailer that the footer leads to, where it is whole.
-  let trailer: DumpTrailer?
+  let ending: DumpEnding?
+  let format = "elf.gz"
   private let cache = Mutex<[CachedBlock]>([])
   var name: String { file.path }
 
@@ -47,8 +45,7 @@ final class BGZFContent: Content {
         }
         anchors.append(Anchor(uncompressed: footer.trailerOffset, compressed: footer.compressedTrailerOffset))
         self.anchors = anchors
-        self.trailer = trailer
-        self.footer = footer
+        ending = DumpEnding(footer: footer, trailer: trailer)
         size = footer.fileSize
         compressedEnd = fileSize
         damage = nil
@@ -59,8 +56,7 @@ final class BGZFContent: Content {
       }
       trailerProblem = problem
     }
-    footer = nil
-    trailer = nil
+    ending = nil
     let walk = try BGZFContent.walk(file, fileSize)
     anchors = walk.anchors
     size = walk.size

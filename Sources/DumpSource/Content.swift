@@ -1,3 +1,4 @@
+internal import CoreEncoding
 internal import DumpBasics
 internal import LinuxSystem
 
@@ -6,6 +7,8 @@ protocol Content: AnyObject, Sendable {
   var name: String { get }
   /// Uncompressed bytes that are there. Less than the ELF headers promise when the file was cut.
   var size: UInt64 { get }
+  /// Its format's name, as `OutputFormat` has it.
+  var format: String { get }
   /// What is wrong with the file beyond single blocks, where anything is: for the report.
   var damage: DumpError? { get }
   /// True when bytes that are there are wrong; false when the file only ends too early.
@@ -14,6 +17,18 @@ protocol Content: AnyObject, Sendable {
   var isEnded: Bool { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
+}
+
+/// What stands at the end of a whole dump of ours.
+struct DumpEnding: Sendable {
+  var footer: DumpFooter
+  var trailer: DumpTrailer
+}
+
+/// A compressed file, whose own structure leads to the end of a dump.
+protocol SelfIndexedContent: Content {
+  /// Nil in a dump that is cut or of another maker.
+  var ending: DumpEnding? { get }
 }
 
 extension Content {
@@ -30,6 +45,7 @@ final class PlainContent: Content {
   let damage: DumpError? = nil
   let isCorrupt = false
   let isEnded = false
+  let format = "elf"
   var name: String { file.path }
 
   init(_ file: consuming File) throws(DumpError) {

@@ -2,7 +2,7 @@ internal import CoreEncoding
 public import DumpBasics
 internal import LinuxSystem
 
-/// An ELF core, plain or in BGZF: /proc/vmcore, a dump of ours, a core of makedumpfile or of QEMU.
+/// An ELF core, plain or compressed: /proc/vmcore, a dump of ours, a core of makedumpfile or of QEMU.
 public final class ELFSource: DumpSource {
   public let identity: MachineIdentity
   public let segments: [MemorySegment]
@@ -84,8 +84,8 @@ public final class ELFSource: DumpSource {
     // A dump of ours that ends as it should and has no trailer was changed, not cut.
     content.isCorrupt || (content.isEnded && metadata != nil && metadata?.trailer == nil)
   }
-  /// Whether the file is compressed as BGZF.
-  public var isCompressed: Bool { content is BGZFContent }
+  /// The format's name, as `--format` takes it.
+  public var format: String { content.format }
 
   // MARK: taking the headers apart
 
@@ -230,8 +230,8 @@ public final class ELFSource: DumpSource {
   }
 
   private static func trailer(_ note: MCoreNote, _ content: any Content) throws(DumpError) -> (DumpTrailer, UInt64)? {
-    if let compressed = content as? BGZFContent {
-      if let footer = compressed.footer, let trailer = compressed.trailer { return (trailer, footer.fileSize) }
+    if let compressed = content as? any SelfIndexedContent {
+      if let ending = compressed.ending { return (ending.trailer, ending.footer.fileSize) }
       // A plain dump that was compressed by another tool ends like a plain one.
       if !compressed.isEnded { return nil }
     }

@@ -14,6 +14,14 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
     }
     return try ELFSource(try BGZFContent(file))
   }
+  if ZstdFrame.isZstd(start) {
+    #if Zstd
+      return try ELFSource(try ZstdContent(file))
+    #else
+      throw DumpError(
+        .unsupported, "this build of mcore does not read zstd", at: file.path, advice: "decompress it with zstd -d")
+    #endif
+  }
   return try ELFSource(try PlainContent(file))
 }
 

@@ -74,6 +74,7 @@ public struct Pipeline: Sendable {
         trailer.unreadable += slot.unreadable
         if readError == nil { readError = slot.firstReadError }
         try output.write(slot.encoded)
+        tailEncoder.wrote(slot.encoded)
         progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize))
       })
 
@@ -97,6 +98,7 @@ public struct Pipeline: Sendable {
       let end = min(bytes.count, offset + DumpTrailer.groupSize)
       unsafe bytes[offset..<end].withUnsafeBytes { unsafe encoder.encode($0, into: encoded) }
       try output.write(encoded)
+      encoder.wrote(encoded)
       offset = end
     }
     try output.write(encoder.encodeFooter(footer.encoded()))

@@ -1,0 +1,174 @@
+#if Zstd
+  internal import CoreEncoding
+  internal import DumpBasics
+  internal import LinuxSystem
+  internal import Synchronization
+
+  /// A file of independent zstd frames, read at any offset. A seek table at its end leads to them (the zstd seekable
+  /// format, which `elf.zst` is); where it is cut off or was never there, the frames are walked once by their headers.
+  final class ZstdContent: SelfIndexedContent {
+    /// A frame, and where its content begins in the uncompressed file.
+    struct Frame {
+      var start: UInt64
+      var compressed: UInt64
+      var compressedSize: UInt32
+      var size: UInt32
+    }
+
+    /// A frame is inflated as a whole, into memory: larger ones are refused. Ours have 960 KiB.
+    static let largestFrame: UInt64 = 16 << 20
+    /// Frames kept inflated for small reads, as those of page tables are.
+    private static let cachedFrames = 6
+
+    private let file: File
+    private let frames: [Frame]
+    let size: UInt64
+    let damage: DumpError?
+    let isCorrupt: Bool
+    let isEnded: Bool
+    let ending: DumpEnding?
+    let format = "elf.zst"
+    private let cache = Mutex<[CachedFrame]>([])
+    /// Inflaters that nobody is using: making one costs more than a small frame does.
+    private let idle = Mutex<[Idle]>([])
+    var name: String { file.path }
+
+    private struct CachedFrame {
+      var start: UInt64
+      var bytes: [UInt8]
+    }
+
+    private struct Idle: @unchecked Sendable {
+      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it out.
+      let inflater: ZstdInflater
+    }
+
+    init(_ file: consuming File) throws(DumpError) {
+      let fileSize = try file.size()
+      let table = try ZstdIndex.bySeekTable(file, fileSize)
+      let index = if let table { table } else { try ZstdIndex.byWalking(file, fileSize) }
+      frames = index.frames
+      size = frames.last.map { $0.start + UInt64($0.size) } ?? 0
+      ending = try ZstdContent.ending(file, frames)
+      isCorrupt = index.isCorrupt
+      // Other makers end with their last frame: there is nothing to tell a cut between frames by.
+      isEnded = index.damage == nil && (table != nil || ending == nil)
+      // With all frames there and only the seek table gone nothing is missing, but the file is not what was written.
+      damage =
+        index.damage
+        ?? (table == nil && ending != nil
+          ? DumpError("the seek table at the end is missing", at: file.path, advice: "the dump itself is all there") : nil)
+      self.file = file
+    }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+      let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
+      guard !overflow, end <= size else {
+        throw damage ?? DumpError("reading past the end, at \(hex(offset))", at: name)
+      }
+      var done = 0
+      while done < buffer.count {
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        if let count = unsafe copyCached(at: offset + UInt64(done), rest) {
+          done += count
+        } else {
+          done += unsafe try inflate(at: offset + UInt64(done), into: rest)
+        }
+      }
+    }
+
+    private func copyCached(at offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Int? {
+      cache.withLock { cache in
+        guard let frame = cache.first(where: { offset >= $0.start && offset - $0.start < UInt64($0.bytes.count) }) else {
+          return nil
+        }
+        let skip = Int(offset - frame.start)
+        let count = min(buffer.count, frame.bytes.count - skip)
+        unsafe buffer.copyBytes(from: frame.bytes[skip..<skip + count])
+        return count
+      }
+    }
+
+    /// Inflates the frame that holds `offset`; returns how many bytes it gave, at least 1.
+    private func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
+      // Empty frames are not in the list, so the frame found holds the offset.
+      let index = frames.partitionPoint { $0.start <= offset } - 1
+      guard frames.indices.contains(index) else { throw DumpError("no frame for offset \(hex(offset))", at: name) }
+      let frame = frames[index]
+      let ready = idle.withLock { $0.popLast() }
+      let taken = if let ready { ready } else { Idle(inflater: try ZstdInflater()) }
+      defer { idle.withLock { $0.append(taken) } }
+      let inflater = taken.inflater
+      if offset == frame.start, buffer.count >= Int(frame.size) {
+        let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<Int(frame.size)])
+        unsafe try ZstdContent.inflate(frame, file, inflater, into: whole)
+        return whole.count
+      }
+      let bytes = try ZstdContent.bytes(frame, file, inflater)
+      cache.withLock { cache in
+        if cache.count >= ZstdContent.cachedFrames { cache.removeFirst() }
+        cache.append(CachedFrame(start: frame.start, bytes: bytes))
+      }
+      let skip = Int(offset - frame.start)
+      let count = min(buffer.count, bytes.count - skip)
+      unsafe buffer.copyBytes(from: bytes[skip..<skip + count])
+      return count
+    }
+
+    private static func inflate(
+      _ frame: Frame, _ file: borrowing File, _ inflater: ZstdInflater, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
+      let compressed = try file.bytes(at: frame.compressed, count: Int(frame.compressedSize))
+      var failure: DumpError?
+      let path = file.path
+      unsafe compressed.withUnsafeBytes { compressed in
+        do throws(DumpError) {
+          unsafe try inflater.inflate(compressed, into: buffer, at: "\(path), offset \(hex(frame.compressed))")
+        } catch {
+          failure = error
+        }
+      }
+      if let failure { throw failure }
+    }
+
+    private static func bytes(
+      _ frame: Frame, _ file: borrowing File, _ inflater: ZstdInflater
+    ) throws(DumpError) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: Int(frame.size))
+      var failure: DumpError?
+      unsafe bytes.withUnsafeMutableBytes { buffer in
+        do throws(DumpError) { unsafe try inflate(frame, file, inflater, into: buffer) } catch { failure = error }
+      }
+      if let failure { throw failure }
+      return bytes
+    }
+
+    /// Footer and trailer, if the last frame is a footer of ours and all it says fits. A damaged trailer is like none.
+    private static func ending(_ file: borrowing File, _ frames: [Frame]) throws(DumpError) -> DumpEnding? {
+      guard let last = frames.last, Int(last.size) == DumpFooter.size,
+        Int(last.compressedSize) == ZstdFrame.storedSize(DumpFooter.size)
+      else { return nil }
+      let stored = try file.bytes(at: last.compressed, count: Int(last.compressedSize))
+      guard let footer = DumpFooter(Array(stored.suffix(DumpFooter.size))),
+        ZstdFrame.stored(footer.encoded()) == stored, footer.fileSize == last.start + UInt64(last.size),
+        footer.trailerOffset <= last.start, footer.trailerSize == last.start - footer.trailerOffset
+      else { return nil }
+      let first = frames.partitionPoint { $0.start < footer.trailerOffset }
+      // The trailer's frames have at most 16 MiB each, and are as many as the file has room for.
+      guard frames.indices.contains(first), frames[first].start == footer.trailerOffset,
+        frames[first].compressed == footer.compressedTrailerOffset, footer.trailerSize <= 1 << 31
+      else { return nil }
+      do throws(DumpError) {
+        let inflater = try ZstdInflater()
+        var content: [UInt8] = []
+        for frame in frames[first..<frames.count - 1] { content += try bytes(frame, file, inflater) }
+        let trailer = try DumpTrailer(content, at: "\(file.path), trailer")
+        let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
+        guard UInt64(trailer.groupChecksums.count) == groups else { return nil }
+        return DumpEnding(footer: footer, trailer: trailer)
+      } catch {
+        return nil
+      }
+    }
+  }
+#endif

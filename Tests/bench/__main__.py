@@ -1,0 +1,227 @@
+"""Runs the bench and prints its table: mcore beside makedumpfile, and beside the bare codec, on one real dump.
+
+Everything is warm: the dump is read once before, and its pages stay in the page cache. Every output goes to a file in
+/dev/shm (tmpfs), which is removed after the run; the bare codec's is thrown away. Runs are interleaved, figures are
+medians. What is slower than --patience runs once.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from guest.paths import REPOSITORY
+
+from .dump import bench_dump
+
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
+
+
+@dataclasses.dataclass
+class Contender:
+    name: str
+    command: list  # OUT stands for the file to write
+    level: str
+    threads: int
+    runs: list = dataclasses.field(default_factory=list)
+    failure: str = ""
+
+    def median(self, key: str) -> float:
+        return statistics.median(run[key] for run in self.runs)
+
+
+def descendants(pid: int) -> list:
+    found = [pid]
+    for parent in found:
+        try:
+            found += map(int, pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+        except OSError:
+            pass
+    return found
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes: the largest peak of a process and its children. (ru_maxrss would count this Python, which they begin as.)"""
+    peak = 0
+    for process in descendants(pid):
+        try:
+            found = re.search(r"VmHWM:\s*(\d+) kB", pathlib.Path(f"/proc/{process}/status").read_text())
+            peak = max(peak, int(found.group(1)) << 10 if found else 0)
+        except OSError:
+            pass
+    return peak
+
+
+def measured(command: list, limit: float) -> dict:
+    """Runs a command to its end: wall and CPU seconds, peak memory, what it printed. Children count with it."""
+    memory = 0
+    looked = 0.0
+    with tempfile.TemporaryFile() as said:
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+        status = usage = None
+        while status is None:
+            pid, code, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                status = os.waitstatus_to_exitcode(code)
+            elif time.monotonic() - started > limit:
+                os.killpg(process.pid, signal.SIGKILL)
+                os.wait4(process.pid, 0)
+                return {"failure": f"stopped after {limit:.0f} s"}
+            else:
+                time.sleep(0.005)
+                # Not in the first moments, in which it is still what started it.
+                if time.monotonic() - max(looked, started) > 0.1:
+                    memory, looked = max(memory, peak_memory(process.pid)), time.monotonic()
+        wall = time.monotonic() - started
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    if status != 0:
+        return {"failure": f"status {status}: {text.strip()[-200:]}"}
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": memory, "said": text}
+
+
+def contenders(mcore, dump, threads: list) -> list:
+    made = []
+    levels = [("0", "all")]
+    if "kern" in subprocess.run([mcore, "save", "--help"], capture_output=True, text=True, check=True).stdout:
+        levels.append(("31", "kern"))
+    for number, level in levels:
+        for flag, place in [("-c", "Debian 12"), ("-l", "Debian 12"), ("-z", "sid")]:
+            prefix = [IN_SID, "--timeout", "590"] if place == "sid" else []
+            for count in [0, *(n for n in threads if n > 1)]:
+                more = ["--num-threads", count] if count else []
+                words = [*prefix, "makedumpfile", "--message-level", 0, flag, "-d", number, *more, dump, "OUT"]
+                made.append(Contender(f"makedumpfile {flag}", words, number, count or 1))
+        for name in ["elf.gz", "elf.zst"]:
+            for count in threads:
+                words = [mcore, "save", "-q", "--format", name, "--level", level, "--threads", count, dump, "OUT"]
+                made.append(Contender(f"mcore {name}", words, number, count))
+    return made
+
+
+def run(contender: Contender, out: pathlib.Path, limit: float) -> None:
+    out.unlink(missing_ok=True)
+    words = [str(out if word == "OUT" else word) for word in contender.command]
+    result = measured(words, limit)
+    if "failure" in result:
+        contender.failure = result["failure"]
+        return
+    result["bytes"] = out.stat().st_size
+    result["load"] = os.getloadavg()[0]
+    contender.runs.append(result)
+    out.unlink()
+    print(f"  {contender.name} -d {contender.level}, {contender.threads} thr.: {result['wall']:.2f} s", file=sys.stderr)
+
+
+def bare_codec(bench, plain, name: str, threads: int, rounds: int, limit: float) -> dict:
+    """The codec alone on the same groups: median wall and CPU seconds of encoding, as mcore-bench says them."""
+    seconds = []
+    for _ in range(rounds):
+        result = measured([str(bench), name, str(threads), str(plain)], limit)
+        if "failure" in result:
+            return result
+        found = re.search(r"bytes=(\d+) encoded=(\d+) wall=([\d.]+) cpu=([\d.]+)", result["said"])
+        seconds.append([float(word) for word in found.groups()])
+    return dict(zip(["content", "bytes", "wall", "cpu"], map(statistics.median, zip(*seconds))))
+
+
+def table(done: list) -> list:
+    lines = ["| what | -d | threads | wall s | CPU s | peak MiB | bytes out | times faster | size |", "|---|---|---|---|---|---|---|---|---|"]
+    for contender in done:
+        start = f"| {contender.name} | {contender.level} | {contender.threads} |"
+        if not contender.runs:
+            lines.append(f"{start} {contender.failure} | | | | | |")
+            continue
+        rivals = [c for c in done if c.runs and c.level == contender.level]
+        reference = "makedumpfile -z" if contender.name.endswith("zst") else "makedumpfile -c"
+        best = min((c for c in rivals if c.name == reference), key=lambda c: c.median("wall"), default=None)
+        ratio = f"{best.median('wall') / contender.median('wall'):.1f} | {contender.median('bytes') / best.median('bytes'):.3f}" if best else "|"
+        lines.append(
+            f"{start} {contender.median('wall'):.2f} | {contender.median('cpu'):.2f} | {contender.median('memory') / 2**20:.0f} "
+            f"| {contender.median('bytes'):.0f} | {ratio} |"
+        )
+    return lines
+
+
+def efficiency(done: list, codec: dict) -> list:
+    lines = ["| format | threads | bare codec wall s | CPU s | MB/s | pipeline wall s | CPU s | efficiency by wall | by CPU |", "|---|---|---|---|---|---|---|---|---|"]
+    for (name, threads), bare in codec.items():
+        whole = next((c for c in done if c.runs and (c.name, c.threads, c.level) == (f"mcore {name}", threads, "0")), None)
+        if whole is None or "wall" not in bare:
+            lines.append(f"| {name} | {threads} | {bare.get('failure', 'no pipeline run')} | | | | | | |")
+            continue
+        wall, cpu = whole.median("wall"), whole.median("cpu")
+        lines.append(
+            f"| {name} | {threads} | {bare['wall']:.2f} | {bare['cpu']:.2f} | {bare['content'] / bare['wall'] / 1e6:.0f} "
+            f"| {wall:.2f} | {cpu:.2f} | {bare['wall'] / wall:.0%} | {bare['cpu'] / cpu:.0%} |"
+        )
+    return lines
+
+
+def machine() -> list:
+    cpu = re.search(r"Model name: *(.*)", subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout)
+    versions = []
+    for place, prefix in [("Debian 12", []), ("sid", [str(IN_SID)])]:
+        said = subprocess.run([*prefix, "makedumpfile", "-v"], capture_output=True, text=True, timeout=900).stdout
+        versions.append(f"makedumpfile of {place}: {said.splitlines()[0] if said else 'none'}")
+    return [f"{os.cpu_count()} CPUs, {cpu.group(1) if cpu else 'unknown'}; load before the run {os.getloadavg()[0]:.1f}", *versions]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
+    parser.add_argument("--bin", type=pathlib.Path, default=REPOSITORY / ".build/release", help="where mcore and mcore-bench are")
+    parser.add_argument("--dump", type=pathlib.Path, help="another dump than the bench's own")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=60, help="seconds above which a contender runs once")
+    parser.add_argument("--limit", type=float, default=400, help="seconds after which a run is stopped")
+    parser.add_argument("--only", default="", help="regular expression: only contenders with such a name")
+    arguments = parser.parse_args()
+    mcore, bench = arguments.bin.resolve() / "mcore", arguments.bin.resolve() / "mcore-bench"
+    dump = (arguments.dump or bench_dump()).resolve()
+    threads = sorted({1, os.cpu_count() or 1})
+
+    with tempfile.TemporaryDirectory(prefix="mcore-bench-", dir="/dev/shm") as directory:
+        work = pathlib.Path(directory)
+        lines = [f"{dump.name}: {dump.stat().st_size} bytes, {dump.stat().st_blocks * 512} of them on disk", *machine()]
+        with open(dump, "rb") as file:
+            while file.read(16 << 20):
+                pass
+        done = [c for c in contenders(mcore, dump, threads) if re.search(arguments.only, c.name)]
+        for number in range(arguments.rounds):
+            print(f"round {number + 1}", file=sys.stderr)
+            for contender in done:
+                slow = contender.runs and contender.runs[0]["wall"] > arguments.patience
+                if not slow and not contender.failure:
+                    run(contender, work / "out", arguments.limit)
+
+        codec = {}
+        if bench.exists():
+            plain = work / "plain.elf"
+            subprocess.run([mcore, "convert", "-q", "--format", "elf", dump, plain], check=True, timeout=arguments.limit)
+            for name in ["elf.gz", "elf.zst"]:
+                for count in threads:
+                    codec[name, count] = bare_codec(bench, plain, name, count, arguments.rounds, arguments.limit)
+    lines += ["", *table(done)]
+    if codec:
+        lines += ["", *efficiency(done, codec)]
+    print("\n".join(lines))
+    record = REPOSITORY / ".build/bench.json"
+    if record.parent.exists():
+        record.write_text(json.dumps([{**dataclasses.asdict(c), "command": [str(w) for w in c.command]} for c in done], indent=1))
+    return 1 if any(c.failure for c in done) else 0
+
+
+if __name__ == "__main__":
+    if shutil.which("makedumpfile") is None:
+        sys.exit("bench: makedumpfile is missing: run scripts/deps.sh test")
+    sys.exit(main())
