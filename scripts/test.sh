@@ -37,7 +37,9 @@ step() {
 
 step 'lint' scripts/lint.sh
 # Serially: planned failures of system calls hold for the whole process.
-step 'unit tests' swift test --quiet --no-parallel
+# With the libraries that ship (ISA-L where it can be had).
+read -ra flags <<<"$(scripts/isal.sh --flags)"
+step 'unit tests' swift test --quiet --no-parallel "${flags[@]}"
 step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --disable-default-traits --scratch-path .build-minimal
 step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps

@@ -1,11 +1,10 @@
 internal import CoreEncoding
 internal import DumpBasics
 internal import LinuxSystem
-internal import Synchronization
 
 /// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a foreign or cut
 /// one the members are walked once by their headers, which inflates nothing.
-final class BGZFContent: SelfIndexedContent {
+final class BGZFContent: CompressedContent {
   /// A place from which members can be walked. Between two neighbours lie at most a few MiB of compressed data.
   private struct Anchor {
     var uncompressed: UInt64
@@ -14,8 +13,6 @@ final class BGZFContent: SelfIndexedContent {
 
   /// How many members a walk passes between two anchors.
   private static let membersPerAnchor = DumpTrailer.blocksPerGroup
-  /// Blocks kept inflated for small reads, as those of page tables are.
-  private static let cachedBlocks = 8
 
   private let file: File
   private let anchors: [Anchor]
@@ -26,13 +23,8 @@ final class BGZFContent: SelfIndexedContent {
   let isEnded: Bool
   let ending: DumpEnding?
   let format = "elf.gz"
-  private let cache = Mutex<[CachedBlock]>([])
+  let inflatedBlocks = InflatedBlocks(limit: 8)
   var name: String { file.path }
-
-  private struct CachedBlock {
-    var start: UInt64
-    var bytes: [UInt8]
-  }
 
   init(_ file: consuming File) throws(DumpError) {
     let fileSize = try file.size()
@@ -178,38 +170,8 @@ final class BGZFContent: SelfIndexedContent {
     return walk
   }
 
-  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-    let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
-    guard !overflow, end <= size else {
-      throw damage ?? DumpError("reading past the end, at \(hex(offset))", at: name)
-    }
-    var done = 0
-    while done < buffer.count {
-      let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-      if let count = unsafe copyCached(at: offset + UInt64(done), rest) {
-        done += count
-      } else {
-        done += unsafe try readFromAnchor(at: offset + UInt64(done), into: rest)
-      }
-    }
-  }
-
-  private func copyCached(at offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Int? {
-    cache.withLock { cache in
-      guard let block = cache.first(where: { offset >= $0.start && offset - $0.start < UInt64($0.bytes.count) }) else {
-        return nil
-      }
-      let skip = Int(offset - block.start)
-      let count = min(buffer.count, block.bytes.count - skip)
-      unsafe buffer.copyBytes(from: block.bytes[skip..<skip + count])
-      return count
-    }
-  }
-
   /// Reads from the anchor before `offset` up to the next one; returns how many bytes it gave, at least 1.
-  private func readFromAnchor(
-    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(DumpError) -> Int {
+  func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
     let index = anchors.partitionPoint { $0.uncompressed <= offset } - 1
     guard index >= 0 else { throw DumpError("no block for offset \(hex(offset))", at: name) }
     let anchor = anchors[index]
@@ -237,19 +199,12 @@ final class BGZFContent: SelfIndexedContent {
         let count = min(block.count - skip, buffer.count - done)
         unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]).copyBytes(from: block[skip..<skip + count])
         done += count
-        if count < block.count { remember(CachedBlock(start: start, bytes: block)) }
+        if count < block.count { inflatedBlocks.remember(block, at: start) }
       }
       position += member
       start = end
     }
     guard done > 0 else { throw DumpError("no block for offset \(hex(offset))", at: name, advice: "the file is damaged") }
     return done
-  }
-
-  private func remember(_ block: CachedBlock) {
-    cache.withLock { cache in
-      if cache.count >= BGZFContent.cachedBlocks { cache.removeFirst() }
-      cache.append(block)
-    }
   }
 }

@@ -25,10 +25,13 @@ struct DumpEnding: Sendable {
   var trailer: DumpTrailer
 }
 
-/// A compressed file, whose own structure leads to the end of a dump.
-protocol SelfIndexedContent: Content {
+/// A compressed file: read in blocks, and its own structure leads to the end of a dump.
+protocol CompressedContent: Content {
   /// Nil in a dump that is cut or of another maker.
   var ending: DumpEnding? { get }
+  var inflatedBlocks: InflatedBlocks { get }
+  /// Inflates from `offset` on, which is below `size`; returns how many bytes it gave, at least 1.
+  func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int
 }
 
 extension Content {

@@ -230,7 +230,7 @@ public final class ELFSource: DumpSource {
   }
 
   private static func trailer(_ note: MCoreNote, _ content: any Content) throws(DumpError) -> (DumpTrailer, UInt64)? {
-    if let compressed = content as? any SelfIndexedContent {
+    if let compressed = content as? any CompressedContent {
       if let ending = compressed.ending { return (ending.trailer, ending.footer.fileSize) }
       // A plain dump that was compressed by another tool ends like a plain one.
       if !compressed.isEnded { return nil }

@@ -6,7 +6,7 @@
 
   /// A file of independent zstd frames, read at any offset. A seek table at its end leads to them (the zstd seekable
   /// format, which `elf.zst` is); where it is cut off or was never there, the frames are walked once by their headers.
-  final class ZstdContent: SelfIndexedContent {
+  final class ZstdContent: CompressedContent {
     /// A frame, and where its content begins in the uncompressed file.
     struct Frame {
       var start: UInt64
@@ -17,8 +17,6 @@
 
     /// A frame is inflated as a whole, into memory: larger ones are refused. Ours have 960 KiB.
     static let largestFrame: UInt64 = 16 << 20
-    /// Frames kept inflated for small reads, as those of page tables are.
-    private static let cachedFrames = 6
 
     private let file: File
     private let frames: [Frame]
@@ -28,15 +26,10 @@
     let isEnded: Bool
     let ending: DumpEnding?
     let format = "elf.zst"
-    private let cache = Mutex<[CachedFrame]>([])
+    let inflatedBlocks = InflatedBlocks(limit: 6)
     /// Inflaters that nobody is using: making one costs more than a small frame does.
     private let idle = Mutex<[Idle]>([])
     var name: String { file.path }
-
-    private struct CachedFrame {
-      var start: UInt64
-      var bytes: [UInt8]
-    }
 
     private struct Idle: @unchecked Sendable {
       // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it out.
@@ -61,36 +54,7 @@
       self.file = file
     }
 
-    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-      let (end, overflow) = offset.addingReportingOverflow(UInt64(buffer.count))
-      guard !overflow, end <= size else {
-        throw damage ?? DumpError("reading past the end, at \(hex(offset))", at: name)
-      }
-      var done = 0
-      while done < buffer.count {
-        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-        if let count = unsafe copyCached(at: offset + UInt64(done), rest) {
-          done += count
-        } else {
-          done += unsafe try inflate(at: offset + UInt64(done), into: rest)
-        }
-      }
-    }
-
-    private func copyCached(at offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Int? {
-      cache.withLock { cache in
-        guard let frame = cache.first(where: { offset >= $0.start && offset - $0.start < UInt64($0.bytes.count) }) else {
-          return nil
-        }
-        let skip = Int(offset - frame.start)
-        let count = min(buffer.count, frame.bytes.count - skip)
-        unsafe buffer.copyBytes(from: frame.bytes[skip..<skip + count])
-        return count
-      }
-    }
-
-    /// Inflates the frame that holds `offset`; returns how many bytes it gave, at least 1.
-    private func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
+    func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
       // Empty frames are not in the list, so the frame found holds the offset.
       let index = frames.partitionPoint { $0.start <= offset } - 1
       guard frames.indices.contains(index) else { throw DumpError("no frame for offset \(hex(offset))", at: name) }
@@ -105,10 +69,7 @@
         return whole.count
       }
       let bytes = try ZstdContent.bytes(frame, file, inflater)
-      cache.withLock { cache in
-        if cache.count >= ZstdContent.cachedFrames { cache.removeFirst() }
-        cache.append(CachedFrame(start: frame.start, bytes: bytes))
-      }
+      inflatedBlocks.remember(bytes, at: frame.start)
       let skip = Int(offset - frame.start)
       let count = min(buffer.count, bytes.count - skip)
       unsafe buffer.copyBytes(from: bytes[skip..<skip + count])
@@ -163,8 +124,7 @@
         var content: [UInt8] = []
         for frame in frames[first..<frames.count - 1] { content += try bytes(frame, file, inflater) }
         let trailer = try DumpTrailer(content, at: "\(file.path), trailer")
-        let groups = footer.trailerOffset.quotientRoundingUp(UInt64(DumpTrailer.groupSize))
-        guard UInt64(trailer.groupChecksums.count) == groups else { return nil }
+        guard UInt64(trailer.groupChecksums.count) == DumpTrailer.groups(in: footer.trailerOffset) else { return nil }
         return DumpEnding(footer: footer, trailer: trailer)
       } catch {
         return nil

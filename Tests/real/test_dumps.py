@@ -131,6 +131,20 @@ class RealDump:
         plain.unlink()
         back.unlink()
 
+    def test_zstd_accepts_elf_zst_and_it_holds_the_same_memory(self):
+        packed, plain = self.work / "dump.elf.zst", self.work / "zst.elf"
+        mcore("save", "-q", "--format", "elf.zst", self.raw, packed)
+        command("zstd", "-q", "-t", packed)
+        command("zstd", "-q", "-d", packed, "-o", plain)
+        self.assertEqual(compare_memory(Core(self.raw), Core(plain)), (0, sum(load[2] for load in Core(self.raw).loads)))
+        plain.unlink()
+        mcore("verify", "-q", packed)
+        self.assertEqual(mcore("dmesg", packed).stdout, mcore("dmesg", self.gz).stdout)
+        mcore("convert", "-q", "--format", "elf.gz", packed, plain)
+        command("cmp", plain, self.gz)
+        packed.unlink()
+        plain.unlink()
+
     def test_the_log_is_the_one_that_makedumpfile_prints(self):
         expected = self.work / "makedumpfile.log"
         makedumpfile_log(self.raw, expected)
