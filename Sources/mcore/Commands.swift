@@ -2,9 +2,14 @@ public import ArgumentParser
 import Capture
 public import CoreFormat
 import DumpBasics
+public import PageClasses
 public import PageSelection
 
-extension Level: ExpressibleByArgument {}
+extension Level: ExpressibleByArgument {
+  public init?(argument: String) { self.init(named: argument) }
+  public static var allValueStrings: [String] { named.map(\.name) }
+}
+extension Trust: ExpressibleByArgument {}
 extension OutputFormat: ExpressibleByArgument {}
 
 struct Save: ParsableCommand {
@@ -20,8 +25,19 @@ struct Save: ParsableCommand {
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
 
-  @Option(help: "What to keep: \(Level.allNames).")
-  var level: Level = .all
+  @Option(help: "What to keep: \(Level.allNames) (default: kern).")
+  var level: Level?
+
+  @Option(help: "In place of a level: classes of pages to leave out, of \(Level.excludableNames).")
+  var exclude: String?
+
+  @Option(
+    name: .customShort("d"),
+    help: "In place of a level: the sum of 1 zero, 2 cache, 4 cache-private, 8 user, 16 free, as for makedumpfile.")
+  var dumpLevel: Int?
+
+  @Option(help: "How far the kernel's page map is believed: checked, metadata (as it stands), nothing (keep every page).")
+  var trust: Trust = .checked
 
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
@@ -34,12 +50,23 @@ struct Save: ParsableCommand {
   @Argument(help: "Where to: see below.")
   var targets: [String]
 
+  func validate() throws {
+    let given = [level != nil ? "--level" : nil, exclude != nil ? "--exclude" : nil, dumpLevel != nil ? "-d" : nil]
+    if given.compactMap({ $0 }).count > 1 {
+      throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
+    }
+    if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
+  }
+
   func run() throws {
-    var request = SaveRequest(source: source, targets: targets)
-    request.level = level
-    request.format = format
-    request.threads = work.threads
-    try report(work) { (reporter) throws(DumpError) in try save(request, reporter) }
+    try report(work) { (reporter) throws(DumpError) in
+      let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
+      var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
+      request.trust = trust
+      request.format = format
+      request.threads = work.threads
+      return try save(request, reporter)
+    }
   }
 }
 
