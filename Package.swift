@@ -120,6 +120,7 @@ let package = Package(
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
+    tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
     tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
     tests(

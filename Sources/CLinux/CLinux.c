@@ -2,11 +2,13 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/reboot.h>
 #include <sched.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 const unsigned int MCORE_REBOOT_RESTART = LINUX_REBOOT_CMD_RESTART;
@@ -41,3 +43,8 @@ const int MCORE_SPAWN_SETSID = POSIX_SPAWN_SETSID;
 
 extern char **environ;
 char **mcore_environment(void) { return environ; }
+
+int mcore_is_in_proc(int fd) {
+  struct statfs information;
+  return fstatfs(fd, &information) == 0 && information.f_type == PROC_SUPER_MAGIC;
+}

@@ -44,6 +44,8 @@ extension Content {
 /// A file that is not compressed: a plain ELF, or /proc/vmcore.
 final class PlainContent: Content {
   private let file: File
+  /// Only for /proc/vmcore: a plain file is read as fast as it is mapped (docs/performance.md).
+  private let windows: FileWindows?
   let size: UInt64
   let damage: DumpError? = nil
   let isCorrupt = false
@@ -53,10 +55,12 @@ final class PlainContent: Content {
 
   init(_ file: consuming File) throws(DumpError) {
     size = try file.size()
+    windows = file.isInProc ? FileWindows(file, size: size) : nil
     self.file = file
   }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    if let windows, unsafe windows.read(at: offset, into: buffer) { return }
     let count = unsafe try file.read(at: offset, into: buffer)
     if count < buffer.count {
       throw DumpError("the file ends \(buffer.count - count) bytes early", at: "\(name), offset \(hex(offset + UInt64(count)))")

@@ -125,6 +125,9 @@ public struct File: ~Copyable, Sendable {
     _ = try System.retrying(.fsync, path) { Int(fsync(descriptor)) }
   }
 
+  /// Whether it is a file of /proc, which the kernel makes up.
+  public var isInProc: Bool { mcore_is_in_proc(descriptor) != 0 }
+
   /// Whether writing can leave holes: only a regular file.
   public var isRegular: Bool {
     var info = Glibc.stat()

@@ -19,4 +19,10 @@ int mcore_pidfd_open(int pid);
 char **mcore_environment(void);
 /// posix_spawn's flag for a session of its own, which the Glibc module hides.
 extern const int MCORE_SPAWN_SETSID;
+/// Whether a file is of procfs, from fstatfs(2).
+int mcore_is_in_proc(int fd);
+/// Sets the handler that `mcore_guarded_copy` needs, once for the process. Returns 0, or -1 with errno.
+int mcore_guard_bus_errors(void);
+/// memcpy(3) from a mapping. Returns 0, or -1 when a page of it can't be had; part of it may have been copied then.
+int mcore_guarded_copy(void *to, const void *from, size_t count);
 #endif
