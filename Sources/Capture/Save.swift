@@ -19,6 +19,7 @@ public struct SaveRequest: Sendable {
   public var targets: [String]
   public var level: Level = .all
   public var format: OutputFormat = .elfGzip
+  public var order: DumpOrder = .critical
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
 
@@ -26,6 +27,14 @@ public struct SaveRequest: Sendable {
     self.source = source
     self.targets = targets
   }
+}
+
+/// The order of memory in a dump.
+public enum DumpOrder: String, Sendable, CaseIterable {
+  /// What is needed most stands first.
+  case critical
+  /// Ascending.
+  case address
 }
 
 /// How a dump ended.
@@ -182,9 +191,11 @@ private final class PreparedCapture {
 
   private func plannedDump() throws(DumpError) -> DumpPlan {
     if let plan { return plan }
-    let classes = request.level.needsClasses ? classified() : nil
-    let selection = PageSelection(
-      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, pageSize: kernel.pageSize)
+    let classes = request.level.needsClasses || isOrderedByClass ? classified() : nil
+    var selection = PageSelection(
+      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
+      pageSize: kernel.pageSize)
+    if request.order == .address { selection.orderByAddress() }
     let ranges = selection.kept.map(\.range)
     let total = ranges.reduce(0) { $0 + $1.count }
     reporter.message("looking for zero pages in \(humanBytes(total))")
@@ -197,10 +208,26 @@ private final class PreparedCapture {
     return made
   }
 
-  /// What every page was used for. What is wrong with that is told, and kept in the dump.
-  private func classified() -> PageClassification {
+  /// Whether classes decide the order alone. A dump of ours that is converted keeps the order it has.
+  private var isOrderedByClass: Bool { request.level == .all && request.order == .critical && source.metadata == nil }
+
+  /// What is in pass 2.
+  private func core(_ classes: PageClassification?) -> KernelCore? {
+    guard request.order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
+    let core = KernelCore(kernel, classes)
+    if let finding = core.finding { reporter.message("order of the dump: \(finding)") }
+    return core
+  }
+
+  /// What every page was used for. What is wrong with that is told, and kept in the dump. Where only the order depends on
+  /// it, it is no finding; and if there are no classes, none is shown.
+  private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
     let classes = PageClassification(kernel, work: work)
+    if !request.level.needsClasses {
+      if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
+      return classes[.layout].failed == 0 ? classes : nil
+    }
     for finding in classes.findings {
       findings.append(finding.description)
       reporter.warning(finding.description)
@@ -223,7 +250,7 @@ private final class PreparedCapture {
   }
 
   private func checks(_ classes: PageClassification?) -> [MCoreNote.CheckCount] {
-    guard let classes else { return source.metadata?.note.checks ?? [] }
+    guard let classes, request.level.needsClasses else { return source.metadata?.note.checks ?? [] }
     return classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }

@@ -22,9 +22,11 @@ public struct PageSelection: Sendable {
   public var pageSize: PageSize
 
   /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched. `classes` have to be there
-  /// for a level that needs them; where they are not, all memory is taken for the kernel's.
+  /// for a level that needs them, and put memory into its pass at any other; where they are not, all memory is taken for
+  /// the kernel's. `core` is what of the kernel's memory is in pass 2.
   public init(
-    _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil, pageSize: PageSize
+    _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil,
+    core: KernelCore? = nil, pageSize: PageSize
   ) {
     self.level = level.rawValue
     self.pageSize = pageSize
@@ -32,24 +34,37 @@ public struct PageSelection: Sendable {
     absent = []
     let first = RangeSet.joined(
       witnesses.compactMap { PhysicalRange(start: pageSize.address(of: $0).rawValue, count: pageSize.bytes) })
-    var cursor = ClassCursor(level.needsClasses ? classes : nil, pageSize)
+    var cursor = ClassCursor(classes, pageSize)
+    let earlier = level == .all ? source.metadata.map { EarlierPasses($0.note) } : nil
     for piece in source.coverage() {
       if piece.kind == .cut {
         absent.append(AbsentRange(piece.range, .sourceCut))
         continue
       }
+      if let earlier {
+        kept.append(KeptRun(piece.range, earlier.pass(of: piece)))
+        continue
+      }
       cursor.forEach(in: piece.range) { range, pageClass in
-        select(range, pageClass, level, first)
+        guard pageClass == .kernel, let core else { return select(range, pageClass, pageClass.pass, level, first) }
+        core.forEach(in: range, pageSize) { select($0, pageClass, $1 ? .kernelCore : .kernel, level, first) }
       }
     }
+    if earlier == nil { kept = coarsened(kept, limit: PageSelection.runLimit, pageSize) }
     carryOver(from: source)
   }
 
-  private mutating func select(_ range: PhysicalRange, _ pageClass: PageClass, _ level: Level, _ first: [PhysicalRange]) {
+  /// Runs of memory beyond which the order gets coarser: each costs a program header, of which there may be 200,000, and
+  /// long zero runs want some too.
+  static let runLimit = 100_000
+
+  private mutating func select(
+    _ range: PhysicalRange, _ pageClass: PageClass, _ pass: Pass, _ level: Level, _ first: [PhysicalRange]
+  ) {
     var runs = RangeSet.overlapping(first, range).compactMap { $0.intersection(range) }.map { KeptRun($0, .witness) }
     for rest in RangeSet.subtracting(first, from: range) {
       if level.keeps(pageClass) {
-        runs.append(KeptRun(rest, pageClass.pass))
+        runs.append(KeptRun(rest, pass))
       } else if let last = absent.last, last.range.end == rest.start, last.reason == .level,
         last.pageClass == number(pageClass, level)
       {
@@ -63,6 +78,9 @@ public struct PageSelection: Sendable {
 
   /// The class as it stands in the dump; 0 where none was looked for.
   private func number(_ pageClass: PageClass, _ level: Level) -> UInt32 { level.needsClasses ? UInt32(pageClass.rawValue) : 0 }
+
+  /// Plain ascending order: all is in one pass.
+  public mutating func orderByAddress() { for index in kept.indices { kept[index].pass = .kernel } }
 
   /// When the source is a dump of ours: what it left out stays named, what it could not read becomes a gap.
   private mutating func carryOver(from source: any DumpSource) {

@@ -1,11 +1,12 @@
 public import ArgumentParser
-import Capture
+public import Capture
 public import CoreFormat
 import DumpBasics
 public import PageSelection
 
 extension Level: ExpressibleByArgument {}
 extension OutputFormat: ExpressibleByArgument {}
+extension DumpOrder: ExpressibleByArgument {}
 
 struct Save: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -26,6 +27,9 @@ struct Save: ParsableCommand {
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
 
+  @Option(help: "Order of memory in the dump: \(DumpOrder.allNames). By 'critical' a dump that is cut off has what matters most.")
+  var order: DumpOrder = .critical
+
   @OptionGroup var work: WorkOptions
 
   @Argument(help: "/proc/vmcore, or a dump.")
@@ -38,6 +42,7 @@ struct Save: ParsableCommand {
     var request = SaveRequest(source: source, targets: targets)
     request.level = level
     request.format = format
+    request.order = order
     request.threads = work.threads
     try report(work) { (reporter) throws(DumpError) in try save(request, reporter) }
   }
