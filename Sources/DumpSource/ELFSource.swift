@@ -43,7 +43,8 @@ public final class ELFSource: DumpSource {
     self.notes = notes
     self.shortfall = shortfall
     self.findings = findings
-    pieces = Coverage.of(segments, present: content.size)
+    let hole = metadata.flatMap { PhysicalRange(start: $0.note.holeOffset, count: $0.note.holeSize) }
+    pieces = Coverage.of(segments, present: content.size, hole: hole.map { $0.start..<$0.end } ?? 0..<0)
   }
 
   /// Worked out once, when the file was opened.

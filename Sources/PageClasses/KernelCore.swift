@@ -7,7 +7,19 @@ internal import DumpSource
 ///
 /// It only decides the order of the dump, so it may hold too much, and where the kernel is damaged it holds less.
 public struct KernelCore: Sendable {
-  private var blocks = BlockSet()
+  /// The parts, in the order of need.
+  public enum Part: UInt8, Sendable, CaseIterable {
+    /// What the page tables map outside of the direct map (kernel image, modules, vmalloc with the stacks), the tables
+    /// themselves, per-CPU areas, `mem_section`, the nodes.
+    case base
+    /// Tasks and all other objects.
+    case slab
+    /// `struct page`s: large, and needed by few.
+    case pageMap
+  }
+  /// By part.
+  private var blocks = [BlockSet](repeating: BlockSet(), count: Part.allCases.count)
+  private let map: [PhysicalRange]
   private let frames: [Range<UInt64>]
   /// Frames that may still be put in: many mappings of one large piece of memory must not cost hours.
   private var allowance: UInt64
@@ -18,7 +30,8 @@ public struct KernelCore: Sendable {
   public init(_ kernel: CrashedKernel, _ classes: PageClassification?) {
     frames = framesOf(kernel)
     allowance = 4 * frames.reduce(0) { $0 + UInt64($1.count) } + 1 << 20
-    if let classes { blocks = classes.slab }
+    map = classes?.map ?? []
+    if let classes { blocks[Int(Part.slab.rawValue)] = classes.slab }
     guard let info = kernel.vmcoreinfo, let memory = kernel.memory?.separate(recording: true) else { return }
     let direct = readStructures(info, memory)
     let space = AddressSpace(
@@ -29,33 +42,37 @@ public struct KernelCore: Sendable {
     walk(memory, space, kernel.pageSize)
   }
 
-  /// Calls `body` for each stretch of `range` that is in the core as a whole, or not at all; ascending.
-  public func forEach(in range: PhysicalRange, _ pageSize: PageSize, _ body: (PhysicalRange, Bool) -> Void) {
+  /// Calls `body` for each stretch of `range` with the part that it is of, or nil; ascending.
+  public func forEach(in range: PhysicalRange, _ pageSize: PageSize, _ body: (PhysicalRange, Part?) -> Void) {
     var start = range.start
-    var isCore = blocks.contains(start >> pageSize.shift)
+    var part = part(of: start >> pageSize.shift)
     var cursor = start
     let shift = pageSize.shift + BlockSet.blockShift
     while cursor < range.end {
       let (next, overflow) = ((cursor >> shift) + 1).multipliedReportingOverflow(by: 1 << shift)
       cursor = overflow ? range.end : min(range.end, next)
-      let following = cursor < range.end && blocks.contains(cursor >> pageSize.shift)
-      if cursor == range.end || following != isCore {
-        if let part = PhysicalRange(start, cursor) { body(part, isCore) }
+      let following = cursor < range.end ? self.part(of: cursor >> pageSize.shift) : nil
+      if cursor == range.end || following != part {
+        if let stretch = PhysicalRange(start, cursor) { body(stretch, part) }
         start = cursor
-        isCore = following
+        part = following
       }
     }
+  }
+
+  private func part(of frame: UInt64) -> Part? {
+    Part.allCases.first { blocks[Int($0.rawValue)].contains(frame) }
   }
 
   // MARK: The parts
 
   /// Of `pages`, those that the dump has.
-  private mutating func insert(_ pages: Range<UInt64>) {
+  private mutating func insert(_ pages: Range<UInt64>, _ destination: Part = .base) {
     for piece in frames[frames.partitionPoint { $0.upperBound <= pages.lowerBound }...] {
       if piece.lowerBound >= pages.upperBound || allowance == 0 { return }
       let part = piece.clamped(to: pages)
       allowance -= min(allowance, UInt64(part.count))
-      blocks.insert(part)
+      blocks[Int(destination.rawValue)].insert(part)
     }
   }
 
@@ -106,6 +123,7 @@ public struct KernelCore: Sendable {
   private mutating func walk(_ memory: KernelMemory, _ space: AddressSpace, _ pageSize: PageSize) {
     guard var walk = memory.pageTableWalk else { return }
     var core = self
+    let map = self.map
     func pages(_ range: PhysicalRange) -> Range<UInt64> { range.start >> pageSize.shift..<(range.end - 1) >> pageSize.shift + 1 }
     walk.run(isDirect: { address, bytes in
       space.directKnown && space.isDirect(address) && space.isDirect(address &+ (bytes - 1))
@@ -115,7 +133,10 @@ public struct KernelCore: Sendable {
       case .memory(let range, let address, let isProcessorPage):
         // Where the direct map was not found, only the image is known to be something else.
         if space.directKnown ? space.isDirect(address) : !space.isImage(address) { break }
-        core.insert(pages(range))
+        for rest in RangeSet.subtracting(map, from: range) { core.insert(pages(rest)) }
+        for part in RangeSet.overlapping(map, range) {
+          if let part = part.intersection(range) { core.insert(pages(part), .pageMap) }
+        }
         if isProcessorPage { core.insertProcessorArea(range.start >> pageSize.shift, pageSize) }
       }
       return core.allowance > 0

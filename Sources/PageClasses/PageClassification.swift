@@ -14,6 +14,8 @@ public struct PageClassification: Sendable {
   public let counts: ClassCounts
   /// The kernel's slab pages, generously.
   let slab: BlockSet
+  /// Where the page map lies in memory; sorted, disjoint.
+  let map: [PhysicalRange]
   /// Every check, in a fixed order, also those that were not made.
   public let checks: [CheckResult]
   /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
@@ -35,6 +37,7 @@ public struct PageClassification: Sendable {
     runs = result.runs
     counts = result.counts
     slab = attempt.slab
+    map = attempt.map
     checks = attempt.checks.results
     findings = attempt.findings.reported
   }
@@ -48,6 +51,7 @@ private struct ClassificationAttempt {
   /// Page frames of the dump, ascending, disjoint.
   let frames: [Range<UInt64>]
   var slab = BlockSet()
+  var map: [PhysicalRange] = []
   var checks = CheckTable()
   var findings = Findings()
 
@@ -65,6 +69,7 @@ private struct ClassificationAttempt {
       let result = try classify()
       record(result)
       slab = result.slab
+      map = RangeSet.joined(result.extents.map(\.range))
       return (result.runs, result.counts)
     } catch {
       var finding = error.inside("page classes")

@@ -6,9 +6,12 @@ public import PageClasses
 public struct KeptRun: Sendable, Equatable {
   public var range: PhysicalRange
   public var pass: Pass
-  public init(_ range: PhysicalRange, _ pass: Pass) {
+  /// Within a pass, lower ones stand first.
+  public var rank: Int
+  public init(_ range: PhysicalRange, _ pass: Pass, rank: Int = 0) {
     self.range = range
     self.pass = pass
+    self.rank = rank
   }
 }
 
@@ -35,19 +38,21 @@ public struct PageSelection: Sendable {
     let first = RangeSet.joined(
       witnesses.compactMap { PhysicalRange(start: pageSize.address(of: $0).rawValue, count: pageSize.bytes) })
     var cursor = ClassCursor(classes, pageSize)
-    let earlier = level == .all ? source.metadata.map { EarlierPasses($0.note) } : nil
+    let earlier = level == .all ? source.metadata.map { EarlierPasses($0.note, source.coverage(), source.segments) } : nil
     for piece in source.coverage() {
       if piece.kind == .cut {
         absent.append(AbsentRange(piece.range, .sourceCut))
         continue
       }
       if let earlier {
-        kept.append(KeptRun(piece.range, earlier.pass(of: piece)))
+        kept.append(earlier.run(piece))
         continue
       }
       cursor.forEach(in: piece.range) { range, pageClass in
-        guard pageClass == .kernel, let core else { return select(range, pageClass, pageClass.pass, level, first) }
-        core.forEach(in: range, pageSize) { select($0, pageClass, $1 ? .kernelCore : .kernel, level, first) }
+        guard pageClass == .kernel, let core else { return select(range, pageClass, pageClass.pass, 0, level, first) }
+        core.forEach(in: range, pageSize) { range, part in
+          select(range, pageClass, part == nil ? .kernel : .kernelCore, Int(part?.rawValue ?? 0), level, first)
+        }
       }
     }
     if earlier == nil { kept = coarsened(kept, limit: PageSelection.runLimit, pageSize) }
@@ -59,12 +64,12 @@ public struct PageSelection: Sendable {
   static let runLimit = 100_000
 
   private mutating func select(
-    _ range: PhysicalRange, _ pageClass: PageClass, _ pass: Pass, _ level: Level, _ first: [PhysicalRange]
+    _ range: PhysicalRange, _ pageClass: PageClass, _ pass: Pass, _ rank: Int, _ level: Level, _ first: [PhysicalRange]
   ) {
     var runs = RangeSet.overlapping(first, range).compactMap { $0.intersection(range) }.map { KeptRun($0, .witness) }
     for rest in RangeSet.subtracting(first, from: range) {
       if level.keeps(pageClass) {
-        runs.append(KeptRun(rest, pass))
+        runs.append(KeptRun(rest, pass, rank: rank))
       } else if let last = absent.last, last.range.end == rest.start, last.reason == .level,
         last.pageClass == number(pageClass, level)
       {
@@ -80,7 +85,7 @@ public struct PageSelection: Sendable {
   private func number(_ pageClass: PageClass, _ level: Level) -> UInt32 { level.needsClasses ? UInt32(pageClass.rawValue) : 0 }
 
   /// Plain ascending order: all is in one pass.
-  public mutating func orderByAddress() { for index in kept.indices { kept[index].pass = .kernel } }
+  public mutating func orderByAddress() { kept = kept.map { KeptRun($0.range, .kernel) } }
 
   /// When the source is a dump of ours: what it left out stays named, what it could not read becomes a gap.
   private mutating func carryOver(from source: any DumpSource) {
@@ -89,7 +94,7 @@ public struct PageSelection: Sendable {
     let unreadable = RangeSet.joined(metadata.trailer?.unreadable ?? [])
     if !unreadable.isEmpty {
       kept = kept.flatMap { run in
-        RangeSet.subtracting(unreadable, from: run.range).map { KeptRun($0, run.pass) }
+        RangeSet.subtracting(unreadable, from: run.range).map { KeptRun($0, run.pass, rank: run.rank) }
       }
     }
     absent += metadata.note.leftOut + unreadable.map { AbsentRange($0, .unreadable) }

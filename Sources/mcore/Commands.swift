@@ -30,6 +30,12 @@ struct Save: ParsableCommand {
   @Option(help: "Order of memory in the dump: \(DumpOrder.allNames). By 'critical' a dump that is cut off has what matters most.")
   var order: DumpOrder = .critical
 
+  @Option(help: "End after this time, with what is written by then: \(Limits.timeForm).")
+  var maxTime: String?
+
+  @Option(help: "End before the dump file gets larger: \(Limits.sizeForm).")
+  var maxSize: String?
+
   @OptionGroup var work: WorkOptions
 
   @Argument(help: "/proc/vmcore, or a dump.")
@@ -38,11 +44,26 @@ struct Save: ParsableCommand {
   @Argument(help: "Where to: see below.")
   var targets: [String]
 
+  private func limits() throws -> Limits {
+    func value(_ name: String, _ text: String?, _ form: String, _ parse: (String) -> UInt64?) throws -> UInt64 {
+      guard let text else { return 0 }
+      guard let value = parse(text) else { throw ValidationError("\(name) \(text): allowed is \(form)") }
+      return value
+    }
+    var limits = Limits()
+    limits.seconds = try value("--max-time", maxTime, Limits.timeForm, Limits.seconds)
+    limits.bytes = try value("--max-size", maxSize, Limits.sizeForm, Limits.bytes)
+    return limits
+  }
+
+  func validate() throws { _ = try limits() }
+
   func run() throws {
     var request = SaveRequest(source: source, targets: targets)
     request.level = level
     request.format = format
     request.order = order
+    request.limits = try limits()
     request.threads = work.threads
     try report(work) { (reporter) throws(DumpError) in try save(request, reporter) }
   }

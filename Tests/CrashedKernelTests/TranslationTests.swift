@@ -130,7 +130,8 @@ import Testing
       #expect(try memory.mapping(VirtualAddress(address)) == MappedMemory(PhysicalAddress(range.start), count: range.count))
     }
     // Of the direct map the lowest tables are counted, not read.
-    let isDirect: (UInt64, UInt64) -> Bool = { address, bytes in address >> 39 == 0xffff_8880_0000_0000 >> 39 && bytes <= 1 << 39 }
+    let isDirect: (UInt64, UInt64) -> Bool = { address, bytes in address >> 39 == 0xffff_8880_0000_0000 >> 39 && bytes <= 1 << 39
+    }
     let (fewer, sameTables) = try walked(memory, isDirect: isDirect)
     #expect(fewer[0xffff_8880_0012_3000] == nil)
     #expect(fewer[0xffff_c900_0000_1000] == PhysicalRange(start: 0x7000, count: 4096))

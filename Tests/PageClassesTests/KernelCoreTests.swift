@@ -10,10 +10,10 @@ import Testing
     var frames: Set<UInt64> = []
     var end: UInt64 = 0
     for memory in machine.segments.map(\.physical) {
-      core.forEach(in: memory, .fourKiB) { range, isCore in
+      core.forEach(in: memory, .fourKiB) { range, part in
         #expect(range.start == end, "every page once, in order")
         end = range.end
-        if isCore { frames.formUnion(range.start >> 12..<range.end >> 12) }
+        if part != nil { frames.formUnion(range.start >> 12..<range.end >> 12) }
       }
       #expect(end == memory.end)
     }
