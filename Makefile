@@ -15,7 +15,7 @@ build: ## both programs, in .build/release/
 	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore
 	@# What fits below its limit, ISA-L first: docs/performance.md, "Size of mcore-capture".
 	@# Its own scratch path, since other options would make both programs anew each time.
-	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags SHA256 Libdeflate,SHA256) -Xswiftc -Osize \
+	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags Zstd,SHA256 Libdeflate,Zstd,SHA256) -Xswiftc -Osize \
 	  --scratch-path .build/capture --product mcore-capture
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture

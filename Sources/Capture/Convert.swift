@@ -11,7 +11,7 @@ public func convert(
   if System.kind(of: out) == .directory {
     throw DumpError(.usage, "OUT is a directory", at: out, advice: "convert writes one plain file: give its name")
   }
-  var request = SaveRequest(source: dump, targets: [out])
+  var request = SaveRequest(source: dump, targets: [out], level: .all)
   request.format = format
   request.threads = threads
   return try save(request, reporter)

@@ -6,7 +6,7 @@ internal import DumpPlan
 internal import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
-internal import PageClasses
+public import PageClasses
 public import PageSelection
 internal import Pipeline
 internal import Workers
@@ -17,16 +17,19 @@ public struct SaveRequest: Sendable {
   public var source: String
   /// TARGET words, tried in order (`TargetSpec`).
   public var targets: [String]
-  public var level: Level = .all
+  public var level: Level
+  /// How far the kernel's page map is believed.
+  public var trust: Trust = .checked
   public var format: OutputFormat = .elfGzip
   public var order: DumpOrder = .critical
   public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
 
-  public init(source: String, targets: [String]) {
+  public init(source: String, targets: [String], level: Level = .kern) {
     self.source = source
     self.targets = targets
+    self.level = level
   }
 }
 
@@ -221,6 +224,11 @@ private final class PreparedCapture {
       request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
       pageSize: kernel.pageSize)
     if request.order == .address { selection.orderByAddress() }
+    if selection.closedGaps > 0 {
+      reporter.message(
+        "memory is too fragmented for a program header each: \(selection.closedPages) pages in \(selection.closedGaps) "
+          + "small gaps are kept")
+    }
     let ranges = selection.kept.map(\.range)
     let total = ranges.reduce(0) { $0 + $1.count }
     reporter.message("looking for zero pages in \(humanBytes(total))")
@@ -228,7 +236,7 @@ private final class PreparedCapture {
     let zeros = try ZeroScan(ranges, source, kernel.pageSize, work) { reporter.progress(done: $0, total: total) }
     let made = try DumpPlan(
       selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
-      findings: findings, classes: counts(classes, selection), checks: checks(classes))
+      findings: findings, classes: counts(classes, selection), checks: checks(classes, selection))
     plan = made
     return made
   }
@@ -248,7 +256,7 @@ private final class PreparedCapture {
   /// it, it is no finding; and if there are no classes, none is shown.
   private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
-    let classes = PageClassification(kernel, work: work)
+    let classes = PageClassification(kernel, trust: request.trust, work: work)
     if !request.level.needsClasses {
       if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
       return classes[.layout].failed == 0 ? classes : nil
@@ -274,11 +282,16 @@ private final class PreparedCapture {
     }
   }
 
-  private func checks(_ classes: PageClassification?) -> [MCoreNote.CheckCount] {
+  private func checks(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.CheckCount] {
     guard let classes, request.level.needsClasses else { return source.metadata?.note.checks ?? [] }
-    return classes.checks.map {
+    let made = classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }
+    // Not about damage: pages that could have gone, and stay for the sake of those who read the dump.
+    let headers = MCoreNote.CheckCount(
+      name: "program-headers", tried: UInt64(selection.kept.count) + selection.closedGaps, failed: selection.closedGaps,
+      keptPages: selection.closedPages)
+    return made + [headers]
   }
 
   private func facts(_ plan: DumpPlan) -> DumpFacts {

@@ -13,8 +13,9 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   do throws(DumpError) {
     try requireSource(settings.source.value)
     waitForDisks(settings, reporter)
-    var request = SaveRequest(source: settings.source.value, targets: settings.targets.map(\.value))
-    request.level = settings.level.value
+    var request = SaveRequest(
+      source: settings.source.value, targets: settings.targets.map(\.value), level: settings.level.value)
+    request.trust = settings.trust.value
     request.format = settings.format.value
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value

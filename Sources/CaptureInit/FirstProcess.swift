@@ -60,8 +60,10 @@ struct FirstProcess {
       return 2
     }
     var words = FirstProcess.childWords(settings)
-    // A child that was killed (out of memory, say) gets a second chance with as little memory as can be.
-    for isLast in [false, true] {
+    // A child that was killed (out of memory, say) gets another chance with as little memory as can be, and then one in
+    // which the kernel's page map, which may be damaged in a way that nobody thought of, is not looked at.
+    let others = [("with one thread", ["threads=1"]), ("with every page", ["threads=1", "trust=nothing"])]
+    for attempt in 0...others.count {
       do throws(DumpError) {
         let result = try System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words))
         switch result.end {
@@ -73,9 +75,9 @@ struct FirstProcess {
         reporter.warning("no child could be started (\(error)): saving without one")
         return capture(settings, reporter)
       }
-      if !isLast {
-        reporter.message("trying once more, with one thread")
-        words.append("threads=1")
+      if attempt < others.count {
+        reporter.message("trying once more, \(others[attempt].0)")
+        words += others[attempt].1
       }
     }
     return 1
@@ -85,7 +87,7 @@ struct FirstProcess {
   static func childWords(_ settings: Settings) -> [String] {
     let limits = [("max-time", settings.maxTime.value), ("max-size", settings.maxSize.value)]
     return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
-      "level=\(settings.level.value.rawValue)", "format=\(settings.format.value.rawValue)",
+      settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
     ]
   }

@@ -2,6 +2,7 @@ internal import Capture
 internal import CoreFormat
 internal import DumpBasics
 internal import DumpTarget
+internal import PageClasses
 internal import PageSelection
 
 /// One key of the settings: parsing, messages and help all go by the list of these.
@@ -62,8 +63,20 @@ struct SettingKey: Sendable {
       return true
     },
     SettingKey(
-      name: "level", allowed: Level.allNames, help: "how much goes into the dump (default all)"
-    ) { (value, origin, settings) throws(DumpError) in assign(Level(rawValue: value), origin, &settings.level) },
+      name: "level", allowed: "\(Level.allNames), or 0 to 31 as for makedumpfile's -d",
+      help: "how much goes into the dump (default kern)"
+    ) { (value, origin, settings) throws(DumpError) in
+      let byNumber = number(value, 0...31).flatMap { Level(dumpLevel: Int($0)) }
+      return assign(byNumber ?? Level(named: value), origin, &settings.level)
+    },
+    SettingKey(
+      name: "exclude", allowed: "\(Level.excludableNames), with commas between them",
+      help: "classes of pages that are left out; in place of level"
+    ) { (value, origin, settings) throws(DumpError) in assign(try Level(excluding: value), origin, &settings.level) },
+    SettingKey(
+      name: "trust", allowed: Trust.allNames,
+      help: "how far the kernel's page map is believed: checked, as it stands, or not at all (default checked)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Trust(rawValue: value), origin, &settings.trust) },
     SettingKey(
       name: "format", allowed: OutputFormat.allNames, help: "of the dump file (default elf.gz)"
     ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },

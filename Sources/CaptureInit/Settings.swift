@@ -1,5 +1,6 @@
 internal import CoreFormat
 internal import DumpBasics
+internal import PageClasses
 internal import PageSelection
 
 /// What happens to the machine when the work is done.
@@ -29,7 +30,9 @@ struct Settings: Sendable, Equatable {
 
   /// Tried in order.
   var targets: [Placed<String>] = []
-  var level = Placed(Level.all)
+  /// By `level=` or by `exclude=`, whichever is the last.
+  var level = Placed(Level.kern)
+  var trust = Placed(Trust.checked)
   var format = Placed(OutputFormat.elfGzip)
   /// 0: one for each CPU.
   var threads = Placed(0)

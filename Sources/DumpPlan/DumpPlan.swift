@@ -60,7 +60,8 @@ public struct DumpPlan: Sendable {
       note.holeSize = min(DumpPlan.holeLimit, long.map { pageSize.ceil($0.count) ?? $0.count }.max() ?? 0)
       extents = DumpPlan.extents(selection.kept, long, note.holeSize)
       loads = DumpPlan.loads(extents, source.segments)
-      if loads.count <= DumpPlan.programHeaderCeiling || long.isEmpty { break }
+      // Longer ones than the hole get many headers each; as zeros in the stream they would cost far more.
+      if loads.count <= DumpPlan.programHeaderCeiling || threshold >= DumpPlan.holeLimit { break }
       threshold *= 2
     }
     loads = DumpPlan.atLeastTwo(loads, pageSize)

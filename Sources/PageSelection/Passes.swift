@@ -32,30 +32,3 @@ struct EarlierPasses {
     return KeptRun(piece.range, pass, rank: borders.partitionPoint { $0 <= offset })
   }
 }
-
-/// `runs` (sorted, disjoint) in at most `limit` pieces as far as that can be had without keeping more: short runs join a
-/// neighbour that is needed earlier, the shortest first. Nothing joins pass 1.
-func coarsened(_ runs: [KeptRun], limit: Int, _ pageSize: PageSize) -> [KeptRun] {
-  var runs = runs
-  var short = pageSize.bytes
-  while runs.count > limit, short < 1 << 40 {
-    var result: [KeptRun] = []
-    for run in runs {
-      guard let last = result.last, last.range.end == run.range.start, last.pass != .witness, run.pass != .witness,
-        (last.pass, last.rank) == (run.pass, run.rank)
-          || ((last.pass, last.rank) < (run.pass, run.rank) ? run : last).range.count <= short
-      else {
-        result.append(run)
-        continue
-      }
-      if (run.pass, run.rank) < (last.pass, last.rank) {
-        result[result.count - 1].pass = run.pass
-        result[result.count - 1].rank = run.rank
-      }
-      result[result.count - 1].range.end = run.range.end
-    }
-    runs = result
-    short *= 2
-  }
-  return runs
-}

@@ -2,9 +2,14 @@ public import ArgumentParser
 public import Capture
 public import CoreFormat
 import DumpBasics
+public import PageClasses
 public import PageSelection
 
-extension Level: ExpressibleByArgument {}
+extension Level: ExpressibleByArgument {
+  public init?(argument: String) { self.init(named: argument) }
+  public static var allValueStrings: [String] { named.map(\.name) }
+}
+extension Trust: ExpressibleByArgument {}
 extension OutputFormat: ExpressibleByArgument {}
 extension DumpOrder: ExpressibleByArgument {}
 
@@ -21,8 +26,19 @@ struct Save: ParsableCommand {
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
 
-  @Option(help: "What to keep: \(Level.allNames).")
-  var level: Level = .all
+  @Option(help: "What to keep: \(Level.allNames) (default: kern).")
+  var level: Level?
+
+  @Option(help: "In place of a level: classes of pages to leave out, of \(Level.excludableNames).")
+  var exclude: String?
+
+  @Option(
+    name: .customShort("d"),
+    help: "In place of a level: the sum of 1 zero, 2 cache, 4 cache-private, 8 user, 16 free, as for makedumpfile.")
+  var dumpLevel: Int?
+
+  @Option(help: "How far the kernel's page map is believed: checked, metadata (as it stands), nothing (keep every page).")
+  var trust: Trust = .checked
 
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
@@ -56,16 +72,27 @@ struct Save: ParsableCommand {
     return limits
   }
 
-  func validate() throws { _ = try limits() }
+  func validate() throws {
+    let given = [level != nil ? "--level" : nil, exclude != nil ? "--exclude" : nil, dumpLevel != nil ? "-d" : nil]
+    if given.compactMap({ $0 }).count > 1 {
+      throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
+    }
+    if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
+    _ = try limits()
+  }
 
   func run() throws {
-    var request = SaveRequest(source: source, targets: targets)
-    request.level = level
-    request.format = format
-    request.order = order
-    request.limits = try limits()
-    request.threads = work.threads
-    try report(work) { (reporter) throws(DumpError) in try save(request, reporter) }
+    let limits = try limits()
+    try report(work) { (reporter) throws(DumpError) in
+      let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
+      var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
+      request.trust = trust
+      request.order = order
+      request.limits = limits
+      request.format = format
+      request.threads = work.threads
+      return try save(request, reporter)
+    }
   }
 }
 

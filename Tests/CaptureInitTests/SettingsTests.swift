@@ -107,6 +107,22 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
   #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
 }
 
+@Test func theChildGetsExcludedClassesAndTrust() {
+  let given = settings(file: "level=used", kernel: "mcore.trust=metadata", "exclude=user,cache")
+  let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
+  #expect(child.problems.isEmpty)
+  #expect(child.level.value.name == "exclude:cache,user" && child.trust.value == .metadata)
+}
+
+@Test func aLevelIsANameOrANumber() {
+  #expect(settings("level=31").level.value == .kern)
+  #expect(settings("exclude=free", "level=17").level.value == .used)
+  for word in ["level=32", "level=-1", "level=exclude:free", "exclude=kernel", "trust=yes"] {
+    let refused = settings(word)
+    #expect(refused.problems.count == 1 && refused.level.value == .kern && refused.trust.value == .checked)
+  }
+}
+
 @Test func moduleListsHaveParametersAndComments() {
   let modules = EarlySystem.modules("# list\n/lib/a.ko\n\n/lib/b.ko x=1 y=2 # why\n")
   #expect(modules.map(\.path) == ["/lib/a.ko", "/lib/b.ko"])

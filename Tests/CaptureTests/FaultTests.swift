@@ -25,7 +25,7 @@ import Testing
     let start = try offset(of: bad, in: input)
     Faults.setUnreadable(path: input, start..<start + 4096)
     defer { Faults.setUnreadable(path: input, 0..<0) }
-    var request = SaveRequest(source: input, targets: [scratch.file("out")])
+    var request = SaveRequest(source: input, targets: [scratch.file("out")], level: .all)
     request.threads = 2
     let result = try save(request, QuietReporter())
     #expect(result.status == .findings)
@@ -67,7 +67,7 @@ import Testing
       Faults.set([.init(call: .write, after: calls, errno: code, times: 1_000_000)])
       defer { Faults.set([]) }
       // Early it is an error; once the most important part is there it is a dump that is cut short.
-      if let result = try? save(SaveRequest(source: input, targets: [target]), QuietReporter()) {
+      if let result = try? save(SaveRequest(source: input, targets: [target], level: .all), QuietReporter()) {
         #expect(result.status == .cut)
         #expect(result.path.hasSuffix(".incomplete"))
       }
@@ -82,7 +82,7 @@ import Testing
     try core().write(to: input)
     Faults.set([.init(call: .write, after: 2, errno: ENOSPC, times: 1_000_000)])
     defer { Faults.set([]) }
-    let result = try save(SaveRequest(source: input, targets: [scratch.file("out")]), QuietReporter())
+    let result = try save(SaveRequest(source: input, targets: [scratch.file("out")], level: .all), QuietReporter())
     Faults.set([])
     #expect(result.status == .cut)
     #expect(result.status.exitStatus == 3)
@@ -99,7 +99,7 @@ import Testing
     try core().write(to: input)
     Faults.set([.init(call: .write, after: 2, errno: ENOSPC)])
     defer { Faults.set([]) }
-    let request = SaveRequest(source: input, targets: [scratch.file("first"), scratch.file("second")])
+    let request = SaveRequest(source: input, targets: [scratch.file("first"), scratch.file("second")], level: .all)
     #expect(try save(request, QuietReporter()).path == scratch.file("second"))
     #expect(try verify(scratch.file("second"), threads: 1, QuietReporter()).verdict == .whole)
     #expect(FileManager.default.fileExists(atPath: scratch.file("first.incomplete")))
@@ -109,12 +109,12 @@ import Testing
     let scratch = try Scratch()
     let input = scratch.file("input")
     try core().write(to: input)
-    _ = try save(SaveRequest(source: input, targets: [scratch.file("plain")]), QuietReporter())
+    _ = try save(SaveRequest(source: input, targets: [scratch.file("plain")], level: .all), QuietReporter())
     Faults.set([
       .init(call: .pread, after: 0, errno: nil, shortTo: 1000), .init(call: .write, after: 0, errno: nil, shortTo: 777),
     ])
     defer { Faults.set([]) }
-    _ = try save(SaveRequest(source: input, targets: [scratch.file("short")]), QuietReporter())
+    _ = try save(SaveRequest(source: input, targets: [scratch.file("short")], level: .all), QuietReporter())
     Faults.set([])
     #expect(
       try Data(contentsOf: URL(fileURLWithPath: scratch.file("short")))

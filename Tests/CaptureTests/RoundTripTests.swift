@@ -19,7 +19,7 @@ private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "
   let input = scratch.file("input-\(UUID().uuidString)")
   try core.write(to: input)
   let out = scratch.file("out-\(UUID().uuidString)")
-  var request = SaveRequest(source: input, targets: [out])
+  var request = SaveRequest(source: input, targets: [out], level: .all)
   request.format = try #require(.init(rawValue: format))
   request.threads = threads
   return (try save(request, QuietReporter()), out)
@@ -132,7 +132,7 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
   let whole = try oddMachine().bytes()
   let path = scratch.file("cut")
   try Data(whole[0..<whole.count / 2]).write(to: URL(fileURLWithPath: path))
-  var request = SaveRequest(source: path, targets: [scratch.file("out")])
+  var request = SaveRequest(source: path, targets: [scratch.file("out")], level: .all)
   request.threads = 2
   let result = try save(request, QuietReporter())
   #expect(result.status == .findings)

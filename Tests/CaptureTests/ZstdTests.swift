@@ -25,7 +25,7 @@
   private func saved(_ scratch: Scratch, threads: Int = 2) throws -> String {
     let (input, out) = (scratch.file("input"), scratch.file("out-\(threads).zst"))
     try machine().write(to: input)
-    var request = SaveRequest(source: input, targets: [out])
+    var request = SaveRequest(source: input, targets: [out], level: .all)
     request.format = .elfZstd
     request.threads = threads
     _ = try save(request, QuietReporter())

@@ -5,39 +5,6 @@ import Testing
 @testable import DumpSource
 @testable import PageSelection
 
-private func run(_ pages: Range<UInt64>, _ pass: Pass) throws -> KeptRun {
-  KeptRun(try #require(PhysicalRange(pages.lowerBound << 12, pages.upperBound << 12)), pass)
-}
-
-@Test func runsStayAsTheyAreBelowTheLimit() throws {
-  let runs = [try run(0..<1, .user), try run(1..<2, .kernel)]
-  #expect(coarsened(runs, limit: 2, .fourKiB) == runs)
-}
-
-@Test func shortRunsJoinTheNeighbourThatIsNeededEarlier() throws {
-  let runs = [
-    try run(0..<1, .free), try run(1..<2, .kernel), try run(2..<100, .user), try run(100..<101, .cache),
-    try run(102..<103, .cache),
-  ]
-  // One page of free memory joins the kernel's; one of cache the user's; the last touches nobody.
-  #expect(
-    coarsened(runs, limit: 4, .fourKiB) == [
-      try run(0..<2, .kernel), try run(2..<101, .user), try run(102..<103, .cache),
-    ])
-}
-
-@Test func nothingJoinsPassOneAndMemoryIsNeverLost() throws {
-  var runs: [KeptRun] = []
-  for page in UInt64(0)..<4000 {
-    runs.append(try run(page..<page + 1, page % 7 == 0 ? .witness : page % 2 == 0 ? .kernelCore : .user))
-  }
-  let found = coarsened(runs, limit: 10, .fourKiB)
-  #expect(found.filter { $0.pass == .witness } == runs.filter { $0.pass == .witness })
-  #expect(found.filter { $0.pass != .witness }.count <= runs.count { $0.pass == .witness } + 1)
-  #expect(found.reduce(0) { $0 + $1.range.count } == 4000 << 12)
-  #expect(zip(found, found.dropFirst()).allSatisfy { $0.range.end == $1.range.start })
-}
-
 @Test func memoryOfADumpOfOursStaysInItsPass() throws {
   var note = MCoreNote()
   note.passEnds = [100, 200, 316, 316, 400, 400].map { $0 << 12 }

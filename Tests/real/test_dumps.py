@@ -55,7 +55,7 @@ class RealDump:
         cls.work = pathlib.Path(cls.directory.name)
         cls.gz = cls.work / "dump.elf.gz"
         cls.elf = cls.work / "dump.elf"
-        mcore("save", "-q", cls.raw, cls.gz)
+        mcore("save", "-q", "--level", "all", cls.raw, cls.gz)
         with open(cls.elf, "wb") as out:
             subprocess.run(["gzip", "-dc", cls.gz], check=True, stdout=out, timeout=120)
 
@@ -111,13 +111,13 @@ class RealDump:
     def test_the_bytes_do_not_depend_on_the_threads(self):
         for threads in (1, 2, 5):
             other = self.work / "other.elf.gz"
-            mcore("save", "-q", "--threads", threads, self.raw, other)
+            mcore("save", "-q", "--level", "all", "--threads", threads, self.raw, other)
             command("cmp", other, self.gz)
             other.unlink()
 
     def test_saving_as_elf_gives_the_same_memory(self):
         plain = self.work / "plain.elf"
-        mcore("save", "-q", "--format", "elf", self.raw, plain)
+        mcore("save", "-q", "--level", "all", "--format", "elf", self.raw, plain)
         total = sum(load[2] for load in Core(self.raw).loads)
         self.assertEqual(compare_memory(Core(self.raw), Core(plain)), (0, total))
         self.assertLess(plain.stat().st_blocks * 512, plain.stat().st_size, "zeros are holes")
@@ -133,7 +133,7 @@ class RealDump:
 
     def test_zstd_accepts_elf_zst_and_it_holds_the_same_memory(self):
         packed, plain = self.work / "dump.elf.zst", self.work / "zst.elf"
-        mcore("save", "-q", "--format", "elf.zst", self.raw, packed)
+        mcore("save", "-q", "--level", "all", "--format", "elf.zst", self.raw, packed)
         command("zstd", "-q", "-t", packed)
         command("zstd", "-q", "-d", packed, "-o", plain)
         self.assertEqual(compare_memory(Core(self.raw), Core(plain)), (0, sum(load[2] for load in Core(self.raw).loads)))
@@ -182,6 +182,42 @@ class RealDump:
             plain.unlink()
         self.assertEqual(sorted(sizes), sizes)
 
+    def test_kern_is_the_default_and_the_numbers_are_makedumpfiles(self):
+        outs = [self.work / name for name in ("default", "level", "number", "names")]
+        names = "free,cache,cache-private,user,offline,hwpoison"
+        for out, options in zip(outs, ([], ["--level", "kern"], ["-d", 31], ["--exclude", names])):
+            mcore("save", "-q", *options, self.raw, out)
+        for out in outs[1:]:
+            command("cmp", outs[0], out)
+            out.unlink()
+        mcore("save", "-q", "-d", 31, "--level", "all", self.raw, outs[1], status=2)
+        outs[0].unlink()
+
+    def test_excluded_classes_are_left_out_and_no_others(self):
+        saved = self.work / "exclude.elf.gz"
+        mcore("save", "-q", "--exclude", "user,cache", self.raw, saved)
+        facts = json.loads(mcore("info", "--json", saved).stdout)
+        self.assertEqual(facts["level"], "exclude:cache,user")
+        self.assertEqual({n for n, entry in facts["pages"].items() if entry["left_out"]}, {"cache", "user"})
+        for name in ("cache", "user"):
+            self.assertLess(facts["pages"][name]["kept"], 10, f"{name}: only pages that the log needs")
+        saved.unlink()
+
+    def test_trust_decides_what_is_believed(self):
+        """Undamaged metadata: unchecked, the same pages go; not looked at, none does."""
+        saved = self.work / "trust.elf.gz"
+        left_out = {}
+        for trust in ("checked", "metadata", "nothing"):
+            mcore("save", "-q", "--trust", trust, self.raw, saved)
+            facts = json.loads(mcore("info", "--json", saved).stdout)
+            left_out[trust] = sum(entry["left_out"] for entry in facts["pages"].values())
+            tried = {check["name"]: check["tried"] for check in facts["checks"]}
+            self.assertEqual(tried["free-lists"] > 0, trust == "checked")
+            saved.unlink()
+        self.assertGreaterEqual(left_out["metadata"], left_out["checked"])
+        self.assertLess(left_out["metadata"] - left_out["checked"], left_out["checked"] / 1000)
+        self.assertEqual(left_out["nothing"], 0)
+
     def test_info_says_what_the_dump_is(self):
         facts = json.loads(mcore("info", "--json", self.gz).stdout)
         raw = Core(self.raw)
@@ -215,14 +251,14 @@ class RealDump:
 
     def test_a_file_that_exists_is_not_overwritten(self):
         before = self.gz.stat()
-        result = mcore("save", "-q", self.raw, self.gz, status=2)
+        result = mcore("save", "-q", "--level", "all", self.raw, self.gz, status=2)
         self.assertIn(b"exists already", result.stderr)
         self.assertEqual(self.gz.stat(), before)
 
     def test_standard_output_takes_a_dump(self):
         piped = self.work / "piped.elf.gz"
         with open(piped, "wb") as out:
-            subprocess.run([MCORE, "save", "-q", self.raw, "-"], stdout=out, check=True, timeout=120)
+            subprocess.run([MCORE, "save", "-q", "--level", "all", self.raw, "-"], stdout=out, check=True, timeout=120)
         command("cmp", piped, self.gz)
         piped.unlink()
 
@@ -232,7 +268,7 @@ class RealDump:
         with open(self.raw, "rb") as source, open(cut, "wb") as out:
             out.write(source.read(size))
         saved = self.work / "cut.elf.gz"
-        result = mcore("save", "-q", cut, saved, status=3)
+        result = mcore("save", "-q", "--level", "all", cut, saved, status=3)
         self.assertIn(b"cut", result.stderr)
         facts = json.loads(mcore("info", "--json", saved).stdout)
         self.assertEqual(facts["status"], "findings")
@@ -265,7 +301,7 @@ class LiveCore(unittest.TestCase):
         raw = dumps.qemu_core(SERIES[0])
         with tempfile.TemporaryDirectory(prefix="mcore-live-") as directory:
             saved, plain = pathlib.Path(directory) / "saved.elf.gz", pathlib.Path(directory) / "plain.elf"
-            mcore("save", "-q", raw, saved)
+            mcore("save", "-q", "--level", "all", raw, saved)
             mcore("verify", "-q", saved)
             mcore("convert", "-q", "--format", "elf", saved, plain)
             source, ours = Core(raw), Core(plain)
@@ -319,7 +355,7 @@ class CrashReadsIt:
         with tempfile.TemporaryDirectory(prefix="mcore-crash-") as directory:
             ours = pathlib.Path(directory) / "ours.elf"
             packed = pathlib.Path(directory) / "ours.elf.gz"
-            mcore("save", "-q", raw, packed)
+            mcore("save", "-q", "--level", "all", raw, packed)
             mcore("convert", "-q", "--format", "elf", packed, ours)
             kernel = pathlib.Path(directory) / "kern.elf"
             mcore("save", "-q", "--level", "kern", "--format", "elf", raw, kernel)

@@ -83,7 +83,9 @@ class GuestTest:
         self.assertIsNotNone(peak, "the peak memory stands in the log")
         self.assertLess(int(peak["mib"]), 64)
         self.assertLess(text.index("kernel log saved"), text.index("writing"), "the log is written first")
-        self.check_dump(self.only_dump(image))
+        facts = self.check_dump(self.only_dump(image))
+        self.assertEqual(facts["level"], "kern")
+        self.assertGreater(facts["pages"]["free"]["left_out"], facts["pages"]["kernel"]["total"])
 
     def test_typed_into_a_rescue_shell_twice_and_page_for_page_right(self):
         image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs("--shell"))
@@ -98,7 +100,7 @@ class GuestTest:
             guest.expect("tarhet", 30)
             guest.expect("status=2", 30)
             for _ in range(2):
-                guest.send("mcore-capture target=/dev/vda:/var/crash; echo status=$?\n")
+                guest.send("mcore-capture level=all target=/dev/vda:/var/crash; echo status=$?\n")
                 guest.expect("status=0", 240)
             guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
             guest.expect("\n0\n", 30)
