@@ -28,10 +28,13 @@ public enum OutputFormat: String, Sendable, CaseIterable {
 
 /// Turns groups of the uncompressed file into what is written. One object belongs to one thread at a time.
 ///
-/// A group is at most `DumpTrailer.blocksPerGroup` blocks of `BGZF.blockSize` bytes, and begins at a block border.
+/// A group is at most `DumpTrailer.blocksPerGroup` blocks of `BGZF.blockSize` bytes, and begins at a block border. It comes
+/// in units, which are as small as the format allows: what was just read is still in the processor's cache.
 public protocol GroupEncoder: AnyObject {
-  /// Replaces what is in `output`.
-  func encode(_ group: UnsafeRawBufferPointer, into output: EncodedGroup)
+  /// Bytes of a unit: one block, or a whole group. The last unit of a group may be smaller.
+  var unitSize: Int { get }
+  /// Puts the next unit of a group behind what is in `output`.
+  func encode(_ unit: UnsafeRawBufferPointer, into output: EncodedGroup)
   /// Hears of every group that was written, in order, those of the trailer too: for a format that ends with an index of
   /// its own. Called only on the one encoder that then makes the footer.
   func wrote(_ group: EncodedGroup)
@@ -42,7 +45,19 @@ public protocol GroupEncoder: AnyObject {
 }
 
 extension GroupEncoder {
+  public var unitSize: Int { BGZF.blockSize }
   public func wrote(_ group: EncodedGroup) {}
+
+  /// Encodes a whole group that is in memory.
+  public func encode(group: UnsafeRawBufferPointer, into output: EncodedGroup) {
+    output.begin()
+    var offset = 0
+    while offset < group.count {
+      let end = min(group.count, offset + unitSize)
+      unsafe encode(UnsafeRawBufferPointer(rebasing: group[offset..<end]), into: output)
+      offset = end
+    }
+  }
 }
 
 /// One group as it is written: bytes, and stretches of zeros that may become holes in the file.
@@ -64,10 +79,10 @@ extension GroupEncoder {
       }
     }
   }
-  /// Uncompressed bytes of the group, where the format's own index needs them.
-  var contentCount = 0
+  /// Uncompressed bytes of the group.
+  private(set) var contentCount = 0
   /// CRC-32 of the group's uncompressed bytes.
-  public internal(set) var checksum: UInt32 = 0
+  public private(set) var checksum: UInt32 = 0
 
   /// Room for a group in any format: BGZF members are at most 64 KiB; a zstd frame grows by less than 1 %.
   public init() {
@@ -76,10 +91,18 @@ extension GroupEncoder {
 
   deinit { unsafe memory.deallocate() }
 
-  func reset() {
+  /// Has to be called before the first unit of a group.
+  public func begin() {
     parts.removeAll(keepingCapacity: true)
     count = 0
+    contentCount = 0
     checksum = 0
+  }
+
+  /// Tells of a unit with `count` uncompressed bytes, whose CRC-32 is `checksum`.
+  func addContent(_ count: Int, _ checksum: UInt32) {
+    self.checksum = contentCount == 0 ? checksum : CRC32.combined(self.checksum, checksum, count: count)
+    contentCount += count
   }
 
   /// Lets `fill` write behind what is there; it returns how many bytes it wrote.

@@ -5,15 +5,14 @@ internal import DumpBasics
 final class ElfEncoder: GroupEncoder {
   let hasMembers = false
   /// Holes are made in units of this size: the block size of nearly every file system.
-  private static let unit = 4096
+  private static let holeUnit = 4096
 
-  func encode(_ group: UnsafeRawBufferPointer, into output: EncodedGroup) {
-    output.reset()
-    output.checksum = unsafe CRC32.of(group)
+  func encode(_ unit: UnsafeRawBufferPointer, into output: EncodedGroup) {
+    output.addContent(unit.count, unsafe CRC32.of(unit))
     var offset = 0
-    while offset < group.count {
-      let end = min(group.count, offset + ElfEncoder.unit)
-      let piece = unsafe UnsafeRawBufferPointer(rebasing: group[offset..<end])
+    while offset < unit.count {
+      let end = min(unit.count, offset + ElfEncoder.holeUnit)
+      let piece = unsafe UnsafeRawBufferPointer(rebasing: unit[offset..<end])
       if unsafe isZero(piece) {
         output.appendZeros(piece.count)
       } else {

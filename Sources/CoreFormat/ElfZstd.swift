@@ -6,6 +6,7 @@
   final class ElfZstdEncoder: GroupEncoder {
     private let compressor: ZstdCompressor
     let hasMembers = true
+    let unitSize = DumpTrailer.groupSize
     /// A whole group of zeros, compressed once.
     private let zeroFrame: [UInt8]
     private let zeroChecksum: UInt32
@@ -25,16 +26,14 @@
     }
 
     func encode(_ group: UnsafeRawBufferPointer, into output: EncodedGroup) {
-      output.reset()
-      output.contentCount = group.count
       if group.count == DumpTrailer.groupSize, unsafe isZero(group) {
-        output.checksum = zeroChecksum
+        output.addContent(group.count, zeroChecksum)
         unsafe output.append { memory in
           unsafe memory.copyBytes(from: zeroFrame)
           return zeroFrame.count
         }
       } else {
-        output.checksum = unsafe CRC32.of(group)
+        output.addContent(group.count, unsafe CRC32.of(group))
         unsafe output.append { memory in
           // `init` made one of the largest size: nothing is left that can fail.
           guard let count = unsafe compressor.frame(group, into: memory) else { preconditionFailure("zstd does not compress") }

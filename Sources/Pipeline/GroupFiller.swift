@@ -4,14 +4,14 @@ internal import DumpBasics
 internal import DumpPlan
 internal import DumpSource
 
-/// One thread's input buffer and encoder.
+/// One thread's encoder, and room for a unit of what it encodes.
 @safe final class Worker {
   let encoder: any GroupEncoder
   private let input: UnsafeMutableRawBufferPointer
 
   init(_ encoder: any GroupEncoder) {
     self.encoder = encoder
-    unsafe input = .allocate(byteCount: DumpTrailer.groupSize, alignment: 4096)
+    unsafe input = .allocate(byteCount: encoder.unitSize, alignment: 4096)
   }
 
   deinit { unsafe input.deallocate() }

@@ -82,11 +82,16 @@ public struct Pipeline: Sendable {
       work: { group, worker, slot throws(DumpError) in
         slot.unreadable.removeAll(keepingCapacity: true)
         slot.firstReadError = nil
-        let start = UInt64(group) * groupSize
-        let count = Int(min(groupSize, plan.trailerOffset - start))
-        unsafe worker.withInput(count) { input in
-          unsafe filler.fill(input, from: start, slot)
-          unsafe worker.encoder.encode(UnsafeRawBufferPointer(input), into: slot.encoded)
+        slot.encoded.begin()
+        var cursor = UInt64(group) * groupSize
+        let end = min(cursor + groupSize, plan.trailerOffset)
+        while cursor < end {
+          let count = Int(min(UInt64(worker.encoder.unitSize), end - cursor))
+          unsafe worker.withInput(count) { input in
+            unsafe filler.fill(input, from: cursor, slot)
+            unsafe worker.encoder.encode(UnsafeRawBufferPointer(input), into: slot.encoded)
+          }
+          cursor += UInt64(count)
         }
       },
       consume: { group, slot throws(DumpError) in
@@ -123,7 +128,7 @@ public struct Pipeline: Sendable {
     var offset = 0
     while offset < bytes.count {
       let end = min(bytes.count, offset + DumpTrailer.groupSize)
-      unsafe bytes[offset..<end].withUnsafeBytes { unsafe encoder.encode($0, into: encoded) }
+      unsafe bytes[offset..<end].withUnsafeBytes { unsafe encoder.encode(group: $0, into: encoded) }
       try output.write(encoded)
       encoder.wrote(encoded)
       offset = end

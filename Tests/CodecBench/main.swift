@@ -44,7 +44,7 @@ func run() throws {
     try work.run(
       count: batch.groups.count, makeWorker: { encoders.removeLast() }, makeSlot: { EncodedGroup() },
       work: { unit, worker, slot throws(DumpError) in
-        batch.groups[unit].withUnsafeBytes { worker.encoder.encode($0, into: slot) }
+        batch.groups[unit].withUnsafeBytes { worker.encoder.encode(group: $0, into: slot) }
       },
       consume: { _, slot throws(DumpError) in encoded += slot.count })
     wall += seconds(CLOCK_MONOTONIC) - wallStart
