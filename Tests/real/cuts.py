@@ -67,7 +67,7 @@ def is_old(series: str) -> bool:
     return series in ("5.10", "6.1")
 
 
-def crash(series: str, dump: pathlib.Path, commands=COMMANDS, timeout: int = 200) -> dict:
+def crash(series: str, dump: pathlib.Path, commands=COMMANDS, timeout: int = 600) -> dict:
     """What the crash utility prints for each command; None where it did not get there."""
     vmlinux = fetch_kernel(series, debug=True) / "vmlinux"
     with tempfile.TemporaryDirectory(prefix="mcore-crash-") as directory:
