@@ -69,7 +69,7 @@ let package = Package(
     library("CrashedKernel", ["DumpBasics", "DumpSource"]),
     library("Workers", ["DumpBasics"]),
     library("PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"]),
-    library("PageSelection", ["DumpBasics", "DumpSource", "PageClasses"]),
+    library("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
     library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
@@ -125,7 +125,7 @@ let package = Package(
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",
-      ["PageSelection", "PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
+      ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
     tests("CaptureInitTests", ["CaptureInit", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]

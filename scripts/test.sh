@@ -43,6 +43,7 @@ step 'unit tests' swift test --quiet --no-parallel "${flags[@]}"
 step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --disable-default-traits --scratch-path .build-minimal
 step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
+step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'guests in QEMU' python3 -m unittest -q real.test_guests
 
 echo '== times'

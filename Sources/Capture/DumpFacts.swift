@@ -35,6 +35,9 @@ public struct DumpFacts: Sendable {
   /// Pages by class; empty where none was looked for.
   var classes: [MCoreNote.ClassCount] = []
   var checks: [MCoreNote.CheckCount] = []
+  /// Of a dump of ours that is cut: the memory that it should have and does not, and how far each pass goes.
+  var cutOff: [PhysicalRange] = []
+  var passes: [PassProgress] = []
   /// Bytes of the dump file, compressed or not.
   public var fileBytes: UInt64
   /// Bytes of memory in the dump, zeros included.
@@ -130,6 +133,10 @@ extension DumpFacts {
       ("memory_bytes", .unsigned(memoryBytes)),
       ("file_bytes", .unsigned(fileBytes)),
     ]
+    if !passes.isEmpty {
+      members.append(("passes", .array(passes.map(\.json))))
+      members.append(("cut_off", .array(cutOff.map(DumpFacts.json))))
+    }
     if let files { members.append(("files", files)) }
     return .object(members)
   }
@@ -167,6 +174,7 @@ extension DumpFacts {
         "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
       ),
     ]
+    if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {
       lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))
     }

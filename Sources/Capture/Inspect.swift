@@ -23,6 +23,9 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
     facts.keptPages = facts.pages(present)
     facts.absent = coverage.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
   }
+  if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
+    facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)
+  }
   facts.settle(cut: source.shortfall != nil || (source.metadata != nil && source.metadata?.trailer == nil))
   return facts
 }

@@ -109,7 +109,7 @@ struct MapScan {
   private mutating func evidence(_ view: MapView, _ index: Int, _ frame: UInt64, _ flags: UInt64, _ word: UInt64) -> RunCode {
     let bits = layout.bits
     // Slab's own fields lie over `mapping` since 6.2. From 6.10 on slab is a type, and the mask is 0.
-    if flags & bits.slab != 0 { return .kernel }
+    if flags & bits.slab != 0 { return .slab }
     let mapping = view.u64(index, layout.mapping)
     let isAnonymous = mapping & 1 != 0
     let isListed = flags & bits.lru != 0
@@ -351,7 +351,7 @@ struct MapScan {
   /// Slab, page table, large_kmalloc and all types to come are the kernel's; offline pages may not be read.
   @inline(__always)
   private mutating func simpleType(_ type: UInt32, _ flags: UInt64, _ mapping: UInt64, _ frame: UInt64) -> RunCode {
-    guard layout.types.offline.matches(type) else { return .kernel }
+    guard layout.types.offline.matches(type) else { return layout.types.slab.matches(type) ? .slab : .kernel }
     if rules.strict {
       tally.candidates &+= 1
       // In no list of the page cache, in no compound page; a balloon's pages were movable ones (bit 1 of mapping) until 6.16.

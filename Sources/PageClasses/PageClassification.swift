@@ -12,6 +12,10 @@ public struct PageClassification: Sendable {
   /// All pages of the dump, ascending. Pages that the dump has a part of are whole here.
   public let runs: ClassRuns
   public let counts: ClassCounts
+  /// The kernel's slab pages, generously.
+  let slab: BlockSet
+  /// Where the page map lies in memory; sorted, disjoint.
+  let map: [PhysicalRange]
   /// Every check, in a fixed order, also those that were not made.
   public let checks: [CheckResult]
   /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
@@ -32,6 +36,8 @@ public struct PageClassification: Sendable {
     self.trust = trust
     runs = result.runs
     counts = result.counts
+    slab = attempt.slab
+    map = attempt.map
     checks = attempt.checks.results
     findings = attempt.findings.reported
   }
@@ -44,6 +50,8 @@ private struct ClassificationAttempt {
   let work: OrderedWork
   /// Page frames of the dump, ascending, disjoint.
   let frames: [Range<UInt64>]
+  var slab = BlockSet()
+  var map: [PhysicalRange] = []
   var checks = CheckTable()
   var findings = Findings()
 
@@ -51,12 +59,7 @@ private struct ClassificationAttempt {
     self.kernel = kernel
     self.trust = trust
     self.work = work
-    let size = kernel.pageSize
-    let pieces = RangeSet.joined(
-      kernel.source.coverage().compactMap { piece in
-        size.ceil(piece.range.end).flatMap { PhysicalRange(size.floor(piece.range.start), $0) }
-      })
-    frames = pieces.map { $0.start >> size.shift..<$0.end >> size.shift }
+    frames = framesOf(kernel)
   }
 
   mutating func run() -> (runs: ClassRuns, counts: ClassCounts) {
@@ -65,6 +68,8 @@ private struct ClassificationAttempt {
     do throws(DumpError) {
       let result = try classify()
       record(result)
+      slab = result.slab
+      map = RangeSet.joined(result.extents.map(\.range))
       return (result.runs, result.counts)
     } catch {
       var finding = error.inside("page classes")
@@ -150,8 +155,7 @@ private struct ClassificationAttempt {
     let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
     let space = AddressSpace(
       info, memory, inDirectMap: nodes.addresses + [info.symbol("mem_section")].compactMap { $0 },
-      // The middle of the first and of the last pieces of memory.
-      probes: (frames.prefix(4) + frames.suffix(4)).map { ($0.lowerBound + UInt64($0.count) / 2) << kernel.pageSize.shift },
+      probes: probes(frames, kernel.pageSize),
       memoryEnd: memoryEnd)
     if trust == .checked, !space.directKnown {
       findings.add(

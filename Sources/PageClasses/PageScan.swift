@@ -14,6 +14,7 @@ struct PageScan {
     var tally: ScanTally
     var ledger: FreeLedger
     var extents: [MapExtent] = []
+    var slab = BlockSet()
     /// Sections whose map could be read, and could not in part.
     var sectionsRead: UInt64 = 0
     var sectionsFailed: UInt64 = 0
@@ -75,6 +76,7 @@ private final class UnitResult {
   var missingPages: UInt64 = 0
   var error: DumpError?
   var extents: [MapExtent] = []
+  var slab = BlockSet()
 
   func begin(_ number: UInt64) {
     section = number
@@ -87,6 +89,7 @@ private final class UnitResult {
     missingPages = 0
     error = nil
     extents = []
+    slab = BlockSet()
   }
 }
 
@@ -167,6 +170,7 @@ private final class ScanWorker {
           let here = min(end, frames[index].upperBound)
           packer.append(code.pageClass.rawValue, Int(here - start))
           counts[Int(code.rawValue)] += here - start
+          if code == .slab { slot.slab.insert(start..<here) }
           if code == RunCode(.hwpoison) || code.check != nil && code.check != .offlinePages {
             slot.spans[Int(code.rawValue)] = (slot.spans[Int(code.rawValue)]?.lowerBound ?? start)..<here
           }
@@ -214,6 +218,7 @@ extension PageScan.Result {
 
   fileprivate mutating func add(_ unit: UnitResult, _ first: UInt64, unitsLeft: Int) {
     extents += unit.extents
+    slab.formUnion(unit.slab)
     if let missing = unit.missing, unit.missingPages > 0 {
       sectionsFailed += 1
       kept[Check.sectionMap.rawValue] += unit.missingPages

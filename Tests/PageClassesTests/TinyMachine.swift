@@ -57,9 +57,17 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   var notes: [DumpNote] {
     let text = info.map { "\($0.key)=\($0.value)\n" }.sorted().joined()
     return [
-      DumpNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 336)),
+      DumpNote(name: "CORE", type: 1, descriptor: registers),
       DumpNote(name: "VMCOREINFO", type: 0, descriptor: Array(text.utf8)),
     ]
+  }
+
+  /// `rsp` of the one CPU (struct elf_prstatus: 112 + 19 × 8).
+  var stackPointer: UInt64 = 0
+  private var registers: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 336)
+    withUnsafeBytes(of: stackPointer.littleEndian) { bytes.replaceSubrange(264..<272, with: $0) }
+    return bytes
   }
 
   init(_ generation: Generation = .v6_12) {

@@ -315,7 +315,7 @@ class Documents(unittest.TestCase):
 
     def test_every_setting_stands_in_manual_and_docs(self):
         text = command(BIN / "mcore-capture", "--help").stdout.decode()
-        keys = re.findall(r"^  ([a-z]+) +\S", text.partition("settings:")[2].partition("The same words")[0], re.MULTILINE)
+        keys = re.findall(r"^  ([a-z-]+) +\S", text.partition("settings:")[2].partition("The same words")[0], re.MULTILINE)
         self.assertGreater(len(keys), 8)
         manual = (REPOSITORY / "man/mcore-capture.8").read_text()
         docs = (REPOSITORY / "docs/capture.md").read_text()
