@@ -93,7 +93,8 @@ private struct ClassificationAttempt {
 
   private mutating func processors() {
     let census = ProcessorCensus(kernel)
-    if census.isChecked { census.findings.isEmpty ? checks.passed(.processors) : checks.failed(.processors) }
+    checks[.processors].tried += UInt64(census.online ?? 0)
+    checks[.processors].failed += UInt64(census.missing)
     for finding in census.findings { findings.add(finding) }
   }
 
