@@ -1,4 +1,4 @@
-"""Dumps of level kern, judged by the tools that engineers open them with: crash, drgn, makedumpfile.
+"""Dumps, those of level kern above all, judged by the tools that engineers open them with: crash, drgn, makedumpfile.
 
 Which kernels: MCORE_TEST_CRASH, a list of series. Each needs the kernel's debug symbols (280 MB), and a root of Debian sid.
 """
@@ -12,12 +12,13 @@ import tempfile
 import unittest
 
 from guest import dumps
-from guest.paths import fetch_kernel
+from guest.paths import REPOSITORY, fetch_kernel
 
 from .diskdump import kept_pages
 from .elf import Core
-from .test_dumps import IN_SID, command, mcore
+from .test_dumps import command, mcore
 
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
 SERIES = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
 COMMANDS = ["sys", "bt -a", "ps", "log", "kmem -i", "kmem -s", "mod", "files", "mount", "foreach bt", "dev", "net", "timer", "runq"]
 COMPLAINTS = ("read error", "seek error", "page excluded", "invalid")
@@ -85,12 +86,19 @@ class Judged:
         texts = (text.decode(errors="replace").replace(str(dump), "DUMP") for text in (result.stdout, result.stderr))
         return tuple(re.sub(r"(error trace:).*", r"\1", text) for text in texts)
 
-    def test_crash_says_of_it_what_it_says_of_the_full_dump(self):
+    def test_crash_says_the_same_of_all_dumps(self):
+        """Of a kern dump, and of one with everything that was compressed and unpacked again, what it says of the raw copy."""
+        packed, unpacked = self.work / "all.elf.gz", self.work / "all.elf"
+        mcore("save", "-q", "--level", "all", self.raw, packed)
+        mcore("convert", "-q", "--format", "elf", packed, unpacked)
         full, kern = self.crash(self.raw), self.crash(self.kern)
         self.assertGreater(len(full[0].splitlines()), 700)
         for expected in ("PANIC:", "COMMAND", "TIMER", "RUNQUEUE", "SOCK" if "SOCK" in full[0] else "NET_DEVICE"):
             self.assertIn(expected, full[0])
         self.assertEqual(kern, full)
+        self.assertEqual(self.crash(unpacked), full)
+        packed.unlink()
+        unpacked.unlink()
         # What crash can't do with this kernel, it can't do with the full dump either.
         for complaint in COMPLAINTS:
             self.assertEqual(kern[1].count(complaint), full[1].count(complaint))
