@@ -121,6 +121,11 @@ let package = Package(
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
+    tests(
+      "PipelineTests",
+      [
+        "Pipeline", "DumpPlan", "PageSelection", "CoreFormat", "DumpTarget", "DumpSource", "DumpBasics", "TestSupport", "Workers",
+      ]),
     tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
     tests(

@@ -18,6 +18,8 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   if let metadata = source.metadata {
     facts.take(metadata.note)
     facts.unreadable = metadata.trailer?.unreadable ?? []
+    facts.sampledPages = metadata.trailer?.sampledPages ?? 0
+    facts.changed = metadata.trailer?.changed ?? []
   } else {
     facts.level = "unknown"
     facts.keptPages = facts.pages(present)

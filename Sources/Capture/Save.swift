@@ -212,6 +212,7 @@ private final class PreparedCapture {
         "\(facts.unreadablePages) pages could not be read, first \(outcome.unreadable[0])"
           + (outcome.firstReadError.map { ": \($0)" } ?? ""))
     }
+    if !facts.changed.isEmpty { lines.append(facts.changedText) }
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
       findings: lines)
@@ -306,6 +307,8 @@ private final class PreparedCapture {
   private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
     var facts = facts(plan)
     facts.unreadable = outcome.unreadable
+    facts.sampledPages = outcome.sampledPages
+    facts.changed = outcome.changed
     facts.fileBytes = outcome.bytesWritten
     facts.settle(cut: false)
     return facts

@@ -34,6 +34,9 @@ public struct Pipeline: Sendable {
     public var unreadable: [PhysicalRange]
     /// The first reason why something was unreadable.
     public var firstReadError: DumpError?
+    /// Pages that were read a second time at the end, and those of them that had changed.
+    public var sampledPages: UInt64
+    public var changed: [PhysicalRange]
   }
 
   /// Stands where memory could not be read, over and over: found in a hex dump, it explains itself.
@@ -70,6 +73,8 @@ public struct Pipeline: Sendable {
     let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
     var output = Output(sink)
     var trailer = DumpTrailer()
+    // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds still.
+    let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
     var readError: DumpError?
     let filler = GroupFiller(plan, source)
     let tailEncoder = try format.makeEncoder()
@@ -106,11 +111,13 @@ public struct Pipeline: Sendable {
       })
 
     trailer.unreadable = RangeSet.joined(trailer.unreadable)
+    trailer.sampledPages = sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0
+    trailer.changed = sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []
     try finish(trailer, tailEncoder, limit, &output)
     try sink.finish()
     return Outcome(
       bytesWritten: output.count, sha256: output.finishDigest(), unreadable: trailer.unreadable,
-      firstReadError: readError)
+      firstReadError: readError, sampledPages: trailer.sampledPages, changed: trailer.changed)
   }
 
   /// The trailer, in blocks like all else; then the footer, which has a fixed size.
