@@ -221,7 +221,7 @@ extension PageScan.Result {
       finding = finding.inside(
         "page map of section \(unit.section), pfn \(hex(missing.lowerBound))-\(hex(missing.upperBound - 1))")
       finding.advice = "\(unit.missingPages) pages are kept"
-      findings.add(finding)
+      findings.add(finding, missing)
     } else {
       sectionsRead += 1
     }
@@ -238,9 +238,9 @@ extension PageScan.Result {
   private mutating func report(_ code: RunCode, _ pages: UInt64, _ span: Range<UInt64>, _ section: UInt64) {
     let place = "section \(section), pfn \(hex(span.lowerBound))-\(hex(span.upperBound - 1))"
     if let check = code.check {
-      findings.add(DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))"))
+      findings.add(DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))"), span)
     } else {
-      findings.add(DumpError("\(pages) pages are marked as broken hardware", at: place, advice: "they are not read"))
+      findings.add(DumpError("\(pages) pages are marked as broken hardware", at: place, advice: "they are not read"), span)
     }
   }
 
@@ -266,7 +266,7 @@ extension PageScan.Result {
       findings.add(
         DumpError(
           "memory is too fragmented to hold every class: \(lost) pages in runs shorter than \(shortest / 2)",
-          at: "section \(section)", advice: "they are kept"))
+          at: "section \(section)", advice: "they are kept"), Findings.noFrames)
     }
     bytes += packed.count
     runs.pieces.append(

@@ -16,6 +16,8 @@ struct MutationTargets: Sendable {
     var type: Int
     /// Virtual address of struct zone.
     var address: UInt64
+    /// `zone_start_pfn`, `spanned_pages`.
+    var frames: Range<UInt64>
   }
 
   let info: VMCoreInfo
@@ -57,9 +59,10 @@ struct MutationTargets: Sendable {
       let count = try memory.u32(VirtualAddress(address + UInt64(try info.requireOffset("pglist_data.nr_zones"))))
       for type in 0..<min(Int(count), 8) {
         let zone = address + UInt64(type * zoneSize)
-        if try memory.u64(VirtualAddress(zone + UInt64(spanned))) > 0 {
-          zones.append(Zone(node: node, type: type, address: zone))
-        }
+        let count = try memory.u64(VirtualAddress(zone + UInt64(spanned)))
+        // zone_start_pfn, managed_pages, spanned_pages follow one another (include/linux/mmzone.h).
+        let first = try memory.u64(VirtualAddress(zone + UInt64(spanned) - 16))
+        if count > 0 { zones.append(Zone(node: node, type: type, address: zone, frames: first..<first + count)) }
       }
     }
     self.zones = zones
