@@ -59,7 +59,7 @@ public struct CampaignTotals: Sendable {
     }
     kind.extraKept.append(judgement.extraKept)
     if judgement.isBounded { kind.bounded += 1 }
-    if !judgement.beyond.isEmpty { violate("costs pfn \(judgement.beyond.prefix(4)) beyond its section or zone: \(judgement.mutation)") }
+    if !judgement.beyond.isEmpty { violate("costs pfn \(judgement.beyond.prefix(4)) beyond its section or zone: \(judgement.mutation); \(judgement.fired); \(judgement.findings.suffix(3))") }
     for violation in judgement.violations { violate("\(violation): \(judgement.mutation)") }
     if judgement.wroteDump { dumpsWritten += 1 }
     for check in judgement.fired { fired[check, default: 0] += 1 }

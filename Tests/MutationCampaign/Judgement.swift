@@ -98,12 +98,13 @@ extension CampaignImage {
       guard let section = place.section, !mutation.text.hasPrefix("mapping") else { return nil }
       // Of two sections with one map nobody knows whose it is.
       return [section, place.otherSection ?? section].map { $0 << sectionShift..<($0 + 1) << sectionShift }
+        .flatMap { [$0] + mutator.zoneFrames(of: $0) }
     case .structPage, .plausiblePage:
       guard let frame = place.frame, let section = place.section else { return nil }
-      return [section << sectionShift..<(section + 1) << sectionShift] + [mutator.zoneFrames(of: frame)].compactMap { $0 }
+      return [section << sectionShift..<(section + 1) << sectionShift] + mutator.zoneFrames(of: frame..<frame + 1)
     case .freeListLink, .freeListHead, .freeListLoop, .zoneField:
       guard let node = place.node, let zone = place.zone else { return nil }
-      return [mutator.frames(node: node, zone: zone)].compactMap { $0 }
+      return mutator.frames(node: node, zone: zone)
     default: return nil
     }
   }

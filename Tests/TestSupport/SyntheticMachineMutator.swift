@@ -27,12 +27,14 @@ public struct Mutator: Sendable {
     return mutation(number, kinds[number % kinds.count])
   }
 
-  /// The frames of a zone, as it says itself.
-  public func frames(node: Int, zone: Int) -> Range<UInt64>? {
-    targets.zones.first { $0.node == node && $0.type == zone }?.frames
+  /// The frames of a zone, as it says itself; and of those that its pages do not tell apart from it.
+  public func frames(node: Int, zone: Int) -> [Range<UInt64>] {
+    targets.zones.filter { $0.type == zone && ($0.node == node || !targets.pagesNameNode) }.map(\.frames)
   }
-  /// The frames of the zone that a page lies in.
-  public func zoneFrames(of frame: UInt64) -> Range<UInt64>? { targets.zones.first { $0.frames.contains(frame) }?.frames }
+  /// The frames of the zones that some of `frames` lie in.
+  public func zoneFrames(of frames: Range<UInt64>) -> [Range<UInt64>] {
+    targets.zones.filter { $0.frames.overlaps(frames) }.flatMap { self.frames(node: $0.node, zone: $0.type) }
+  }
 
   public func mutation(_ number: Int, _ kind: Mutation.Kind) -> Mutation {
     var random = SeededRandom(SeededRandom.mix(seed) ^ SeededRandom.mix(UInt64(number) &* 31 &+ 7))

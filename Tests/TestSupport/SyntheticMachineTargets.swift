@@ -30,6 +30,8 @@ struct MutationTargets: Sendable {
   let zones: [Zone]
   /// Frames that the dump holds and that have a struct page.
   let frames: [Range<UInt64>]
+  /// Without vmemmap the section takes the node's place in `page.flags`.
+  let pagesNameNode: Bool
   let pageSize: Int
   let freeLists: Int
   let orders: Int
@@ -66,6 +68,7 @@ struct MutationTargets: Sendable {
       }
     }
     self.zones = zones
+    pagesNameNode = Set(found.sections.map { $0.map &- $0.number << 15 * 64 }).count == 1
     let mapped = found.sections.map { $0.number << 15..<($0.number + 1) << 15 }
     frames = source.coverage().flatMap { piece in
       let range = (piece.range.start + 4095) >> 12..<max((piece.range.start + 4095) >> 12, piece.range.end >> 12)
