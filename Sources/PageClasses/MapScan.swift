@@ -38,8 +38,21 @@ struct MapScan {
 
   var tally: ScanTally
   var ledger: FreeLedger
+  var links: LinkLedger
+  private let reader: LinkReader
+  private let bucket: Int
+  /// Bytes of a section's map, as a shift where that can be.
+  private let mapShift: UInt64?
 
-  init(_ rules: ScanRules, _ section: MapSection, reusing runs: [UInt32], _ tally: ScanTally, _ ledger: FreeLedger) {
+  init(
+    _ rules: ScanRules, _ section: MapSection, reusing runs: [UInt32], _ tally: ScanTally, _ ledger: FreeLedger,
+    _ links: LinkLedger, _ reader: LinkReader
+  ) {
+    self.links = links
+    self.reader = reader
+    bucket = LinkLedger.bucket(section.number)
+    let size = UInt64(rules.layout.size)
+    mapShift = size & (size - 1) == 0 ? UInt64(size.trailingZeroBitCount) + rules.geometry.shift : nil
     self.rules = rules
     layout = rules.layout
     self.section = section
@@ -116,6 +129,8 @@ struct MapScan {
     if !isAnonymous && !isListed && (bits.swap == 0 || flags & bits.swap != bits.swap) { return .kernel }
     if rules.strict {
       tally.candidates &+= 1
+      // Before anything else: that a page is on a list counts for its neighbours, whatever is wrong with it.
+      let isLinked = !isListed || linksAreRight(word, view.u64(index, layout.lru &+ 8), of: frame)
       // PAGE_MAPPING_ANON is bit 0, KSM and movable pages have bit 1 (include/linux/page-flags.h).
       if isAnonymous {
         let pointer = mapping & ~3
@@ -131,7 +146,7 @@ struct MapScan {
       guard Int32(bitPattern: view.u32(index, layout.references)) > 0 else { return fail(.pageState) }
       if isListed {
         tally.listed &+= 1
-        guard linksAreSane(word, view.u64(index, layout.lru &+ 8), of: frame) else { return fail(.lruLinks) }
+        guard isLinked else { return fail(.lruLinks) }
       } else if isAnonymous {
         // Off the LRU it is on its way there or back, and never one that MADV_FREE gave up (those lose PG_swapbacked on
         // the LRU).
@@ -147,10 +162,49 @@ struct MapScan {
   /// that were never on a list do (__init_single_page, mm/mm_init.c). Since 5.18 mlocked pages have PG_lru and are on no
   /// list: then `next` is what list_del() left there (LIST_POISON1, include/linux/poison.h: 0x100 above
   /// CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half of `prev` is a count (`mlock_count`).
-  @inline(__always) private func linksAreSane(_ next: UInt64, _ previous: UInt64, of frame: UInt64) -> Bool {
+  ///
+  /// What the neighbours say is added up (`LinkLedger`), and read where the sums say that something is wrong: a page that
+  /// neither neighbour knows is on no list, and its struct page may be another's.
+  @inline(__always) private mutating func linksAreRight(_ next: UInt64, _ previous: UInt64, of frame: UInt64) -> Bool {
     let own = section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru)
-    if isLink(next) && isLink(previous) { return next != own && previous != own }
-    return next == 0xdead_0000_0000_0100 || (isLink(next) && next != own && previous >> 32 == 0xdead_0000)
+    let lru = UInt64(layout.lru)
+    let after = next &- lru &- rules.mapBase  // wraps below the map, as in `isLink`
+    let before = previous &- lru &- rules.mapBase
+    guard after < rules.mapSize, before < rules.mapSize else { return otherLinksAreRight(own, next, previous, after, before) }
+    guard isMultiple(after), isMultiple(before), next != own, previous != own else { return false }
+    let origin = bucket(of: before)
+    links.add(own, next, bucket)
+    links.subtract(previous, own, origin)
+    guard let broken = rules.brokenLinks, broken[bucket] || broken[origin] else { return true }
+    return reader.isLinked(own, next: next, previous: previous)
+  }
+
+  /// For a page at the end of its list, one alone on it, one that is mlocked; and for all where maps are no common array.
+  @inline(never)
+  private mutating func otherLinksAreRight(
+    _ own: UInt64, _ next: UInt64, _ previous: UInt64, _ after: UInt64, _ before: UInt64
+  ) -> Bool {
+    guard isLink(next) && isLink(previous) else {
+      return next == 0xdead_0000_0000_0100 || (isLink(next) && next != own && previous >> 32 == 0xdead_0000)
+    }
+    if next == own || previous == own { return false }
+    var suspect = false
+    if after < rules.mapSize {
+      links.add(own, next, bucket)
+      suspect = rules.brokenLinks?[bucket] ?? false
+    } else if before < rules.mapSize {
+      links.subtract(previous, own, bucket(of: before))
+      suspect = rules.brokenLinks?[bucket(of: before)] ?? false
+    } else {
+      suspect = true
+    }
+    return !suspect || reader.isLinked(own, next: next, previous: previous)
+  }
+
+  /// The bucket of the section that has its map `distance` bytes into the common one.
+  @inline(__always) private func bucket(of distance: UInt64) -> Int {
+    if let mapShift { return LinkLedger.bucket(distance &>> mapShift) }
+    return LinkLedger.bucket(distance / (rules.geometry.pages &* UInt64(layout.size)))
   }
 
   /// swp_entry_t (include/linux/swapops.h): bit 63 is clear, 5 bits of type (the swap device), an offset in pages. It is

@@ -126,7 +126,8 @@ private struct ClassificationAttempt {
       walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
       processors: kernel.cpuCount)
     let verdicts = check.verdicts(result, &checks, &findings)
-    if !verdicts.isClean {
+    rules.brokenLinks = result.links.broken
+    if !verdicts.isClean || rules.brokenLinks != nil {
       rules.verdicts = verdicts
       result.runs = ClassRuns()
       result = try scan.run(rules)

@@ -13,6 +13,7 @@ struct PageScan {
     var kept = [UInt64](repeating: 0, count: Check.allCases.count)
     var tally: ScanTally
     var ledger: FreeLedger
+    var links = LinkLedger()
     var extents: [MapExtent] = []
     /// Sections whose map could be read, and could not in part.
     var sectionsRead: UInt64 = 0
@@ -58,6 +59,7 @@ struct PageScan {
     for worker in workers {
       result.tally.merge(worker.tally)
       result.ledger.merge(worker.ledger)
+      result.links.merge(worker.links)
     }
     return result
   }
@@ -96,10 +98,13 @@ private final class ScanWorker {
   private let reader: MapReader
   private(set) var tally: ScanTally
   private(set) var ledger: FreeLedger
+  private(set) var links = LinkLedger()
+  private let linkReader: LinkReader
   private var runs: [UInt32] = []
 
   init(_ source: any DumpSource, _ memory: KernelMemory, _ rules: ScanRules, _ tally: ScanTally, _ ledger: FreeLedger) {
     self.rules = rules
+    linkReader = LinkReader(memory)
     reader = MapReader(
       source, memory, structSize: rules.layout.size, blockPages: 1 << Int(rules.freeOrders - 1))
     self.tally = tally
@@ -111,7 +116,7 @@ private final class ScanWorker {
     reader.begin()
     let pages = Int(rules.geometry.pages)
     let size = UInt64(rules.layout.size)
-    var scan = MapScan(rules, section, reusing: runs, tally, ledger)
+    var scan = MapScan(rules, section, reusing: runs, tally, ledger, links, linkReader)
     var offset = 0
     while offset < pages {
       let count = min(reader.piece, pages - offset)
@@ -125,6 +130,7 @@ private final class ScanWorker {
     runs = scan.finish()
     tally = scan.tally
     ledger = scan.ledger
+    links = scan.links
     pack(section.number << rules.geometry.shift, pages, frames, slot)
     slot.extents = reader.extents
     note(reader.missing, section.number << rules.geometry.shift, frames, slot)

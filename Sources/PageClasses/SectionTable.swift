@@ -59,6 +59,7 @@ struct SectionTable: Sendable {
       shift: UInt64(sectionBits) - pageSize.shift, numberBits: UInt64(memoryBits) - UInt64(sectionBits))
     let roots = try SectionTable.roots(info, pageSize, geometry)
     read(roots, memory, layout.size, &checks, &findings)
+    limit(to: frames, pageSize, layout.size, &checks, &findings)
     if trust == .checked { agree(layout.size, info, &checks, &findings) } else { commonBase = majority(layout.size) }
     if trust == .checked { refuseUnmapped(frames, &checks, &findings) }
     if sections.isEmpty { throw DumpError("no section of memory has a page map", at: "mem_section \(roots.table)") }
@@ -180,6 +181,22 @@ struct SectionTable: Sendable {
     checks.passed(.sectionPointer)
     // Encoded as the map's address less that of pfn `start`: the sum wraps by design (sparse_encode_mem_map).
     sections.append(MapSection(number: number, map: encoded &+ (number << geometry.shift) &* UInt64(structSize)))
+  }
+
+  /// Every section's map lies in memory. Where there are more than memory has room for, most of them are damage, and only
+  /// those of which the dump has memory are believed to be there: the time that it takes is bounded by what the dump holds.
+  private mutating func limit(
+    to frames: [Range<UInt64>], _ pageSize: PageSize, _ structSize: Int, _ checks: inout CheckTable, _ findings: inout Findings
+  ) {
+    let memory = frames.reduce(UInt64(0)) { $0 + UInt64($1.count) } << pageSize.shift  // ranges of 52 bits, disjoint
+    let room = memory / (geometry.pages * UInt64(structSize)) + 1
+    if UInt64(sections.count) <= room { return }
+    checks.failed(.sectionPointer)
+    findings.add(
+      DumpError(
+        "mem_section has \(sections.count) sections, and memory could hold the maps of \(room)", at: "mem_section",
+        advice: "those outside the dump are not looked at"), Findings.noFrames)
+    sections.removeAll { pagesIn(frames, geometry.frames($0.number)) == 0 }
   }
 
   // MARK: Agreement

@@ -9,7 +9,7 @@ import TestSupport
 public struct Campaign: Sendable {
   public var threads = ProcessInfo.processInfo.activeProcessorCount
   /// Seconds for one mutation; one that takes longer hangs.
-  public var patience = 30.0
+  public var patience = 120.0
   /// Every so many-th dump is written to a file too, and verified; 0 for none.
   public var writeEvery = 50
   /// Where to.
@@ -17,11 +17,11 @@ public struct Campaign: Sendable {
 
   public init() {}
 
-  /// Judges mutations 0 ..< `count`. One that does not hit what was consulted is drawn again under another number.
-  public func run(_ image: CampaignImage, count: Int, progress: @escaping @Sendable (Int) -> Void = { _ in }) -> CampaignTotals {
-    let shared = Mutex(Shared())
+  /// Judges mutations `numbers`. One that does not hit what was consulted is drawn again under another number.
+  public func run(_ image: CampaignImage, _ numbers: Range<Int>, progress: @escaping @Sendable (Int) -> Void = { _ in }) -> CampaignTotals {
+    let shared = Mutex(Shared(next: numbers.lowerBound))
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      while let number = shared.withLock({ $0.take(count) }) {
+      while let number = shared.withLock({ $0.take(numbers.upperBound) }) {
         guard let mutation = image.draw(number) else {
           shared.withLock { $0.totals.notDrawn += 1 }
           continue
@@ -38,7 +38,7 @@ public struct Campaign: Sendable {
   }
 
   private struct Shared {
-    var next = 0
+    var next: Int
     var totals = CampaignTotals()
     mutating func take(_ count: Int) -> Int? {
       if next >= count { return nil }

@@ -66,7 +66,7 @@ extension CampaignImage {
     return result
   }
 
-  private func compare(_ changes: [ClassChange], _ covered: [Range<UInt64>], _ result: inout Judgement) {
+  func compare(_ changes: [ClassChange], _ covered: [Range<UInt64>], _ result: inout Judgement) {
     var lost: [Range<UInt64>] = []
     var extra: [Range<UInt64>] = []
     for change in changes {

@@ -1,6 +1,6 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
-// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--synthetic] [--losses] [DUMP ...]
+// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--synthetic] [--losses] [DUMP ...]
 //
 // N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP). Exit status 1
 // when a rule is broken.
@@ -16,6 +16,8 @@ struct Runner {
   var dumps: [String] = []
   var synthetic = false
   var showsLosses = false
+  /// One mutation alone, to look into.
+  var only: Int?
   var totals = CampaignTotals()
   /// Of the whole process, whatever the number of threads.
   static let memoryLimit: UInt64 = 1 << 30
@@ -27,6 +29,7 @@ struct Runner {
       case "--count": count = words.popFirst().flatMap { Int($0) } ?? count
       case "--seed": seed = words.popFirst().flatMap { UInt64($0) } ?? seed
       case "--threads": campaign.threads = words.popFirst().flatMap { Int($0) } ?? campaign.threads
+      case "--only": only = words.popFirst().flatMap { Int($0) }
       case "--synthetic": synthetic = true
       case "--losses": showsLosses = true
       default: dumps.append(word)
@@ -39,7 +42,7 @@ struct Runner {
   private mutating func damage(_ source: any DumpSource, _ name: String, _ count: Int) throws {
     let started = Date()
     let image = try CampaignImage(source, name: name, seed: seed)
-    let found = campaign.run(image, count: count)
+    let found = campaign.run(image, only.map { $0..<$0 + 1 } ?? 0..<count)
     say(
       "\(name): \(image.pages) pages, \(image.keptPages) kept undamaged; \(found.mutations) mutations, \(found.silentLosses) silent losses, "
         + "\(found.violationCount) violations, \(Int(Date().timeIntervalSince(started))) s")
