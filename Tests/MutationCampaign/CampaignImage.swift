@@ -2,6 +2,7 @@ import DumpBasics
 public import DumpSource
 import CrashedKernel
 import PageClasses
+import Synchronization
 import TestSupport
 import Workers
 
@@ -15,8 +16,7 @@ public struct CampaignImage: Sendable {
   let mutator: Mutator
   /// Bytes of memory that were read to classify the undamaged dump.
   let consulted: [PhysicalRange]
-  /// Keys of VMCOREINFO without which something else comes out.
-  let consultedKeys: Set<String>
+  private let keys = Keys()
   /// Log2 of the pages in a section.
   let sectionShift: UInt64 = 15
 
@@ -41,7 +41,6 @@ public struct CampaignImage: Sendable {
     // Each image has damage of its own.
     let own = name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     mutator = try Mutator(source, seed: own, victims: classes.runs.filter { $0.pageClass == .kernel }.map(\.range))
-    consultedKeys = try CampaignImage.consultedKeys(source, classes)
   }
 
   /// All by one thread: mutations are what runs side by side.
@@ -58,7 +57,7 @@ public struct CampaignImage: Sendable {
   /// whether it is a key of VMCOREINFO that counts.
   func isHit(by mutation: Mutation) -> Bool {
     if mutation.isEmpty { return false }
-    if mutation.vmcoreinfo != nil { return mutation.place.key.map(consultedKeys.contains) ?? false }
+    if mutation.vmcoreinfo != nil { return mutation.place.key.map(isConsulted) ?? false }
     let changed = mutation.patches.compactMap { PhysicalRange(start: $0.address.rawValue, count: UInt64($0.bytes.count)) }
     for range in changed + mutation.unreadable where RangeSet.overlapping(consulted, range).isEmpty { return false }
     if mutation.unreadable.isEmpty {
@@ -72,27 +71,30 @@ public struct CampaignImage: Sendable {
       }
   }
 
-  /// Takes each key away, and then makes nonsense of it: where classes, checks and findings stay what they are, nobody
-  /// asked for it.
-  private static func consultedKeys(_ source: any DumpSource, _ undamaged: PageClassification) throws -> Set<String> {
-    guard let note = source.notes.first(where: \.isVMCoreInfo) else { return [] }
+  /// Whether something else comes out without a key of VMCOREINFO, or with nonsense in its place: where classes, checks and
+  /// findings stay what they are, nobody asked for it.
+  func isConsulted(_ key: String) -> Bool {
+    if let known = keys.known(key) { return known }
+    guard let note = source.notes.first(where: \.isVMCoreInfo) else { return false }
     let lines = note.descriptor.split { $0 == UInt8(ascii: "\n") || $0 == 0 }
-    var keys: Set<String> = []
-    let classes = Array(undamaged.runs)
-    for line in lines.indices {
-      guard let equals = lines[line].firstIndex(of: UInt8(ascii: "=")) else { continue }
-      let key = String(decoding: lines[line][..<equals], as: UTF8.self)
-      for value in [nil, "7"] as [String?] {
-        var other = lines.map { Array($0) }
-        other[line] = value.map { Array("\(key)=\($0)".utf8) } ?? []
-        let text = Array(other.joined(separator: [UInt8(ascii: "\n")]))
-        let (_, found) = classify(MutatedSource(source, Mutation(vmcoreinfo: text)))
-        if found.checks != undamaged.checks || found.findings != undamaged.findings || Array(found.runs) != classes {
-          keys.insert(key)
-          break
-        }
+    let start = Array("\(key)=".utf8)
+    let before = Array(classes.runs)
+    let matters = [nil, "7"].contains { (value: String?) in
+      let other = lines.compactMap { line in
+        !line.starts(with: start) ? Array(line) : value.map { start + Array($0.utf8) }
       }
+      let text = Array(other.joined(separator: [UInt8(ascii: "\n")]))
+      let (_, found) = CampaignImage.classify(MutatedSource(source, Mutation(vmcoreinfo: text)))
+      return found.checks != classes.checks || found.findings != classes.findings || Array(found.runs) != before
     }
-    return keys
+    keys.learn(key, matters)
+    return matters
   }
+}
+
+/// What is known of keys so far; the campaign's threads share it.
+private final class Keys: Sendable {
+  private let answers = Mutex<[String: Bool]>([:])
+  func known(_ key: String) -> Bool? { answers.withLock { $0[key] } }
+  func learn(_ key: String, _ matters: Bool) { answers.withLock { $0[key] = matters } }
 }

@@ -3,10 +3,10 @@ public import TestSupport
 
 extension SyntheticMachine {
   /// Small machines for a campaign: every layout generation, every way to lay out the page map, one node and two.
-  public static func campaign(seed: UInt64) -> [SyntheticMachine] {
+  public static func campaign(seed: UInt64, memory: UInt64 = 384 << 20) -> [SyntheticMachine] {
     KernelGeneration.allCases.enumerated().map { index, generation in
       var configuration = SyntheticMachineConfiguration(
-        generation, memory: 384 << 20, lowMemory: 192 << 20, seed: seed &+ UInt64(index))
+        generation, memory: memory, lowMemory: memory / 2, seed: seed &+ UInt64(index))
       configuration.pageMap = SyntheticMachineConfiguration.PageMap.allCases[index % 4]
       configuration.nodes = 1 + index % 2
       return SyntheticMachine(configuration)

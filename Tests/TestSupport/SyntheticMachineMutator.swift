@@ -85,9 +85,10 @@ struct MutationDraft {
     case .unmappedSection: unmapSection()
     case .metadataPage: hitMetadataPage()
     case .manyStructPages:
-      for _ in 0..<4096 {
-        guard let page = targets.page(frame()) else { continue }
-        patch(page, noise(targets.pageSize), "")
+      var frames: Set<UInt64> = []
+      for _ in 0..<4096 { frames.insert(frame()) }
+      for frame in frames.sorted() {
+        if let page = targets.page(frame) { patch(page, noise(targets.pageSize), "") }
       }
       mutation.text = "\(mutation.patches.count) random struct pages"
     case .everything:
