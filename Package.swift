@@ -107,7 +107,8 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // The bare codec, for `make bench`.
     .executableTarget(
-      name: "mcore-bench", dependencies: ["CoreEncoding", "CoreFormat", "DumpBasics", "DumpSource", "Workers"],
+      name: "mcore-bench",
+      dependencies: ["CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "Workers"],
       path: "Tests/CodecBench", swiftSettings: relaxed),
     // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by
     // `make test-mutations`.

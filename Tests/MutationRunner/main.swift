@@ -1,6 +1,6 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
-// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--synthetic] [--losses] [DUMP ...]
+// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--patches] [--synthetic] [--losses] [DUMP ...]
 //
 // N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP). Exit status 1
 // when a rule is broken.
@@ -18,6 +18,8 @@ struct Runner {
   var showsLosses = false
   /// One mutation alone, to look into.
   var only: Int?
+  /// Only say what to write where, for other programs to be tried on.
+  var patches = false
   var totals = CampaignTotals()
   /// Of the whole process, whatever the number of threads.
   static let memoryLimit: UInt64 = 1 << 30
@@ -30,6 +32,7 @@ struct Runner {
       case "--seed": seed = words.popFirst().flatMap { UInt64($0) } ?? seed
       case "--threads": campaign.threads = words.popFirst().flatMap { Int($0) } ?? campaign.threads
       case "--only": only = words.popFirst().flatMap { Int($0) }
+      case "--patches": patches = true
       case "--synthetic": synthetic = true
       case "--losses": showsLosses = true
       default: dumps.append(word)
@@ -42,6 +45,10 @@ struct Runner {
   private mutating func damage(_ source: any DumpSource, _ name: String, _ count: Int) throws {
     let started = Date()
     let image = try CampaignImage(source, name: name, seed: seed)
+    if patches {
+      for number in 0..<count { if let line = image.patchLine(number) { say(line) } }
+      return
+    }
     let found = campaign.run(image, only.map { $0..<$0 + 1 } ?? 0..<count)
     say(
       "\(name): \(image.pages) pages, \(image.keptPages) kept undamaged; \(found.mutations) mutations, \(found.silentLosses) silent losses, "
@@ -64,6 +71,7 @@ struct Runner {
       say("mcore-mutations: error: \(error)")
       return 1
     }
+    if patches { return 0 }
     let peak = peakMemory()
     say("\n\(totals.tables)\n\npeak memory \(peak >> 20) MiB, limit \(Runner.memoryLimit >> 20) MiB")
     return totals.violationCount == 0 && totals.mutations > 0 && peak <= Runner.memoryLimit ? 0 : 1

@@ -86,7 +86,7 @@ struct MutationDraft {
     case .metadataPage: hitMetadataPage()
     case .manyStructPages:
       var frames: Set<UInt64> = []
-      for _ in 0..<4096 { frames.insert(frame()) }
+      for _ in 0..<16384 where frames.count < 4096 { frames.insert(frame()) }
       for frame in frames.sorted() {
         if let page = targets.page(frame) { patch(page, noise(targets.pageSize), "") }
       }
