@@ -114,7 +114,9 @@ let package = Package(
     // `make test-mutations`.
     .target(
       name: "MutationCampaign",
-      dependencies: ["Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers"],
+      dependencies: [
+        "Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers",
+      ],
       path: "Tests/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .executableTarget(
       name: "mcore-mutations", dependencies: ["MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],

@@ -14,12 +14,7 @@ struct LinkLedger: Sendable, Equatable {
 
   @inline(__always) static func bucket(_ section: UInt64) -> Int { Int(truncatingIfNeeded: section) & (buckets - 1) }
 
-  @inline(__always) mutating func add(_ first: UInt64, _ second: UInt64, _ bucket: Int) {
-    sums[bucket] &+= LinkLedger.hash(first, second)
-  }
-  @inline(__always) mutating func subtract(_ first: UInt64, _ second: UInt64, _ bucket: Int) {
-    sums[bucket] &-= LinkLedger.hash(first, second)
-  }
+  mutating func add(_ sum: UInt64, _ bucket: Int) { sums[bucket] &+= sum }
 
   mutating func merge(_ other: LinkLedger) {
     for index in sums.indices { sums[index] &+= other.sums[index] }
@@ -29,7 +24,7 @@ struct LinkLedger: Sendable, Equatable {
   var broken: [Bool]? { sums.allSatisfy { $0 == 0 } ? nil : sums.map { $0 != 0 } }
 
   /// Not linear in either address; wraps on purpose.
-  @inline(__always) private static func hash(_ first: UInt64, _ second: UInt64) -> UInt64 {
+  @inline(__always) static func hash(_ first: UInt64, _ second: UInt64) -> UInt64 {
     let product = (first ^ (second &<< 32 | second &>> 32)) &* 0x9e37_79b9_7f4a_7c15
     return product ^ product &>> 29
   }

@@ -41,6 +41,12 @@ struct MapScan {
   var links: LinkLedger
   private let reader: LinkReader
   private let bucket: Int
+  /// Of the links from this section, and from the one that was named last: nearly all neighbours are near.
+  private var ownLinks: UInt64 = 0
+  private var nearLinks: UInt64 = 0
+  private var nearBucket = 0
+  /// Whether the lists of some section are broken.
+  private let asksNeighbours: Bool
   /// Bytes of a section's map, as a shift where that can be.
   private let mapShift: UInt64?
 
@@ -51,6 +57,8 @@ struct MapScan {
     self.links = links
     self.reader = reader
     bucket = LinkLedger.bucket(section.number)
+    nearBucket = bucket
+    asksNeighbours = rules.brokenLinks != nil
     let size = UInt64(rules.layout.size)
     mapShift = size & (size - 1) == 0 ? UInt64(size.trailingZeroBitCount) + rules.geometry.shift : nil
     self.rules = rules
@@ -65,6 +73,8 @@ struct MapScan {
 
   /// Call once after the last piece.
   mutating func finish() -> [UInt32] {
+    links.add(ownLinks, bucket)
+    links.add(nearLinks, nearBucket)
     if runEnd > 0 { runs.append(UInt32(truncatingIfNeeded: runEnd) << 8 | UInt32(runCode.rawValue)) }
     return runs
   }
@@ -173,11 +183,21 @@ struct MapScan {
     guard after < rules.mapSize, before < rules.mapSize else { return otherLinksAreRight(own, next, previous, after, before) }
     guard isMultiple(after), isMultiple(before), next != own, previous != own else { return false }
     let origin = bucket(of: before)
-    links.add(own, next, bucket)
-    links.subtract(previous, own, origin)
-    guard let broken = rules.brokenLinks, broken[bucket] || broken[origin] else { return true }
-    return reader.isLinked(own, next: next, previous: previous)
+    ownLinks &+= LinkLedger.hash(own, next)
+    subtract(LinkLedger.hash(previous, own), origin)
+    return !asksNeighbours || !isBroken(bucket) && !isBroken(origin) || reader.isLinked(own, next: next, previous: previous)
   }
+
+  @inline(__always) private mutating func subtract(_ hash: UInt64, _ origin: Int) {
+    if origin != nearBucket {
+      links.add(nearLinks, nearBucket)
+      nearLinks = 0
+      nearBucket = origin
+    }
+    nearLinks &-= hash
+  }
+
+  private func isBroken(_ bucket: Int) -> Bool { rules.brokenLinks?[bucket] ?? false }
 
   /// For a page at the end of its list, one alone on it, one that is mlocked; and for all where maps are no common array.
   @inline(never)
@@ -190,11 +210,11 @@ struct MapScan {
     if next == own || previous == own { return false }
     var suspect = false
     if after < rules.mapSize {
-      links.add(own, next, bucket)
-      suspect = rules.brokenLinks?[bucket] ?? false
+      ownLinks &+= LinkLedger.hash(own, next)
+      suspect = isBroken(bucket)
     } else if before < rules.mapSize {
-      links.subtract(previous, own, bucket(of: before))
-      suspect = rules.brokenLinks?[bucket(of: before)] ?? false
+      subtract(LinkLedger.hash(previous, own), bucket(of: before))
+      suspect = isBroken(bucket(of: before))
     } else {
       suspect = true
     }

@@ -60,7 +60,8 @@ func classify(_ path: String, threads: Int, rounds: Int) throws -> String {
             for offset in stride(from: 0, to: part.count, by: 64) {
               // flags, compound_head, mapping, _mapcount.
               sum &+= part.load(fromByteOffset: offset, as: UInt64.self) ^ part.load(fromByteOffset: offset + 8, as: UInt64.self)
-              sum &+= part.load(fromByteOffset: offset + 24, as: UInt64.self) ^ part.load(fromByteOffset: offset + 48, as: UInt64.self)
+              sum &+=
+                part.load(fromByteOffset: offset + 24, as: UInt64.self) ^ part.load(fromByteOffset: offset + 48, as: UInt64.self)
             }
             worker.sum &+= sum
           }, consume: { _, _ throws(DumpError) in })

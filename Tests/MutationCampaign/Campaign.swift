@@ -18,7 +18,9 @@ public struct Campaign: Sendable {
   public init() {}
 
   /// Judges mutations `numbers`. One that does not hit what was consulted is drawn again under another number.
-  public func run(_ image: CampaignImage, _ numbers: Range<Int>, progress: @escaping @Sendable (Int) -> Void = { _ in }) -> CampaignTotals {
+  public func run(_ image: CampaignImage, _ numbers: Range<Int>, progress: @escaping @Sendable (Int) -> Void = { _ in })
+    -> CampaignTotals
+  {
     let shared = Mutex(Shared(next: numbers.lowerBound))
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
       while let number = shared.withLock({ $0.take(numbers.upperBound) }) {

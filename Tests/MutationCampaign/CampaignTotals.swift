@@ -47,19 +47,27 @@ public struct CampaignTotals: Sendable {
     if !judgement.silent.isEmpty {
       kind.silentLosses += 1
       silentPages += judgement.silent.reduce(0) { $0 + UInt64($1.count) }
-      violate("silent loss as \(judgement.lostAs.map { "\($1) \($0.name)" }.sorted()) of pfn \(judgement.silent.prefix(4)) by \(judgement.mutation); reported: \(judgement.findings.prefix(4))")
+      violate(
+        "silent loss as \(judgement.lostAs.map { "\($1) \($0.name)" }.sorted()) of pfn \(judgement.silent.prefix(4)) by \(judgement.mutation); reported: \(judgement.findings.prefix(4))"
+      )
     } else if judgement.lost > 0 {
       kind.reportedLosses += 1
       lostPages += judgement.lost
       if losses.count < CampaignTotals.limit {
-        losses.append("\(judgement.lostAs.map { "\($1) \($0.name)" }.sorted()) by \(judgement.mutation); reported: \(judgement.findings.prefix(2))")
+        losses.append(
+          "\(judgement.lostAs.map { "\($1) \($0.name)" }.sorted()) by \(judgement.mutation); reported: \(judgement.findings.prefix(2))"
+        )
       }
     } else if !judgement.isDetected, judgement.changed > 0 {
       kind.tolerated += 1
     }
     kind.extraKept.append(judgement.extraKept)
     if judgement.isBounded { kind.bounded += 1 }
-    if !judgement.beyond.isEmpty { violate("costs pfn \(judgement.beyond.prefix(4)) beyond its section or zone: \(judgement.mutation); \(judgement.fired); \(judgement.findings.suffix(3))") }
+    if !judgement.beyond.isEmpty {
+      violate(
+        "costs pfn \(judgement.beyond.prefix(4)) beyond its section or zone: \(judgement.mutation); \(judgement.fired); \(judgement.findings.suffix(3))"
+      )
+    }
     for violation in judgement.violations { violate("\(violation): \(judgement.mutation)") }
     if judgement.wroteDump { dumpsWritten += 1 }
     for check in judgement.fired { fired[check, default: 0] += 1 }

@@ -132,7 +132,9 @@ import Testing
     let frame = TinyMachine.kernelPage
     for source in [TinyMachine.cachePages.lowerBound + 5, TinyMachine.userPages.lowerBound + 9] {
       expect(.lruLinks, keeps: one(frame)) { machine in
-        for offset in stride(from: UInt64(0), to: 64, by: 8) { machine[machine.at(frame, offset)] = machine[machine.at(source, offset)] }
+        for offset in stride(from: UInt64(0), to: 64, by: 8) {
+          machine[machine.at(frame, offset)] = machine[machine.at(source, offset)]
+        }
       }
     }
   }
@@ -149,7 +151,9 @@ import Testing
         machine[head + offset] = TinyMachine.structAddress(alone) + 8
       }
       if isCopied {
-        for offset in stride(from: UInt64(0), to: 64, by: 8) { machine[machine.at(copy, offset)] = machine[machine.at(alone, offset)] }
+        for offset in stride(from: UInt64(0), to: 64, by: 8) {
+          machine[machine.at(copy, offset)] = machine[machine.at(alone, offset)]
+        }
       }
       let pages = machine.classify().pages
       #expect(pages[Int(alone)] == .cache)
