@@ -24,6 +24,7 @@ extension CampaignImage {
     let line: [String: Any] = [
       "number": number, "kind": mutation.kind.rawValue, "text": mutation.description, "writes": writes,
       "lost": judgement.lost, "silent": judgement.silent.reduce(0) { $0 + $1.count }, "kept": judgement.extraKept,
+      "violations": judgement.violations.count,
     ]
     return (try? JSONSerialization.data(withJSONObject: line)).map { String(decoding: $0, as: UTF8.self) }
   }

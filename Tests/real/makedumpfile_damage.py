@@ -101,17 +101,20 @@ def main() -> int:
             row[how] += 1
             row["lossy"] += how == "ok" and lost > 0
             row["lost"] += lost
+            row["our_violations"] += mutation["violations"] > 0
+            row["our_lost"] += mutation["lost"]
             row["our_silent"] += mutation["silent"] > 0
             print(f"{mutation['text'][:110]}: {how}, {lost} pages lost" + (f"; {said[-120:]!r}" if how != "ok" else ""))
         with open(copy, "rb") as file, open(source, "rb") as other:
             while block := file.read(1 << 24):
                 if block != other.read(1 << 24):
                     sys.exit("the damage was not undone")
-    print("\n| damage | mutations | makedumpfile writes no dump | hangs | success, pages lost | pages lost | mcore: no dump | silent losses |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("\n| damage | mutations | makedumpfile writes no dump | hangs | success, pages lost | pages lost | mcore: no selection | pages lost | lost in silence |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for kind, row in counts.items():
         print(
-            f"| {kind} | {row['mutations']} | {row['failed']} | {row['hangs']} | {row['lossy']} | {row['lost']} | 0 | {row['our_silent']} |"
+            f"| {kind} | {row['mutations']} | {row['failed']} | {row['hangs']} | {row['lossy']} | {row['lost']} "
+            f"| {row['our_violations']} | {row['our_lost']} | {row['our_silent']} |"
         )
     return 0
 
