@@ -111,8 +111,21 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // The bare codec, for `make bench`.
     .executableTarget(
-      name: "mcore-bench", dependencies: ["CoreEncoding", "CoreFormat", "DumpBasics", "DumpSource", "Workers"],
+      name: "mcore-bench",
+      dependencies: ["CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "Workers"],
       path: "Tests/CodecBench", swiftSettings: relaxed),
+    // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by
+    // `make test-mutations`.
+    .target(
+      name: "MutationCampaign",
+      dependencies: [
+        "Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers",
+      ],
+      path: "Tests/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    .executableTarget(
+      name: "mcore-mutations", dependencies: ["MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
+      path: "Tests/MutationRunner", swiftSettings: relaxed),
+    tests("MutationCampaignTests", ["MutationCampaign", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),

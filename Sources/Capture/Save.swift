@@ -3,7 +3,7 @@ public import CoreFormat
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpPlan
-internal import DumpSource
+package import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
 public import PageClasses
@@ -83,7 +83,14 @@ public protocol Reporter: AnyObject, Sendable {
 
 /// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
-  let capture = try PreparedCapture(request, reporter)
+  try save(request, from: try openDump(request.source), reporter)
+}
+
+/// The same from a source that is open already; `request.source` is not looked at.
+package func save(
+  _ request: SaveRequest, from source: any DumpSource, _ reporter: any Reporter
+) throws(DumpError) -> SaveResult {
+  let capture = PreparedCapture(request, source, reporter)
   var last = DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
   for (index, target) in request.targets.enumerated() {
     do throws(DumpError) {
@@ -116,11 +123,11 @@ private final class PreparedCapture {
   private let limits: RunningLimits
   private(set) var isLimitReached = false
 
-  init(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) {
+  init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) {
     self.request = request
     self.reporter = reporter
     limits = RunningLimits(request.limits)
-    source = try openDump(request.source)
+    self.source = source
     kernel = CrashedKernel(source)
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
     findings = allFindings(source, kernel)

@@ -20,6 +20,8 @@ public struct PageClassification: Sendable {
   public let checks: [CheckResult]
   /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
   public let findings: [DumpError]
+  /// For each finding the page frames that it is about; empty for one about something else.
+  public let findingFrames: [Range<UInt64>]
   public let trust: Trust
 
   public subscript(_ check: Check) -> CheckResult { checks[check.rawValue] }
@@ -40,6 +42,7 @@ public struct PageClassification: Sendable {
     map = attempt.map
     checks = attempt.checks.results
     findings = attempt.findings.reported
+    findingFrames = attempt.findings.frames
   }
 }
 
@@ -74,7 +77,7 @@ private struct ClassificationAttempt {
     } catch {
       var finding = error.inside("page classes")
       finding.advice = "every page is kept"
-      findings.add(finding)
+      findings.add(finding, Findings.allFrames)
       let all = everythingKernel()
       checks.failed(.layout, kept: all.counts[.kernel])
       return all
@@ -95,7 +98,7 @@ private struct ClassificationAttempt {
     let census = ProcessorCensus(kernel)
     checks[.processors].tried += UInt64(census.online ?? 0)
     checks[.processors].failed += UInt64(census.missing)
-    for finding in census.findings { findings.add(finding) }
+    for finding in census.findings { findings.add(finding, Findings.noFrames) }
   }
 
   // MARK: The passes
@@ -108,9 +111,9 @@ private struct ClassificationAttempt {
     }
     let memory = whole.separate(recording: false)
     let layout = try PageLayout(info)
-    for finding in layout.types.refused { findings.add(finding) }
+    for finding in layout.types.refused { findings.add(finding, Findings.noFrames) }
     let sections = try SectionTable(
-      info, memory, pageSize: kernel.pageSize, layout: layout,
+      info, memory, of: frames, pageSize: kernel.pageSize, layout: layout,
       physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
     var rules = try rules(info, memory, layout, sections)
     checks.passed(.layout)
@@ -129,7 +132,8 @@ private struct ClassificationAttempt {
       walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
       processors: kernel.cpuCount)
     let verdicts = check.verdicts(result, &checks, &findings)
-    if !verdicts.isClean {
+    rules.brokenLinks = result.links.broken
+    if !verdicts.isClean || rules.brokenLinks != nil {
       rules.verdicts = verdicts
       result.runs = ClassRuns()
       result = try scan.run(rules)
@@ -160,14 +164,16 @@ private struct ClassificationAttempt {
       memoryEnd: memoryEnd)
     if trust == .checked, !space.directKnown {
       findings.add(
-        DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"))
+        DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"), Findings.allFrames)
     }
     let size = UInt64(layout.size)
     let isVirtual =
       sections.commonBase.map {
         !space.directKnown || !space.isDirect($0 &+ (sections.sections.first?.number ?? 0) << sections.geometry.shift &* size)
       } ?? false
-    let mapEnd = ((sections.sections.last?.number ?? 0) + 1) << sections.geometry.shift
+    // Up to the last section, also when that one is refused: pages of others are linked to its pages.
+    let lastSection = max(sections.sections.last?.number ?? 0, sections.refused.max() ?? 0)
+    let mapEnd = (lastSection + 1) << sections.geometry.shift
     return ScanRules(
       layout: layout, geometry: sections.geometry, space: space,
       mapBase: isVirtual ? sections.commonBase ?? 0 : 0, mapSize: isVirtual ? mapEnd * size : 0, trust: trust,
@@ -190,7 +196,7 @@ private struct ClassificationAttempt {
       findings.add(
         DumpError(
           "pages do not say which zone they are in as other kernels' pages do", at: "page.flags",
-          advice: "free lists are checked for all zones together"))
+          advice: "free lists are checked for all zones together"), Findings.allFrames)
     }
     return ZoneRules(nodes, field)
   }
@@ -218,7 +224,7 @@ private struct ClassificationAttempt {
         findings.add(
           DumpError(
             "the page map lies in memory that holds another part of the map too: \(extent.range)",
-            at: "section \(section.number)", advice: "the section is kept"))
+            at: "section \(section.number)", advice: "the section is kept"), sections.geometry.frames(section.number))
       }
     }
     return refused
@@ -226,7 +232,7 @@ private struct ClassificationAttempt {
 
   /// Carries a pass's counts into the checks.
   private mutating func record(_ result: PageScan.Result) {
-    for finding in result.findings.reported { findings.add(finding) }
+    findings.add(result.findings)
     checks[.sectionMap].tried += result.sectionsRead + result.sectionsFailed
     checks[.sectionMap].failed += result.sectionsFailed
     if trust == .checked {
