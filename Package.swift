@@ -68,7 +68,10 @@ let package = Package(
     library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
     library("CrashedKernel", ["DumpBasics", "DumpSource"]),
     library("Workers", ["DumpBasics"]),
-    library("PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"]),
+    // Optimised in debug builds too, with its assertions: tests classify thousands of damaged machines.
+    .target(
+      name: "PageClasses", dependencies: ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"],
+      swiftSettings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
     library("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),

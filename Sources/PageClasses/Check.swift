@@ -15,7 +15,8 @@ public enum Check: Int, Sendable, CaseIterable {
   case pageState
   /// Is `page.mapping` the address of something, or an anon/ksm tag on one? Failed: the page is kept.
   case mapping
-  /// Do the list links of a page that says it is on the LRU lead to pages or list heads? Failed: the page is kept.
+  /// Do the list links of a page that says it is on the LRU lead to pages or list heads, and does a neighbour lead back?
+  /// Failed: the page is kept.
   case lruLinks
   /// Does an offline page have an offline neighbour? One bit makes an offline page of many a kernel's, and nothing else
   /// tells them apart; memory goes offline in blocks, and balloons take many pages. Failed: the page is kept. That is no

@@ -62,9 +62,9 @@ extension MapScan {
       emit(fail(.freeLists), upTo: offset &+ end)
       return end
     }
-    ledger.add(
-      account, Int(order), own: section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru),
-      next: word, previous: view.u64(index, layout.lru &+ 8))
+    let own = section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru)
+    // Linked to itself it is on no list, and would be a ring of its own: 0 makes the sums differ.
+    ledger.add(account, Int(order), own: own, next: word == own ? 0 : word, previous: view.u64(index, layout.lru &+ 8))
     tally.freePages[account] &+= 1 << order
     if let verdicts = rules.verdicts, let kept = kept(verdicts, account, Int(order), frame) {
       emit(fail(kept), upTo: offset &+ end)

@@ -60,7 +60,11 @@ struct SectionTable: Sendable {
     let roots = try SectionTable.roots(info, pageSize, geometry)
     read(roots, memory, layout.size, &checks, &findings)
     limit(to: frames, pageSize, layout.size, &checks, &findings)
-    if trust == .checked { agree(layout.size, info, &checks, &findings) } else { commonBase = majority(layout.size) }
+    if trust == .checked {
+      agree(layout.size, info, memory, &checks, &findings)
+    } else {
+      commonBase = majority(of: sections, layout.size)
+    }
     if trust == .checked { refuseUnmapped(frames, &checks, &findings) }
     if sections.isEmpty { throw DumpError("no section of memory has a page map", at: "mem_section \(roots.table)") }
   }
@@ -202,7 +206,7 @@ struct SectionTable: Sendable {
   // MARK: Agreement
 
   /// The base on which more than half of the sections agree.
-  private func majority(_ structSize: Int) -> UInt64? {
+  private func majority(of sections: [MapSection], _ structSize: Int) -> UInt64? {
     var candidate: UInt64 = 0
     var votes = 0
     for section in sections {
@@ -219,11 +223,14 @@ struct SectionTable: Sendable {
 
   /// With vmemmap every section has the same base (`SYMBOL(vmemmap)`, where the kernel says it): what differs is damaged.
   private mutating func agree(
-    _ structSize: Int, _ info: VMCoreInfo, _ checks: inout CheckTable, _ findings: inout Findings
+    _ structSize: Int, _ info: VMCoreInfo, _ memory: KernelMemory, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
     let said = info.symbol("vmemmap")?.rawValue
     guard
-      let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(structSize)
+      let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(
+        of: sections, structSize)
+        // One of two is damaged: the one whose map is there.
+        ?? majority(of: sections.filter { (try? memory.translate(VirtualAddress($0.map))) != nil }, structSize)
     else { return }
     commonBase = base
     var kept: [MapSection] = []

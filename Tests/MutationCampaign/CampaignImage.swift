@@ -59,9 +59,9 @@ public struct CampaignImage: Sendable {
     if mutation.isEmpty { return false }
     if mutation.vmcoreinfo != nil { return mutation.place.key.map(isConsulted) ?? false }
     let changed = mutation.patches.compactMap { PhysicalRange(start: $0.address.rawValue, count: UInt64($0.bytes.count)) }
-    for range in changed + mutation.unreadable where RangeSet.overlapping(consulted, range).isEmpty { return false }
+    for range in mutation.unreadable where RangeSet.overlapping(consulted, range).isEmpty { return false }
     if mutation.unreadable.isEmpty {
-      for range in changed where !RangeSet.subtracting(consulted, from: range).isEmpty { return false }
+      for range in changed where !wasRead(range) { return false }
     }
     let damaged = MutatedSource(source, mutation)
     return !mutation.unreadable.isEmpty
@@ -69,6 +69,16 @@ public struct CampaignImage: Sendable {
         (try? source.bytes(at: patch.address, count: patch.bytes.count))
           != (try? damaged.bytes(at: patch.address, count: patch.bytes.count))
       }
+  }
+
+  /// Whether all of a range is in one piece of what was read; by halves, since debug builds ask 4096 times.
+  private func wasRead(_ range: PhysicalRange) -> Bool {
+    var (low, high) = (0, consulted.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if consulted[middle].end <= range.start { low = middle + 1 } else { high = middle }
+    }
+    return low < consulted.count && consulted[low].start <= range.start && range.end <= consulted[low].end
   }
 
   /// Whether something else comes out without a key of VMCOREINFO, or with nonsense in its place: where classes, checks and

@@ -1,6 +1,6 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
-// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--patches] [--synthetic] [--losses] [DUMP ...]
+// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches] [--synthetic] [--losses] [DUMP ...]
 //
 // N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP). Exit status 1
 // when a rule is broken.
@@ -20,6 +20,8 @@ struct Runner {
   var only: Int?
   /// Only say what to write where, for other programs to be tried on.
   var patches = false
+  /// Bytes of memory of a synthetic machine.
+  var machineSize: UInt64 = 384 << 20
   var totals = CampaignTotals()
   /// Of the whole process, whatever the number of threads.
   static let memoryLimit: UInt64 = 1 << 30
@@ -32,6 +34,7 @@ struct Runner {
       case "--seed": seed = words.popFirst().flatMap { UInt64($0) } ?? seed
       case "--threads": campaign.threads = words.popFirst().flatMap { Int($0) } ?? campaign.threads
       case "--only": only = words.popFirst().flatMap { Int($0) }
+      case "--machines": machineSize = words.popFirst().flatMap { UInt64($0) }.map { $0 << 20 } ?? machineSize
       case "--patches": patches = true
       case "--synthetic": synthetic = true
       case "--losses": showsLosses = true
@@ -64,7 +67,7 @@ struct Runner {
     do {
       for path in dumps { try damage(try openDump(path), path.split(separator: "/").last.map { String($0) } ?? path, count) }
       if synthetic || dumps.isEmpty {
-        let machines = SyntheticMachine.campaign(seed: seed)
+        let machines = SyntheticMachine.campaign(seed: seed, memory: machineSize)
         for machine in machines { try damage(machine, machine.name, (count + machines.count - 1) / machines.count) }
       }
     } catch {

@@ -231,6 +231,17 @@ import Testing
     }
   }
 
+  /// Pages that were never on a list are linked to themselves: marked and counted one is a ring of its own.
+  @Test func aMarkedPageThatIsLinkedToItself() {
+    let frame = TinyMachine.kernelPage
+    expect(.freeLists, keeps: one(frame)) {
+      $0[$0.at(frame, 48)] = $0.buddy
+      $0[$0.at(frame, 40)] = 0
+      for offset in [UInt64(8), 16] { $0[$0.at(frame, offset)] = TinyMachine.structAddress(frame) + 8 }
+      $0[TinyMachine.area(0, 0) + 64] += 1
+    }
+  }
+
   @Test func freeListsWithoutTheMark() {
     let frame = TinyMachine.singleFree + 20
     expect(.freeLists, keeps: one(frame)) { $0[$0.at(frame, 48)] = 0xffff_ffff }
