@@ -43,6 +43,7 @@ let package = Package(
   targets: [
     // What the C side gives: system libraries, and the system calls that Glibc's module map lacks.
     .target(name: "CLinux"),
+    .target(name: "CChecksum"),
     .systemLibrary(name: "CLibelf"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CDeflate"),
@@ -72,7 +73,8 @@ let package = Package(
     library("PageSelection", ["DumpBasics", "DumpSource", "PageClasses"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
-    library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
+    library("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
+    library("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
     library(
       "Pipeline",
       ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
@@ -80,7 +82,7 @@ let package = Package(
       "Capture",
       [
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
-        "CoreFormat", "DumpTarget", "Pipeline", "Workers",
+        "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
     library(
       "CaptureInit",
@@ -121,7 +123,13 @@ let package = Package(
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
-    tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
+    tests(
+      "SoftBootTests",
+      [
+        "SoftBoot", "CoreEncoding", "LinuxSystem", "DumpBasics", "TestSupport", "CChecksum", "PageSelection", "PageClasses",
+        "CrashedKernel", "DumpSource", "Workers",
+      ]),
+    tests("CaptureTests", ["Capture", "SoftBoot", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",
