@@ -43,6 +43,7 @@ let package = Package(
   targets: [
     // What the C side gives: system libraries, and the system calls that Glibc's module map lacks.
     .target(name: "CLinux"),
+    .target(name: "CChecksum"),
     .systemLibrary(name: "CLibelf"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CDeflate"),
@@ -75,6 +76,7 @@ let package = Package(
     library("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
+    library("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
     library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
     library(
       "Pipeline",
@@ -141,6 +143,12 @@ let package = Package(
       "PipelineTests",
       [
         "Pipeline", "DumpPlan", "PageSelection", "CoreFormat", "DumpTarget", "DumpSource", "DumpBasics", "TestSupport", "Workers",
+      ]),
+    tests(
+      "SoftBootTests",
+      [
+        "SoftBoot", "CoreEncoding", "LinuxSystem", "DumpBasics", "TestSupport", "CChecksum", "PageSelection", "PageClasses",
+        "CrashedKernel", "DumpSource", "Workers",
       ]),
     tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),

@@ -32,8 +32,8 @@ int mcore_guard_bus_errors(void) {
   return sigaction(SIGBUS, &action, &before);
 }
 
-int mcore_guarded_copy(void *to, const void *from, size_t count) {
-  struct guard guard = {.start = from, .end = (const char *)from + count};
+static int copy(void *to, const void *from, size_t count, const void *guarded) {
+  struct guard guard = {.start = guarded, .end = (const char *)guarded + count};
   if (sigsetjmp(guard.out, 0)) {
     current = NULL;
     return -1;
@@ -44,4 +44,31 @@ int mcore_guarded_copy(void *to, const void *from, size_t count) {
   __asm__ volatile("" ::: "memory");
   current = NULL;
   return 0;
+}
+
+int mcore_guarded_copy(void *to, const void *from, size_t count) { return copy(to, from, count, from); }
+
+// Puts what is in the caches into memory. User programs may do that on x86_64 (SSE2) and, as Linux sets it up
+// (SCTLR_EL1.UCI), on arm64.
+static void flush(const char *start, size_t count) {
+#if defined(__x86_64__)
+  for (const char *line = (const char *)((uintptr_t)start & ~(uintptr_t)63); line < start + count; line += 64)
+    __builtin_ia32_clflush(line);
+  __builtin_ia32_mfence();
+#elif defined(__aarch64__)
+  uint64_t type;
+  __asm__ volatile("mrs %0, ctr_el0" : "=r"(type));
+  uintptr_t size = (uintptr_t)4 << (type >> 16 & 15);
+  for (uintptr_t line = (uintptr_t)start & ~(size - 1); line < (uintptr_t)start + count; line += size)
+    __asm__ volatile("dc civac, %0" ::"r"(line) : "memory");
+  __asm__ volatile("dsb sy" ::: "memory");
+#else
+#error "how are caches flushed on this architecture?"
+#endif
+}
+
+int mcore_guarded_store(void *to, const void *from, size_t count) {
+  int result = copy(to, from, count, to);
+  if (result == 0) flush(to, count);
+  return result;
 }

@@ -9,7 +9,7 @@ public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
     case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
-      spawn, wait, ftruncate, lseek, opendir
+      spawn, wait, ftruncate, lseek, opendir, mmap
   }
 
   /// Runs `body` until it does not fail with EINTR; throws on -1.

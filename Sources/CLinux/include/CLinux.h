@@ -25,4 +25,7 @@ int mcore_is_in_proc(int fd);
 int mcore_guard_bus_errors(void);
 /// memcpy(3) from a mapping. Returns 0, or -1 when a page of it can't be had; part of it may have been copied then.
 int mcore_guarded_copy(void *to, const void *from, size_t count);
+/// memcpy(3) into a mapping, and the processor's caches written out behind it. Returns 0, or -1 when a page of it can't be
+/// had; part of it may have been copied then.
+int mcore_guarded_store(void *to, const void *from, size_t count);
 #endif
