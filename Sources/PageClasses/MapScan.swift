@@ -49,6 +49,8 @@ struct MapScan {
   let asksNeighbours: Bool
   /// Bytes of a section's map, as a shift where that can be.
   let mapShift: UInt64?
+  /// For plain pages on the LRU.
+  let listedRules: ListedRules?
 
   init(
     _ rules: ScanRules, _ section: MapSection, reusing runs: [UInt32], _ tally: ScanTally, _ ledger: FreeLedger,
@@ -61,6 +63,7 @@ struct MapScan {
     asksNeighbours = rules.brokenLinks != nil
     let size = UInt64(rules.layout.size)
     mapShift = size & (size - 1) == 0 ? UInt64(size.trailingZeroBitCount) + rules.geometry.shift : nil
+    listedRules = ListedRules(rules, mapShift: mapShift)
     self.rules = rules
     layout = rules.layout
     self.section = section
@@ -100,12 +103,21 @@ struct MapScan {
   mutating func scan(_ view: MapView, offset: Int, count: Int) {
     let headBit = layout.bits.head
     let poison = layout.bits.poison
-    let (flagsAt, compoundAt, typeAt) = (layout.flags, layout.compound, layout.type)
+    let (flagsAt, compoundAt, typeAt, mappingAt) = (layout.flags, layout.compound, layout.type, layout.mapping)
+    let (listedBit, listedRules) = (layout.bits.lru, self.listedRules)
+    let (slab, claims) = (layout.bits.slab, layout.bits.lru | layout.bits.swap)
     let base = firstFrame &+ UInt64(offset)
     var index = 0
     while index < count {
-      let word = view.u64(index, compoundAt)
       let flags = view.u64(index, flagsAt)
+      if flags & listedBit != 0, let listedRules {
+        let next = listed(view, index, count, offset, listedRules)
+        if next > index {
+          index = next
+          continue
+        }
+      }
+      let word = view.u64(index, compoundAt)
       if word & 1 != 0 {
         index = tails(view, index, count, offset, word, flags)
         continue
@@ -120,7 +132,16 @@ struct MapScan {
         index = typed(view, index, count, offset, type, flags, word)
         continue
       }
-      emit(evidence(view, index, base &+ UInt64(index), flags, word), upTo: offset &+ index &+ 1)
+      // Most of what is left claims nothing, and is the kernel's: see `evidence`.
+      let code: RunCode =
+        if flags & slab != 0 {
+          .slab
+        } else if flags & claims == 0 && view.u64(index, mappingAt) & 1 == 0 {
+          .kernel
+        } else {
+          evidence(view, index, base &+ UInt64(index), flags, word)
+        }
+      emit(code, upTo: offset &+ index &+ 1)
       index &+= 1
     }
   }

@@ -3,7 +3,6 @@ internal import DumpBasics
 // What a page that is neither typed nor a tail says of itself, and whether that is evidence.
 extension MapScan {
   /// The class of a page that is neither typed nor a tail, by flags and mapping.
-  @inline(__always)
   mutating func evidence(_ view: MapView, _ index: Int, _ frame: UInt64, _ flags: UInt64, _ word: UInt64) -> RunCode {
     let bits = layout.bits
     // Slab's own fields lie over `mapping` since 6.2. From 6.10 on slab is a type, and the mask is 0.

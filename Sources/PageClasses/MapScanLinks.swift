@@ -23,12 +23,15 @@ extension MapScan {
   }
 
   @inline(__always) mutating func subtract(_ hash: UInt64, _ origin: Int) {
-    if origin != nearBucket {
-      links.add(nearLinks, nearBucket)
-      nearLinks = 0
-      nearBucket = origin
-    }
+    if origin != nearBucket { move(to: origin) }
     nearLinks &-= hash
+  }
+
+  /// From now on `nearLinks` is the sum of this bucket.
+  @inline(never) mutating func move(to bucket: Int) {
+    links.add(nearLinks, nearBucket)
+    nearLinks = 0
+    nearBucket = bucket
   }
 
   func isBroken(_ bucket: Int) -> Bool { rules.brokenLinks?[bucket] ?? false }
