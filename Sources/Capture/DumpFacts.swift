@@ -27,7 +27,7 @@ public struct DumpFacts: Sendable {
   public var buildID: String?
   public var reason: String?
   public var keptPages: UInt64
-  /// Nil where only reading everything would tell: in dumps of other tools.
+  /// Nil where only reading everything would tell: in dumps of other tools, and in those that are cut.
   public var zeroPages: UInt64?
   public var unreadable: [PhysicalRange]
   /// Pages that were read again when everything was written, and those of them that had changed.
@@ -79,7 +79,6 @@ public struct DumpFacts: Sendable {
     tool = note.tool
     level = note.level
     keptPages = note.keptPages
-    zeroPages = note.zeroPages
     absent = note.leftOut
     classes = note.classes
     checks = note.checks

@@ -239,7 +239,7 @@ private final class PreparedCapture {
     }
     let ranges = selection.kept.map(\.range)
     let total = ranges.reduce(0) { $0 + $1.count }
-    reporter.message("looking for zero pages in \(humanBytes(total))")
+    reporter.message("looking for long runs of zeros in \(humanBytes(total))")
     let reporter = self.reporter
     let zeros = try ZeroScan(ranges, source, kernel.pageSize, work) { reporter.progress(done: $0, total: total) }
     let made = try DumpPlan(
@@ -314,6 +314,7 @@ private final class PreparedCapture {
   private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
     var facts = facts(plan)
     facts.unreadable = outcome.unreadable
+    facts.zeroPages = plan.note.zeroPages + outcome.zeroPages
     facts.sampledPages = outcome.sampledPages
     facts.changed = outcome.changed
     facts.fileBytes = outcome.bytesWritten

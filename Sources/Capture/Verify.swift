@@ -45,6 +45,8 @@ public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throw
 private struct ContentCheck {
   private(set) var problems: [String] = []
   private(set) var groups = 0
+  /// In the hole and elsewhere.
+  private var holePages: UInt64 = 0
   private var zeroPages: UInt64 = 0
   private static let problemLimit = 20
 
@@ -79,7 +81,8 @@ private struct ContentCheck {
         zeros += result.zeroPages
         progress(min(covered, UInt64(group + 1) * groupSize))
       })
-    zeroPages = zeros + pages.holePages
+    holePages = pages.holePages
+    zeroPages = zeros
     if found.count > ContentCheck.problemLimit {
       let more = found.count - ContentCheck.problemLimit
       found = Array(found.prefix(ContentCheck.problemLimit)) + ["and \(more) more"]
@@ -89,15 +92,16 @@ private struct ContentCheck {
 
   /// The numbers that the dump states against those that were counted.
   mutating func compareCounts(_ source: ELFSource) {
-    guard let metadata = source.metadata, metadata.trailer != nil, problems.isEmpty else { return }
+    guard let metadata = source.metadata, let trailer = metadata.trailer, problems.isEmpty else { return }
     let kept = RangeSet.joined(source.coverage().map(\.range)).reduce(UInt64(0)) {
       $0 + metadata.note.pageSize.pages(in: $1)
     }
     if kept != metadata.note.keptPages {
       problems.append("the program headers hold \(kept) pages, the note says \(metadata.note.keptPages)")
     }
-    if zeroPages != metadata.note.zeroPages {
-      problems.append("\(zeroPages) pages are zero, the note says \(metadata.note.zeroPages)")
+    let stated = metadata.note.zeroPages + (trailer.zeroPages ?? 0)
+    if holePages + zeroPages != stated {
+      problems.append("\(holePages + zeroPages) pages are zero, note and trailer say \(stated)")
     }
     if metadata.fileSize != source.contentSize {
       problems.append("the content has \(source.contentSize) bytes, the footer says \(metadata.fileSize ?? 0)")

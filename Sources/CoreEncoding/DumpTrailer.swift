@@ -17,6 +17,8 @@ public struct DumpTrailer: Sendable, Equatable {
   /// Pages that were read a second time at the end, and those of them that had changed.
   public var sampledPages: UInt64 = 0
   public var changed: [PhysicalRange] = []
+  /// Pages of zeros that are in line, not in the hole. Nil in dumps of before 2026-11-24, whose note counts them too.
+  public var zeroPages: UInt64?
   /// For each group of blocks of the uncompressed file before the trailer: CRC-32 of its content.
   public var groupChecksums: [UInt32] = []
   /// For each group: where its first member begins in the compressed file. Empty in a format without members.
@@ -29,6 +31,7 @@ public struct DumpTrailer: Sendable, Equatable {
     static let checksums: UInt32 = 2
     static let offsets: UInt32 = 3
     static let sample: UInt32 = 4
+    static let zeros: UInt32 = 5
   }
 
   public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
@@ -39,11 +42,13 @@ public struct DumpTrailer: Sendable, Equatable {
     for checksum in groupChecksums { checksums.u32(checksum) }
     var offsets = ByteWriter()
     for offset in groupOffsets { offsets.u64(offset) }
+    var zeros = ByteWriter()
+    if let zeroPages { zeros.u64(zeroPages) }
     return Envelope(
       magic: DumpTrailer.magic, architecture, pageSize,
       [
         .init(Kind.unreadable, DumpTrailer.encoded(unreadable)), .init(Kind.checksums, checksums.bytes),
-        .init(Kind.offsets, offsets.bytes), .init(Kind.sample, sample.bytes),
+        .init(Kind.offsets, offsets.bytes), .init(Kind.sample, sample.bytes), .init(Kind.zeros, zeros.bytes),
       ]
     ).encoded()
   }
@@ -55,6 +60,7 @@ public struct DumpTrailer: Sendable, Equatable {
     let sample = envelope.payload(Kind.sample) ?? []
     sampledPages = ByteReader(sample, .little).u64(0) ?? 0
     changed = try DumpTrailer.ranges(sample, from: 8, at: place)
+    zeroPages = ByteReader(envelope.payload(Kind.zeros) ?? [], .little).u64(0)
     let checksums = ByteReader(envelope.payload(Kind.checksums) ?? [], .little)
     groupChecksums = (0..<checksums.count / 4).compactMap { checksums.u32($0 * 4) }
     let offsets = ByteReader(envelope.payload(Kind.offsets) ?? [], .little)

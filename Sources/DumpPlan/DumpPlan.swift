@@ -47,7 +47,6 @@ public struct DumpPlan: Sendable {
     note.findings = findings
     note.classes = classes
     note.checks = checks
-    note.zeroPages = zeros.zeroPages
     note.passEnds = Pass.allCases.map { _ in 0 }
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
 
@@ -65,6 +64,7 @@ public struct DumpPlan: Sendable {
       threshold *= 2
     }
     loads = DumpPlan.atLeastTwo(loads, pageSize)
+    note.zeroPages = extents.reduce(0) { $1.isHole ? $0 + pageSize.pages(in: $1.range) : $0 }
 
     // The note's size is known before its numbers are.
     let notes = source.notes.filter { $0.name != MCoreNote.name }

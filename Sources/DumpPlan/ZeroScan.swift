@@ -2,67 +2,66 @@ public import DumpBasics
 public import DumpSource
 public import Workers
 
-/// Which of the kept memory is zero: long runs by range, all of it by number of pages.
+/// Which long stretches of the kept memory are zero: what the layout of the file has to know before its first byte.
+///
+/// Only whole blocks of 512 KiB, aligned by address, are looked for: every run of zeros of 1 MiB holds at least one. Of a
+/// block that is not zero mostly one page is read, so that this costs little beside what it saves, and the first byte of
+/// the dump does not wait until all memory was read once. Zero pages elsewhere stay in line, where they take next to nothing;
+/// the pipeline counts them.
 public struct ZeroScan: Sendable {
-  /// Runs of zero pages that are long enough to be worth a program header; sorted.
+  /// Blocks that are zero, joined; sorted. A PT_LOAD each and one more for what follows cost 112 bytes and slow every
+  /// reader: the same memory in line would take about 700.
   public var longRuns: [PhysicalRange] = []
-  /// All zero pages, those in short runs too.
-  public var zeroPages: UInt64 = 0
 
-  /// Shorter runs stay in line: a PT_LOAD of their own and one more for what follows would cost 112 bytes and slow every
-  /// reader, while a block of zeros compresses to about 80.
-  public static let longRun: UInt64 = 1 << 20
-  private static let unitSize: UInt64 = 16 << 20
+  /// Bytes of a block, and so of the shortest run.
+  public static let longRun: UInt64 = 512 << 10
+  private static let blocksPerUnit = 32
   /// Small enough to be still in the processor's cache when it is looked at.
   private static let readSize = 128 << 10
 
-  /// Reads all of `ranges` (sorted, disjoint) with all workers. A page that can't be read is not zero. `progress` hears
-  /// how many bytes are done.
+  /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero. `progress`
+  /// hears how many bytes are done.
   public init(
     _ ranges: [PhysicalRange], _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
     progress: (UInt64) -> Void
   ) throws(DumpError) {
-    let units = ZeroScan.units(ranges, pageSize)
-    var pending: PhysicalRange?
+    let units = ZeroScan.units(ranges)
+    let probe = Int(pageSize.bytes)
     var done: UInt64 = 0
     var runs: [PhysicalRange] = []
-    var pages: UInt64 = 0
-    func close() {
-      if let run = pending, run.count >= ZeroScan.longRun { runs.append(run) }
-      pending = nil
-    }
     try work.run(
-      count: units.count, makeWorker: { ReadBuffer(ZeroScan.readSize) }, makeSlot: { Found() },
+      count: units.count, makeWorker: { ReadBuffer(max(ZeroScan.readSize, probe)) }, makeSlot: { Found() },
       work: { unit, buffer, found throws(DumpError) in
-        found.runs.removeAll(keepingCapacity: true)
-        found.pages = 0
-        buffer.findZeros(in: units[unit], source, pageSize, found)
+        found.blocks.removeAll(keepingCapacity: true)
+        var start = units[unit].start
+        while let block = PhysicalRange(start: start, count: ZeroScan.longRun), block.end <= units[unit].end {
+          if buffer.isZero(block, source, probe: probe) { found.blocks.append(block) }
+          start = block.end
+        }
       },
       consume: { unit, found throws(DumpError) in
-        for run in found.runs {
-          if let last = pending, last.end == run.start {
-            pending?.end = run.end
+        for block in found.blocks {
+          if let last = runs.last, last.end == block.start {
+            runs[runs.count - 1].end = block.end
           } else {
-            close()
-            pending = run
+            runs.append(block)
           }
         }
-        pages += found.pages
         done += units[unit].count
         progress(done)
       })
-    close()
     longRuns = runs
-    zeroPages = pages
   }
 
-  /// Pieces of bounded size, cut at page borders.
-  private static func units(_ ranges: [PhysicalRange], _ pageSize: PageSize) -> [PhysicalRange] {
+  /// The whole blocks in `ranges`, as stretches of bounded size.
+  private static func units(_ ranges: [PhysicalRange]) -> [PhysicalRange] {
     var units: [PhysicalRange] = []
     for range in ranges {
-      var cursor = range.start
-      while cursor < range.end {
-        let next = min(range.end, pageSize.floor(cursor) + unitSize)
+      let (sum, overflow) = range.start.addingReportingOverflow(longRun - 1)
+      let end = range.end / longRun * longRun
+      var cursor = overflow ? end : sum / longRun * longRun
+      while cursor < end {
+        let next = min(end, cursor + longRun * UInt64(blocksPerUnit))
         if let unit = PhysicalRange(cursor, next) { units.append(unit) }
         cursor = next
       }
@@ -72,8 +71,7 @@ public struct ZeroScan: Sendable {
 }
 
 private final class Found {
-  var runs: [PhysicalRange] = []
-  var pages: UInt64 = 0
+  var blocks: [PhysicalRange] = []
 }
 
 /// A worker's memory to read into.
@@ -82,48 +80,19 @@ private final class Found {
   init(_ size: Int) { unsafe memory = .allocate(byteCount: size, alignment: 4096) }
   deinit { unsafe memory.deallocate() }
 
-  func findZeros(in range: PhysicalRange, _ source: any DumpSource, _ pageSize: PageSize, _ found: Found) {
-    var cursor = range.start
-    while cursor < range.end {
-      let end = unsafe min(range.end, pageSize.floor(cursor) + UInt64(memory.count))
-      let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<Int(end - cursor)])
-      do throws(DumpError) {
-        unsafe try source.read(at: PhysicalAddress(cursor), into: buffer)
-        unsafe scan(UnsafeRawBufferPointer(buffer), at: cursor, pageSize, found)
-      } catch {
-        scanPageByPage(cursor, end, source, pageSize, found)
-      }
-      cursor = end
+  /// Reads `probe` bytes, and the rest only if these are zero.
+  func isZero(_ block: PhysicalRange, _ source: any DumpSource, probe: Int) -> Bool {
+    var cursor = block.start
+    var size = probe
+    while cursor < block.end {
+      let count = Int(min(UInt64(size), block.end - cursor))
+      let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<count])
+      guard unsafe (try? source.read(at: PhysicalAddress(cursor), into: buffer)) != nil,
+        unsafe DumpBasics.isZero(UnsafeRawBufferPointer(buffer))
+      else { return false }
+      cursor += UInt64(count)
+      unsafe size = memory.count
     }
-  }
-
-  private func scanPageByPage(_ start: UInt64, _ end: UInt64, _ source: any DumpSource, _ pageSize: PageSize, _ found: Found) {
-    var cursor = start
-    while cursor < end {
-      let next = min(end, pageSize.floor(cursor) + pageSize.bytes)
-      let page = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<Int(next - cursor)])
-      if unsafe (try? source.read(at: PhysicalAddress(cursor), into: page)) != nil {
-        unsafe scan(UnsafeRawBufferPointer(page), at: cursor, pageSize, found)
-      }
-      cursor = next
-    }
-  }
-
-  private func scan(_ bytes: UnsafeRawBufferPointer, at start: UInt64, _ pageSize: PageSize, _ found: Found) {
-    var offset = 0
-    while offset < bytes.count {
-      let here = start + UInt64(offset)
-      let next = min(bytes.count, offset + Int(pageSize.floor(here) + pageSize.bytes - here))
-      if unsafe isZero(UnsafeRawBufferPointer(rebasing: bytes[offset..<next])) {
-        found.pages += 1
-        let end = start + UInt64(next)
-        if let last = found.runs.last, last.end == here {
-          found.runs[found.runs.count - 1].end = end
-        } else if let run = PhysicalRange(here, end) {
-          found.runs.append(run)
-        }
-      }
-      offset = next
-    }
+    return true
   }
 }

@@ -34,6 +34,8 @@ public struct Pipeline: Sendable {
     public var unreadable: [PhysicalRange]
     /// The first reason why something was unreadable.
     public var firstReadError: DumpError?
+    /// Pages of zeros among those that were read: all but those in the hole.
+    public var zeroPages: UInt64
     /// Pages that were read a second time at the end, and those of them that had changed.
     public var sampledPages: UInt64
     public var changed: [PhysicalRange]
@@ -76,7 +78,9 @@ public struct Pipeline: Sendable {
     // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds still.
     let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
     var readError: DumpError?
+    var zeroPages: UInt64 = 0
     let filler = GroupFiller(plan, source)
+    let plan = self.plan
     let tailEncoder = try format.makeEncoder()
     // Encoders are made first, where a failure still has somebody to tell.
     var encoders: [any GroupEncoder] = []
@@ -87,6 +91,7 @@ public struct Pipeline: Sendable {
       work: { group, worker, slot throws(DumpError) in
         slot.unreadable.removeAll(keepingCapacity: true)
         slot.firstReadError = nil
+        slot.zeros = ZeroCount(plan.pageSize)
         slot.encoded.begin()
         var cursor = UInt64(group) * groupSize
         let end = min(cursor + groupSize, plan.trailerOffset)
@@ -103,6 +108,7 @@ public struct Pipeline: Sendable {
         if tailEncoder.hasMembers { trailer.groupOffsets.append(output.count) }
         trailer.groupChecksums.append(slot.encoded.checksum)
         trailer.unreadable += slot.unreadable
+        zeroPages += slot.zeros.pages
         if readError == nil { readError = slot.firstReadError }
         if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
         try output.write(slot.encoded)
@@ -110,6 +116,7 @@ public struct Pipeline: Sendable {
         progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize), output.count)
       })
 
+    trailer.zeroPages = zeroPages
     trailer.unreadable = RangeSet.joined(trailer.unreadable)
     trailer.sampledPages = sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0
     trailer.changed = sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []
@@ -117,7 +124,7 @@ public struct Pipeline: Sendable {
     try sink.finish()
     return Outcome(
       bytesWritten: output.count, sha256: output.finishDigest(), unreadable: trailer.unreadable,
-      firstReadError: readError, sampledPages: trailer.sampledPages, changed: trailer.changed)
+      firstReadError: readError, zeroPages: zeroPages, sampledPages: trailer.sampledPages, changed: trailer.changed)
   }
 
   /// The trailer, in blocks like all else; then the footer, which has a fixed size.
