@@ -1,6 +1,7 @@
 // The bare codec, for `make bench`: encodes the groups of an uncompressed dump from memory and throws the result away.
 //
 // usage: mcore-bench FORMAT THREADS PLAIN-ELF
+//        mcore-bench digest BYTES                SHA-256 over so many bytes
 //        mcore-bench classify THREADS DUMP       page classes with all checks, beside a bare scan of the page map
 //
 // Groups that are all zeros are left out, as they cost no codec anything. Reading is not timed.
@@ -33,6 +34,7 @@ func run() throws {
   if words.count == 4, words[1] == "classify", let threads = Int(words[2]) {
     return print(try classify(words[3], threads: threads, rounds: 9))
   }
+  if words.count == 3, words[1] == "digest", let count = Int(words[2]) { return print(try digest(count)) }
   guard words.count == 4, let format = OutputFormat(rawValue: words[1]), let threads = Int(words[2]),
     let source = try openDump(words[3]) as? ELFSource
   else { throw DumpError(.usage, "usage: mcore-bench FORMAT THREADS PLAIN-ELF") }
@@ -70,6 +72,21 @@ func run() throws {
   }
   try encodeBatch()
   print("bytes=\(content) encoded=\(encoded) wall=\(wall) cpu=\(cpu)")
+}
+
+/// What the pipeline spends on SHA-256 for a file of `count` bytes.
+func digest(_ count: Int) throws -> String {
+  guard var digest = Digest() else { throw DumpError(.usage, "this build has no SHA-256") }
+  let piece = [UInt8](repeating: 0x5a, count: 1 << 20)
+  let start = seconds(CLOCK_PROCESS_CPUTIME_ID)
+  var left = count
+  while left > 0 {
+    let step = min(left, piece.count)
+    piece.withUnsafeBytes { digest.update(UnsafeRawBufferPointer(rebasing: $0[..<step])) }
+    left -= step
+  }
+  _ = digest.finish()
+  return "cpu=\(seconds(CLOCK_PROCESS_CPUTIME_ID) - start)"
 }
 
 do { try run() } catch {

@@ -1,8 +1,11 @@
 """Runs the bench and prints its table: mcore beside makedumpfile, and beside the bare codec, on one real dump.
 
 Everything is warm: the dump is read once before, and its pages stay in the page cache. Every output goes to a file in
-/dev/shm (tmpfs), which is removed after the run; the bare codec's is thrown away. Runs are interleaved, figures are
-medians. What is slower than --patience runs once.
+/dev/shm (tmpfs), which is removed after the run; the bare codec's is thrown away, and so is mcore's in the runs that are
+compared with it. Runs are interleaved, figures are medians. What is slower than --patience runs once.
+
+Before each run as much memory as its output may take is used and given back: a virtual machine may have to get memory
+from its host first, which costs more than to fill it.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import statistics
@@ -90,6 +94,14 @@ def measured(command: list, limit: float) -> dict:
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": memory, "said": text}
 
 
+def prepare_memory(work: pathlib.Path, size: int) -> None:
+    piece = bytes(16 << 20)
+    with open(work / "fill", "wb", buffering=0) as file:
+        for _ in range(0, size, len(piece)):
+            file.write(piece)
+    (work / "fill").unlink()
+
+
 def contenders(mcore, dump, threads: list) -> list:
     made = []
     levels = [("0", "all")]
@@ -110,7 +122,7 @@ def contenders(mcore, dump, threads: list) -> list:
 
 
 def run(contender: Contender, out: pathlib.Path, limit: float) -> None:
-    out.unlink(missing_ok=True)
+    prepare_memory(out.parent, (1600 if contender.level == "0" else 128) << 20)
     words = [str(out if word == "OUT" else word) for word in contender.command]
     result = measured(words, limit)
     if "failure" in result:
@@ -135,6 +147,51 @@ def bare_codec(bench, plain, name: str, threads: int, rounds: int, limit: float)
     return dict(zip(["content", "bytes", "wall", "cpu"], map(statistics.median, zip(*seconds))))
 
 
+def thrown_away(mcore, dump, name: str, threads: int, rounds: int, limit: float) -> dict:
+    """The whole pipeline, as the codec alone is measured: its output goes to /dev/null."""
+    words = [mcore, "save", "-q", "--format", name, "--level", "all", "--threads", threads, dump, "-"]
+    results = []
+    for _ in range(rounds):
+        result = measured(["sh", "-c", shlex.join(map(str, words)) + " >/dev/null"], limit)
+        if "failure" in result:
+            return result
+        results.append(result)
+    return {key: statistics.median(result[key] for result in results) for key in ["wall", "cpu"]}
+
+
+def digest(bench, size: float, rounds: int, limit: float) -> float:
+    """CPU seconds of SHA-256 over so many bytes."""
+    results = [measured([str(bench), "digest", str(int(size))], limit) for _ in range(rounds)]
+    return statistics.median(float(re.search(r"cpu=([\d.]+)", result["said"]).group(1)) for result in results)
+
+
+def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, limit: float) -> list:
+    """Nanoseconds for each page of the page map: mcore with all checks, a bare scan of the same map, makedumpfile's step."""
+    lines = ["| page classes | threads | ns a page | times the bare scan | times faster than makedumpfile |", "|---|---|---|---|---|"]
+    pages, rows = 0, []
+    for count in threads:
+        said = measured([str(bench), "classify", str(count), str(dump)], limit)["said"]
+        values = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", said)}
+        pages = values["pages"]
+        rows.append((count, values["checked"], values["bare"]))
+    steps = []
+    for place, prefix in [("Debian 12", []), ("sid", [str(IN_SID), "--timeout", "590"])]:
+        found = []
+        for _ in range(rounds):
+            words = [*prefix, "makedumpfile", "--message-level", "16", "-l", "-d", "31", str(dump), str(work / "classes")]
+            said = measured(words, limit).get("said", "")
+            (work / "classes").unlink(missing_ok=True)
+            found.append(sum(map(float, re.findall(r"STEP \[Excluding unnecessary pages\] : ([\d.]+)", said))))
+        if all(found):
+            steps.append(statistics.median(found))
+            lines.append(f"| makedumpfile of {place}, \"Excluding unnecessary pages\" | 1 | {steps[-1] * 1e9 / pages:.1f} | | |")
+    for count, checked, bare in rows:
+        times = f"{min(steps) * 1e9 / pages / checked:.1f}" if steps else ""
+        lines.append(f"| bare scan | {count} | {bare:.1f} | | |")
+        lines.append(f"| mcore, all checks | {count} | {checked:.1f} | {checked / bare:.2f} | {times} |")
+    return lines
+
+
 def table(done: list) -> list:
     lines = ["| what | -d | threads | wall s | CPU s | peak MiB | bytes out | times faster | size |", "|---|---|---|---|---|---|---|---|---|"]
     for contender in done:
@@ -154,16 +211,20 @@ def table(done: list) -> list:
 
 
 def efficiency(done: list, codec: dict) -> list:
-    lines = ["| format | threads | bare codec wall s | CPU s | MB/s | pipeline wall s | CPU s | efficiency by wall | by CPU |", "|---|---|---|---|---|---|---|---|---|"]
+    """Bare codec and pipeline on the same content, both thrown away; SHA-256 is counted apart."""
+    lines = [
+        "| format | threads | bare codec wall s | CPU s | MB/s | pipeline wall s | CPU s | of which SHA-256 | efficiency by wall | by CPU, without SHA-256 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for (name, threads), bare in codec.items():
-        whole = next((c for c in done if c.runs and (c.name, c.threads, c.level) == (f"mcore {name}", threads, "0")), None)
-        if whole is None or "wall" not in bare:
-            lines.append(f"| {name} | {threads} | {bare.get('failure', 'no pipeline run')} | | | | | | |")
+        whole = bare.get("whole", {})
+        if "wall" not in bare or "wall" not in whole:
+            lines.append(f"| {name} | {threads} | {bare.get('failure') or whole.get('failure')} | | | | | | | |")
             continue
-        wall, cpu = whole.median("wall"), whole.median("cpu")
+        wall, cpu, digest = whole["wall"], whole["cpu"], bare["digest"]
         lines.append(
             f"| {name} | {threads} | {bare['wall']:.2f} | {bare['cpu']:.2f} | {bare['content'] / bare['wall'] / 1e6:.0f} "
-            f"| {wall:.2f} | {cpu:.2f} | {bare['wall'] / wall:.0%} | {bare['cpu'] / cpu:.0%} |"
+            f"| {wall:.2f} | {cpu:.2f} | {digest:.2f} | {bare['wall'] / wall:.0%} | {bare['cpu'] / (cpu - digest):.0%} |"
         )
     return lines
 
@@ -210,10 +271,15 @@ def main() -> int:
             subprocess.run([mcore, "convert", "-q", "--format", "elf", dump, plain], check=True, timeout=arguments.limit)
             for name in ["elf.gz", "elf.zst"]:
                 for count in threads:
-                    codec[name, count] = bare_codec(bench, plain, name, count, arguments.rounds, arguments.limit)
+                    bare = bare_codec(bench, plain, name, count, arguments.rounds, arguments.limit)
+                    bare["whole"] = thrown_away(mcore, dump, name, count, arguments.rounds, arguments.limit)
+                    bare["digest"] = digest(bench, bare.get("bytes", 0), arguments.rounds, arguments.limit)
+                    codec[name, count] = bare
+            plain.unlink()
+            classes = classification(bench, dump, work, threads, arguments.rounds, arguments.limit)
     lines += ["", *table(done)]
     if codec:
-        lines += ["", *efficiency(done, codec)]
+        lines += ["", *efficiency(done, codec), "", *classes]
     print("\n".join(lines))
     record = REPOSITORY / ".build/bench.json"
     if record.parent.exists():
