@@ -122,11 +122,13 @@ def contenders(mcore, dump, threads: list) -> list:
 
 
 def run(contender: Contender, out: pathlib.Path, limit: float) -> None:
+    out.unlink(missing_ok=True)
     prepare_memory(out.parent, (1600 if contender.level == "0" else 128) << 20)
     words = [str(out if word == "OUT" else word) for word in contender.command]
     result = measured(words, limit)
     if "failure" in result:
         contender.failure = result["failure"]
+        out.unlink(missing_ok=True)
         return
     result["bytes"] = out.stat().st_size
     result["load"] = os.getloadavg()[0]
