@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 full=no
 if [ "${1:-}" = --full ]; then full=yes; fi
 if [ $full = yes ]; then
-  export MCORE_TEST_SCALE=yes
+  export MCORE_TEST_SCALE=yes MCORE_TEST_FULL=yes
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}

@@ -6,6 +6,7 @@ import struct
 
 PT_LOAD, PT_NOTE = 1, 4
 XNUM = 0xFFFF
+PIECE = 256 << 10
 
 
 class Core:
@@ -22,7 +23,9 @@ class Core:
             count = struct.unpack_from("<I", self.map, shoff + 44)[0]
         self.headers = [struct.unpack_from("<IIQQQQQQ", self.map, phoff + 56 * index) for index in range(count)]
         self.loads = [(h[4], h[2], h[5], h[6], h[3]) for h in self.headers if h[0] == PT_LOAD]
-        self.view = memoryview(self.map)
+
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        return self.map[offset : offset + count]
 
     def notes(self) -> list:
         """(name, type, descriptor) of all notes."""
@@ -60,10 +63,13 @@ def compare_memory(one: Core, other: Core) -> tuple:
                 wrong += start - cursor  # a gap
                 cursor = start
             upto = min(end, stop)
-            mine = one.view[offset + cursor - paddr : offset + upto - paddr]
-            theirs = other.view[other_offset + cursor - start : other_offset + upto - start]
-            if mine != theirs:
-                wrong += sum(a != b for a, b in zip(mine, theirs))
+            # In pieces that stay in the processor's cache: bytes compare many times as fast as memoryviews.
+            for piece in range(cursor, upto, PIECE):
+                length = min(PIECE, upto - piece)
+                mine = one.bytes_at(offset + piece - paddr, length)
+                theirs = other.bytes_at(other_offset + piece - start, length)
+                if mine != theirs:
+                    wrong += sum(a != b for a, b in zip(mine, theirs)) + abs(len(mine) - len(theirs))
             compared += upto - cursor
             cursor = upto
         wrong += end - cursor

@@ -1,8 +1,22 @@
 """Every prefix of a dump is the best dump of its size: cut anywhere, on a full disk, by a limit.
 
-Which kernels: MCORE_TEST_KERNELS; those in MCORE_TEST_CRASH are opened with the crash utility too.
+What runs where:
+
+|                                              | make test               | make test-full               |
+|----------------------------------------------|-------------------------|------------------------------|
+| info, dmesg, verify at each place            | level kern              | levels kern and all          |
+| places: elf.gz, and elf.zst and elf          | 100, 40 each            | 100, 40 each                 |
+| convert, memory compared byte for byte       | each half of the last   | each three quarters of it    |
+| crash, level kern                            | at the end of pass 2    | there, and half way to the end |
+| crash, level all                             | no                      | the same                     |
+| makedumpfile's files, cut by 0.1 %           | no                      | 6.1                          |
+| limits, full disks                           | yes                     | yes                          |
+
+Places are every power of two, and random ones that are the same in every run. Which kernels: MCORE_TEST_KERNELS; those in
+MCORE_TEST_CRASH are opened with the crash utility too. MCORE_TEST_FULL=yes is what make test-full sets.
 """
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -19,6 +33,12 @@ from .elf import Core, compare_memory
 from .test_dumps import MCORE, SERIES, command, mcore
 
 CRASH = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
+FULL = os.environ.get("MCORE_TEST_FULL") == "yes"
+LEVELS = ("kern", "all") if FULL else ("kern",)
+# Converting and comparing costs most: only prefixes of at most this part of the one before are converted.
+CONVERT_STEP = 3 / 4 if FULL else 1 / 2
+# Nearly all of the time goes to other programs.
+THREADS = 2
 
 
 def run(*words, timeout=120):
@@ -72,43 +92,61 @@ class CutDump:
 
     def check_prefixes(self, path, places, present):
         """`present`: how many bytes of content a prefix holds, by a reader that is not mcore's; nil: not known."""
-        cut = self.work / "cut"
-        shutil.copyfile(path, cut)
-        size = path.stat().st_size
-        last_convert = size * 2
-        opened = 0
+        converted, last = set(), path.stat().st_size * 2
         for place in sorted(places, reverse=True):
-            os.truncate(cut, place)
+            if place <= last * CONVERT_STEP:
+                converted.add(place)
+                last = place
+
+        def check_some(number):
+            """The places of one thread, on a file of its own that gets shorter and shorter."""
+            cut, found = self.work / f"cut{number}", []
+            shutil.copyfile(path, cut)
+            for place in sorted(places, reverse=True)[number::THREADS]:
+                os.truncate(cut, place)
+                try:
+                    there = present(place) if present else None
+                    found.append((place, self.check_prefix(cut, path.stat().st_size, place, there, place in converted)))
+                except Exception as error:  # pylint: disable=broad-except
+                    found.append((place, error))
+            cut.unlink()
+            return found
+
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            results = [result for found in pool.map(check_some, range(THREADS)) for result in found]
+        for place, result in sorted(results, key=lambda entry: entry[0]):
             with self.subTest(file=path.name, place=place):
-                there = present(place) if present else None
-                info = run(MCORE, "info", "--json", cut)
-                log = run(MCORE, "dmesg", cut)
-                verified = run(MCORE, "verify", "-q", cut)
-                if info.returncode == 1:
-                    # Only a prefix without the whole header is no dump.
-                    self.assertTrue(there is None or there < self.headers, f"{there} of {self.headers} bytes of header")
-                    self.assertLess(place, size / 50)
-                    self.assertEqual((log.returncode, verified.returncode), (1, 1))
-                    continue
-                facts = json.loads(info.stdout)
-                # Without its notes, of which the first blocks hold the beginning, it says that they are missing.
-                if "passes" not in facts and there is not None:
-                    self.assertLess(there, self.headers)
-                    continue
-                opened += 1
-                self.assertEqual(info.returncode, 0)
-                self.assertEqual(facts["status"], "cut")
-                self.assertEqual(verified.returncode, 3, verified.stdout)
-                self.assertIn(b"incomplete", verified.stdout)
-                self.check_passes(facts, there)
-                if place >= size / 50 or (there or 0) >= self.ends[0]:
-                    self.assertEqual((log.returncode, log.stdout), (0, self.log))
-                # Converting and comparing costs most: prefixes of at least three quarters of the one before.
-                if place <= last_convert * 3 // 4:
-                    last_convert = place
-                    self.check_converted(cut, facts)
-        self.assertGreater(opened, len(places) // 3)
-        cut.unlink()
+                if isinstance(result, Exception):
+                    raise result
+        self.assertEqual(len(results), len(places))
+        self.assertGreater(sum(result is True for _, result in results), len(places) // 3)
+
+    def check_prefix(self, cut, size, place, there, convert) -> bool:
+        """One prefix, of which `there` bytes of content are present. Whether it is a dump."""
+        info = run(MCORE, "info", "--json", cut)
+        log = run(MCORE, "dmesg", cut)
+        verified = run(MCORE, "verify", "-q", cut)
+        if info.returncode == 1:
+            # Only a prefix without the whole header is no dump.
+            self.assertTrue(there is None or there < self.headers, f"{there} of {self.headers} bytes of header")
+            self.assertLess(place, size / 50)
+            self.assertEqual((log.returncode, verified.returncode), (1, 1))
+            return False
+        facts = json.loads(info.stdout)
+        # Without its notes, of which the first blocks hold the beginning, it says that they are missing.
+        if "passes" not in facts and there is not None:
+            self.assertLess(there, self.headers)
+            return False
+        self.assertEqual(info.returncode, 0)
+        self.assertEqual(facts["status"], "cut")
+        self.assertEqual(verified.returncode, 3, verified.stdout)
+        self.assertIn(b"incomplete", verified.stdout)
+        self.check_passes(facts, there)
+        if place >= size / 50 or (there or 0) >= self.ends[0]:
+            self.assertEqual((log.returncode, log.stdout), (0, self.log))
+        if convert:
+            self.check_converted(cut, facts)
+        return True
 
     def check_passes(self, facts, there):
         """What it says of each pass adds up to what is there; all that is missing is named."""
@@ -137,7 +175,7 @@ class CutDump:
 
     def check_converted(self, cut, facts):
         """A plain ELF whose every byte is right, and which has a gap where something is missing: nothing reads as zeros."""
-        plain = self.work / "cut.elf"
+        plain = cut.with_suffix(".elf")
         command(MCORE, "convert", "-q", "--format", "elf", cut, plain, status=3)
         converted = Core(plain)
         wrong, compared = compare_memory(converted, self.core)
@@ -153,19 +191,47 @@ class CutDump:
         if self.series not in CRASH:
             self.skipTest("MCORE_TEST_CRASH does not have this kernel")
         path = self.packed("elf.gz")
-        whole = cuts.crash(self.series, self.whole)
-        self.assertTrue(all(whole.values()), whole)
+        size = path.stat().st_size
         end = cuts.compressed_size(path, self.ends[1])
-        cut, plain = self.work / "crash.cut", self.work / "crash.elf"
-        for place in (end, (end + path.stat().st_size) // 2):
+        # Below it, crash does not start (docs/passes.md); above it, there is only more.
+        places = [end, (end + size) // 2] if FULL else [end]
+        opened = {None: self.whole}
+        for place in places:
+            cut, opened[place] = self.work / "crash.cut", self.work / f"crash{place}.elf"
             shutil.copyfile(path, cut)
             os.truncate(cut, place)
-            command(MCORE, "convert", "-q", "--format", "elf", cut, plain, status=3 if place < path.stat().st_size else 0)
-            found = cuts.crash(self.series, plain)
+            command(MCORE, "convert", "-q", "--format", "elf", cut, opened[place], status=3 if place < size else 0)
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            found = dict(zip(opened, pool.map(lambda dump: cuts.crash(self.series, dump), opened.values())))
+        self.assertTrue(all(found[None].values()), found[None])
+        for place in places:
             for name in cuts.COMMANDS:
-                text = (whole[name] or "").replace(str(self.whole), "DUMP")
-                self.assertEqual(found[name], text, f"{name} at {place} of {path.stat().st_size} bytes")
-            plain.unlink()
+                self.assertEqual(found[place][name], found[None][name], f"{name} at {place} of {size} bytes")
+
+
+@unittest.skipUnless(FULL, "make test-full compares with makedumpfile")
+class BesideMakedumpfile(unittest.TestCase):
+    """The same cut for makedumpfile's files: without the last 0.1 % neither the log nor crash works (docs/passes.md)."""
+
+    series = "6.1"
+
+    def test_what_is_left_of_each(self):
+        raw = dumps.raw_dump(self.series)
+        with tempfile.TemporaryDirectory(prefix="mcore-cuts-") as directory:
+            work = pathlib.Path(directory)
+            whole = cuts.crash(self.series, raw)
+            self.assertTrue(all(whole.values()), whole)
+            mine = work / "dump.elf.gz"
+            mcore("save", "-q", "--level", "kern", raw, mine)
+            self.assertEqual(self.row("mcore elf.gz", mine, whole), "mcore dmesg yes, crash: sys, bt -a, log, ps")
+            for name, options in (("-c", ["-c"]), ("-E", ["-E"]), ("-c -F", ["-c", "-F"])):
+                with self.subTest(makedumpfile=name):
+                    theirs = cuts.makedumpfile(raw, work / f"kdump{name}", *options, "-d", "31")
+                    self.assertEqual(self.row(name, theirs, whole), "--dump-dmesg no, crash: nothing")
+
+    def row(self, name, path, whole) -> str:
+        os.truncate(path, path.stat().st_size * 999 // 1000)
+        return cuts.row(self.series, name, path, whole)
 
 
 class Limits(unittest.TestCase):
@@ -288,9 +354,9 @@ def mounted(kind: str, size: str, work: pathlib.Path):
 
 
 def load_tests(loader, _, __):
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(Limits))
+    suite = unittest.TestSuite(map(loader.loadTestsFromTestCase, (Limits, BesideMakedumpfile)))
     for series in SERIES:
-        for level in ("kern", "all"):
+        for level in LEVELS:
             name = f"Cut_{series.replace('.', '_')}_{level}"
             suite.addTests(loader.loadTestsFromTestCase(type(name, (CutDump, unittest.TestCase), {"series": series, "level": level})))
     return suite
