@@ -23,12 +23,12 @@ BALLOON = 32 << 20
 HUGE_PAGES = 16
 GIGANTIC_PAGES = 1 << 18
 MACHINE = {
-    # Node 1 has room for an aligned page of 1 GiB.
-    "memory": "2304M,slots=2,maxmem=8G",
+    # Node 1 has room for an aligned page of 1 GiB, and above it for the crash kernel.
+    "memory": "2560M,slots=2,maxmem=8G",
     "cpus": "3,sockets=3",
     "devices": [
         *("-object", "memory-backend-ram,id=ram0,size=1024M", "-numa", "node,nodeid=0,memdev=ram0,cpus=0-1"),
-        *("-object", "memory-backend-ram,id=ram1,size=1280M", "-numa", "node,nodeid=1,memdev=ram1,cpus=2"),
+        *("-object", "memory-backend-ram,id=ram1,size=1536M", "-numa", "node,nodeid=1,memdev=ram1,cpus=2"),
         *("-object", "memory-backend-ram,id=added,size=384M", "-device", "pc-dimm,id=dimm0,memdev=added,node=1"),
         *("-device", "virtio-balloon-pci"),
     ],
