@@ -5,7 +5,9 @@ extension MapScan {
   /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads; not to itself, as those of pages
   /// that were never on a list do (__init_single_page, mm/mm_init.c). Since 5.18 mlocked pages have PG_lru and are on no
   /// list: then `next` is what list_del() left there (LIST_POISON1, include/linux/poison.h: 0x100 above
-  /// CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half of `prev` is a count (`mlock_count`).
+  /// CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half of `prev` is a count (`mlock_count`). Pages of files
+  /// that are never evicted (ramfs, memfd_secret) are like those from the start: their `next` is the 0 that the allocator
+  /// leaves (clear_page_pfmemalloc, include/linux/mm.h).
   ///
   /// What the neighbours say is added up (`LinkLedger`), and read where the sums say that something is wrong: a page that
   /// neither neighbour knows is on no list, and its struct page may be another's.
@@ -42,7 +44,8 @@ extension MapScan {
     _ own: UInt64, _ next: UInt64, _ previous: UInt64, _ after: UInt64, _ before: UInt64
   ) -> Bool {
     guard isLink(next) && isLink(previous) else {
-      return next == 0xdead_0000_0000_0100 || (isLink(next) && next != own && previous >> 32 == 0xdead_0000)
+      if next == 0xdead_0000_0000_0100 { return true }
+      return previous >> 32 == 0xdead_0000 && (next == 0 || isLink(next) && next != own)
     }
     if next == own || previous == own { return false }
     var suspect = false

@@ -75,15 +75,19 @@ final class ScanWorker {
     note(reader.missing, section.number << rules.geometry.shift, frames, slot)
   }
 
-  /// A section that begins with a tail lies inside a compound page of an earlier one.
+  /// A section that begins with a tail lies inside a compound page of an earlier one. So does one that begins with a copy of
+  /// its head (`MapScan.isFakeHead`): then the second page is the tail.
   private func adoptHead(of view: MapView, _ section: MapSection, _ sections: SectionTable, _ size: UInt64, _ scan: inout MapScan)
   {
-    let word = view.u64(0, rules.layout.compound)
+    var word = view.u64(0, rules.layout.compound)
+    if word & 1 == 0, view.pages > 1 { word = view.u64(1, rules.layout.compound) }
     guard word & 1 != 0, word != .max else { return }
     // A pointer, or since 7.1 a mask for the tail's own address.
     let addresses = rules.tailsMayBeMasks ? [word & ~1, section.map & word & ~1] : [word & ~1]
     for address in addresses {
-      guard let frame = sections.frame(ofStruct: address, Int(size)), let pair = reader.readPair(address) else { continue }
+      guard let frame = sections.frame(ofStruct: address, Int(size)), frame < section.number << rules.geometry.shift,
+        let pair = reader.readPair(address)
+      else { continue }
       pair.withView { scan.adopt($0, frame: frame, address: address) }
       return
     }

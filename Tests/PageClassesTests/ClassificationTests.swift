@@ -29,6 +29,20 @@ import Testing
     #expect(one.findings == three.findings)
   }
 
+  /// Pages of memfd_secret(2), as 6.12 leaves them: PG_lru, and on no list from the start. Seen in a real dump
+  /// (Tests/guest/variety.py); a page that was never in the allocator's lists either is none of them.
+  @Test(arguments: [(0xdead_0000_0000_0000, .cache), (0xdead_0000_0000_0002, .cache), (0, .kernel)] as [(UInt64, PageClass)])
+  func pagesThatAreNeverEvicted(_ previous: UInt64, _ expected: PageClass) {
+    let machine = TinyMachine()
+    let frame = TinyMachine.kernelPage
+    machine.makeListed(frame, TinyMachine.fileMapping)
+    machine[machine.at(frame, 8)] = 0
+    machine[machine.at(frame, 16)] = previous
+    let result = machine.classify()
+    #expect(result.pages[Int(frame)] == expected)
+    #expect(result[.lruLinks].failed == (expected == .kernel ? 1 : 0))
+  }
+
   @Test func trustDecidesWhatIsBelieved() {
     let machine = TinyMachine()
     #expect(machine.classify(.metadata).pages == machine.truth)

@@ -91,6 +91,14 @@ class Monitor:
                 return answer["return"]
         raise GuestError(f"QEMU ended during {name}")
 
+    def wait_event(self, name: str, is_wanted) -> dict:
+        """The data of the first event of that name, from now on, of which `is_wanted(data)` is true."""
+        while line := self.stream.readline():
+            answer = json.loads(line)
+            if answer.get("event") == name and is_wanted(answer["data"]):
+                return answer["data"]
+        raise GuestError(f"QEMU ended while {name} was awaited")
+
 
 class Guest:
     """A running guest. Use it in a `with` statement: whatever happens inside, the machine is gone afterwards.
@@ -161,6 +169,12 @@ class Guest:
 
     def inject_nmi(self) -> None:
         self.monitor.command("inject-nmi")
+
+    def inflate_balloon(self, size: int) -> None:
+        """Takes `size` bytes of memory away from the guest (with virtio-balloon-pci), and waits until they are gone."""
+        left = self.monitor.command("query-balloon")["actual"] - size
+        self.monitor.command("balloon", value=left)
+        self.monitor.wait_event("BALLOON_CHANGE", lambda data: data["actual"] <= left)
 
     def dump_memory(self, path) -> None:
         """Writes an ELF core of the running guest. With `-device vmcoreinfo` in devices it holds VMCOREINFO too,

@@ -1,0 +1,121 @@
+"""The tools that engineers open dumps with, crash, drgn and makedumpfile, run on a dump and its raw copy."""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+from guest.paths import REPOSITORY, fetch_kernel
+
+from .diskdump import kept_pages
+from .elf import Core
+from .test_dumps import command, mcore
+
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
+CLASSES = {
+    "cache": "Non-private cache pages",
+    "cache-private": "Private cache pages",
+    "user": "User process data pages",
+    "free": "Free pages",
+    "hwpoison": "Hwpoison pages",
+    "offline": "Offline pages",
+}
+# The page types that makedumpfile 1.7.8 takes the first tail page of for anonymous memory; include/linux/page-flags.h, 6.12.
+PGTY_SLAB, PGTY_LARGE_KMALLOC = 0xF5, 0xF8
+DRGN_TYPES = """
+from drgn.helpers.linux.mm import pfn_to_page
+for pfn in open("{}"):
+    print(pfn_to_page(prog, int(pfn)).page_type.value_() & 0xffffffff)
+"""
+
+
+class Oracles:
+    """Files of one kernel: its vmlinux, a raw dump, and the kern dump that mcore makes of it."""
+
+    series: str
+    # What `mcore save` ends with: 3 where it has findings.
+    status = 0
+
+    @classmethod
+    def raw_dump(cls) -> pathlib.Path:
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        cls.vmlinux = fetch_kernel(cls.series, debug=True) / "vmlinux"
+        cls.raw = cls.raw_dump()
+        cls.directory = tempfile.TemporaryDirectory(prefix="mcore-oracle-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.work = pathlib.Path(cls.directory.name)
+        cls.kern = cls.work / "kern.elf"
+        mcore("save", "-q", "--format", "elf", cls.raw, cls.kern, status=cls.status)
+        cls.facts = json.loads(mcore("info", "--json", cls.kern).stdout)
+
+    def in_sid(self, *words, timeout=300):
+        tool = [IN_SID, "--timeout", timeout, "--bind", self.work, "--bind", self.raw.parent]
+        return command(*tool, *words, timeout=timeout + 60, stdin=subprocess.DEVNULL)
+
+    # MARK: crash
+
+    def crash(self, dump, commands) -> tuple:
+        """What crash prints of a dump: (standard output, standard error)."""
+        script = self.work / "commands"
+        script.write_text("\n".join([*commands, "exit"]) + "\n")
+        # crash 9.0.2 does not know the modules of 7.x, and does not start with them.
+        options = ["--no_modules"] if self.series.startswith("7.") else []
+        words = ["crash", *options, "-s", "-i", script, self.vmlinux, dump]
+        # Debian 12's crash knows kernels up to 6.1.
+        if self.series in ("5.10", "6.1"):
+            result = command(*words, timeout=300, stdin=subprocess.DEVNULL)
+        else:
+            result = self.in_sid(*words)
+        # The file's name is in what `sys` prints; addresses of crash's own code, which differ from run to run, in its complaints.
+        texts = (text.decode(errors="replace").replace(str(dump), "DUMP") for text in (result.stdout, result.stderr))
+        return tuple(re.sub(r"(error trace:).*", r"\1", text) for text in texts)
+
+    # MARK: drgn
+
+    def drgn(self, dump, program) -> list:
+        script = self.work / "program.py"
+        script.write_text(program)
+        return self.in_sid("drgn", "-q", "-c", dump, "-s", self.vmlinux, script).stdout.decode().splitlines()
+
+    # MARK: makedumpfile
+
+    def makedumpfile(self) -> tuple:
+        """What makedumpfile leaves out of the raw dump: (pages by class, what it kept: a byte for each page frame)."""
+        out = self.work / "makedumpfile.kdump"
+        # 30: all but zero pages, which are no class.
+        report = self.in_sid("makedumpfile", "--message-level", "31", "-c", "-d", "30", self.raw, out).stdout.decode()
+        counts = {name: int(re.search(rf"{text}\s*: 0x([0-9a-f]+)", report)[1], 16) for name, text in CLASSES.items()}
+        kept = kept_pages(out)
+        out.unlink()
+        return counts, kept
+
+    def left_out(self, kept) -> tuple:
+        """The page frames of the raw dump that the kern dump lacks, and those that makedumpfile did not keep."""
+        ours, theirs = set(), set()
+        held = bytearray(len(kept))
+        for paddr, _, _, size, _ in Core(self.kern).loads:
+            held[paddr >> 12 : (paddr + size + 4095) >> 12] = b"\1" * (((paddr + size + 4095) >> 12) - (paddr >> 12))
+        for paddr, _, _, size, _ in Core(self.raw).loads:
+            for pfn in range(paddr >> 12, min((paddr + size) >> 12, len(kept))):
+                if not held[pfn]:
+                    ours.add(pfn)
+                if not kept[pfn]:
+                    theirs.add(pfn)
+        return ours, theirs
+
+    def page_types(self, pages) -> dict:
+        """The type byte (page_type >> 24, from 6.12 on) of each page frame."""
+        ordered = sorted(pages)
+        listing = self.work / "pages"
+        listing.write_text("".join(f"{pfn}\n" for pfn in ordered))
+        lines = self.drgn(self.raw, DRGN_TYPES.format(listing))
+        return {pfn: int(line) >> 24 for pfn, line in zip(ordered, lines, strict=True)}
+
+    def tails_of_kernel_memory(self, pages) -> set:
+        """Those of the pages that follow the head of a slab or of a large kmalloc: makedumpfile is wrong about them."""
+        types = self.page_types({pfn - 1 for pfn in pages})
+        return {pfn for pfn in pages if types[pfn - 1] in (PGTY_SLAB, PGTY_LARGE_KMALLOC)}
