@@ -89,7 +89,7 @@ let package = Package(
       ]),
     library(
       "CaptureInit",
-      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection"]),
+      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "Workers"]),
 
     // The two programs.
     .executableTarget(
@@ -155,7 +155,7 @@ let package = Package(
     tests(
       "PageSelectionTests",
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
-    tests("CaptureInitTests", ["CaptureInit", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
+    tests("CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]
 )

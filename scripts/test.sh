@@ -50,7 +50,7 @@ step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
-step 'guests in QEMU' python3 -m unittest -q real.test_guests
+step 'guests in QEMU' python3 -m unittest -q real.test_guests real.test_watchdog
 
 echo '== times'
 printf '%s\n' "${times[@]}"

@@ -201,6 +201,7 @@ private final class PreparedCapture {
         return error
       },
       progress: { done, bytes in
+        Activity.step()
         reached.content = done
         reached.bytes = bytes
         reporter.progress(done: done, total: total)

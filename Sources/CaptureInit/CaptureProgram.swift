@@ -42,9 +42,11 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   let status = capture(settings, reporter)
   let handOff = (isSaved(status) ? settings.final : settings.failure)?.value ?? .exit
   switch handOff {
-  case .exit: break
-  case .shell: runShell(reporter)
-  case .reboot, .poweroff, .halt: endMachine(handOff, reporter)
+  case .exit: Watchdogs.disarm(settings, reporter)
+  case .shell:
+    Watchdogs.disarm(settings, reporter)
+    runShell(reporter)
+  case .reboot, .poweroff, .halt: endMachine(handOff, settings, reporter)
   }
   return status
 }

@@ -9,6 +9,12 @@ func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.find
 /// Saves the dump, and says how it went. Returns the exit status.
 func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   let start = System.monotonicNanoseconds
+  let feeder = Watchdogs.ofCrashKernel(settings, reporter).map { watchdogs in
+    reporter.message("\(watchdogs.paths): fed while there is progress")
+    return WatchdogFeeder(watchdogs, patience: settings.wait.value + WatchdogFeeder.patience, reporter)
+  }
+  // Until the dump is on the disk.
+  defer { withExtendedLifetime(feeder) {} }
   let status: Int32
   do throws(DumpError) {
     try requireSource(settings.source.value)

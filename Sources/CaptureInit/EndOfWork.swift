@@ -15,10 +15,19 @@ func runShell(_ reporter: any Reporter) {
 }
 
 /// Restarts, powers off or halts the machine, once everything written is on the disks. Returns when that is refused.
-func endMachine(_ how: HandOff, _ reporter: any Reporter) {
+///
+/// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A halted machine is to
+/// stay halted.
+func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) {
   reporter.message("handing off: \(how.rawValue)")
+  if how == .halt { Watchdogs.disarm(settings, reporter) }
+  let watchdogs = how == .halt ? nil : Watchdogs.ofCrashKernel(settings, reporter)
+  watchdogs?.feed()
   System.sync()
   unmountDisks()
+  watchdogs?.feed()
+  // Open until the machine ends. Where it does not end, they run down.
+  defer { withExtendedLifetime(watchdogs) {} }
   do throws(DumpError) {
     switch how {
     case .poweroff: try System.reboot(.powerOff)

@@ -23,10 +23,11 @@ struct FirstProcess {
     for problem in EarlySystem.loadModules(settings.modules) { reporter.warning(problem.description) }
     if settings.shell.value {
       reporter.message("rescue shell; mcore-capture target=... saves the crashed kernel; exit goes on, reboot -f restarts")
+      Watchdogs.disarm(settings, reporter)
       runShell(reporter)
     }
     let status = save(settings)
-    end(isSaved(status) ? settings.final : settings.failure)
+    end(isSaved(status) ? settings.final : settings.failure, settings)
   }
 
   /// A typing error costs its own setting, never the dump.
@@ -89,12 +90,13 @@ struct FirstProcess {
     return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
+      "watchdog=\(settings.watchdog.value.rawValue)",
     ]
   }
 
   // MARK: the end
 
-  private func end(_ wanted: Placed<HandOff>?) -> Never {
+  private func end(_ wanted: Placed<HandOff>?, _ settings: Settings) -> Never {
     var how = wanted?.value ?? .reboot
     if how == .exit {
       reporter.warning("PID 1 can't exit (\(wanted?.origin ?? "built in")): reboot instead")
@@ -102,10 +104,11 @@ struct FirstProcess {
     }
     if how == .shell {
       reporter.message("rescue shell; exit restarts the machine")
+      Watchdogs.disarm(settings, reporter)
       runShell(reporter)
       how = .reboot
     }
-    endMachine(how, reporter)
+    endMachine(how, settings, reporter)
     // Refused. The machine must not stay down: what is left is the kernel's own emergency restart.
     try? File("/proc/sysrq-trigger", .readWrite).write("b")
     reporter.message("this machine could not be ended; switch it off and on")

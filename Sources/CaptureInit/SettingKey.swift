@@ -100,6 +100,10 @@ struct SettingKey: Sendable {
       name: "failure", allowed: HandOff.allNames, help: "what follows failure (default: reboot as PID 1, exit by hand)"
     ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.failure) },
     SettingKey(
+      name: "watchdog", allowed: WatchdogUse.allNames,
+      help: "in a crash kernel, watchdogs are fed while there is progress (default auto)"
+    ) { (value, origin, settings) throws(DumpError) in assign(WatchdogUse(rawValue: value), origin, &settings.watchdog) },
+    SettingKey(
       name: "shell", allowed: "yes, no", help: "a rescue shell before anything is saved (default no)"
     ) { (value, origin, settings) throws(DumpError) in
       assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.shell)

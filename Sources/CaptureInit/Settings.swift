@@ -43,6 +43,7 @@ struct Settings: Sendable, Equatable {
   /// Nil: reboot for PID 1, exit by hand.
   var final: Placed<HandOff>?
   var failure: Placed<HandOff>?
+  var watchdog = Placed(WatchdogUse.auto)
   /// A shell before anything else is done.
   var shell = Placed(false)
   /// A file that lists kernel modules to load.

@@ -32,6 +32,7 @@ public final class FileWindows: Sendable {
 
   /// Fills all of `buffer` with what is at `offset`. False when that did not work: then it may be read.
   public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+    Activity.step()
     guard buffer.count >= FileWindows.shortest, FileWindows.isGuarded, !isRefused.load(ordering: .relaxed),
       offset <= size, UInt64(buffer.count) <= size - offset, !Faults.isUnreadable(path, offset, buffer.count)
     else { return false }

@@ -117,6 +117,9 @@ public enum System {
     if code != 0 && code != -EEXIST { throw failure(.finitModule, -code, path) }
   }
 
+  /// EBUSY, for comparing with `DumpError.Kind.system`.
+  public static let busy = EBUSY
+
   public enum Reboot: Sendable { case restart, powerOff, halt }
 
   /// Ends this system. Returns only by throwing.

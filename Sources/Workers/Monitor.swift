@@ -15,7 +15,12 @@ internal import Glibc
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe condition.initialize(to: pthread_cond_t())
     unsafe pthread_mutex_init(mutex, nil)
-    unsafe pthread_cond_init(condition, nil)
+    // By this clock, since somebody may set the other one.
+    var attributes = pthread_condattr_t()
+    unsafe pthread_condattr_init(&attributes)
+    unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    unsafe pthread_cond_init(condition, &attributes)
+    unsafe pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -33,6 +38,16 @@ internal import Glibc
 
   /// Call with the lock held; gives it up while waiting.
   func wait() { unsafe _ = pthread_cond_wait(condition, mutex) }
+
+  /// The same for at most so many milliseconds.
+  func wait(milliseconds: Int) {
+    var end = timespec()
+    unsafe _ = clock_gettime(CLOCK_MONOTONIC, &end)
+    let nanoseconds = end.tv_nsec + milliseconds % 1000 * 1_000_000
+    end.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+    end.tv_nsec = nanoseconds % 1_000_000_000
+    unsafe _ = pthread_cond_timedwait(condition, mutex, &end)
+  }
 
   /// Wakes all that wait. Call with the lock held.
   func wakeAll() { unsafe _ = pthread_cond_broadcast(condition) }
