@@ -23,6 +23,8 @@ public struct SaveRequest: Sendable {
   public var format: OutputFormat = .elfGzip
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
+  /// For the target `memory:`.
+  public var region = RegionSettings()
 
   public init(source: String, targets: [String], level: Level = .kern) {
     self.source = source
@@ -123,7 +125,7 @@ private final class PreparedCapture {
 
   func write(to target: String) throws(DumpError) -> SaveResult {
     let name = dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
-    let destination = try openTarget(target, dumpName: name)
+    let destination = try open(try TargetSpec(target), name)
     var written: UInt64 = 0
     do throws(DumpError) {
       return try write(to: destination, &written)
@@ -137,6 +139,11 @@ private final class PreparedCapture {
       }
       throw told
     }
+  }
+
+  private func open(_ target: TargetSpec, _ name: String) throws(DumpError) -> any Destination {
+    guard let windows = target.memoryWindows else { return try target.open(dumpName: name) }
+    return try openRegion(windows, request.region, kernel, try plannedDump(), request.trust)
   }
 
   private func write(to destination: any Destination, _ written: inout UInt64) throws(DumpError) -> SaveResult {
@@ -255,6 +262,6 @@ private final class PreparedCapture {
   }
 }
 
-private func fileEntry(_ bytes: UInt64, _ sha256: String?) -> JSON {
+func fileEntry(_ bytes: UInt64, _ sha256: String?) -> JSON {
   .object([("bytes", .unsigned(bytes)), ("sha256", .optional(sha256))])
 }
