@@ -35,6 +35,12 @@ test-full: ## all of it on all five kernels, with their debug symbols; an hour o
 	@scripts/deps.sh all
 	@scripts/test.sh --full
 
+.PHONY: test-mutations
+test-mutations: ## 12,000 damaged dumps, classified and judged; about ten minutes
+	@scripts/deps.sh test
+	swift build -c release $$(scripts/isal.sh --flags) --product mcore-mutations
+	@scripts/mutations.sh .build/release/mcore-mutations
+
 .PHONY: bench
 bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hour
 	@scripts/deps.sh test

@@ -69,8 +69,11 @@ let package = Package(
     library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
     library("CrashedKernel", ["DumpBasics", "DumpSource"]),
     library("Workers", ["DumpBasics"]),
-    library("PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"]),
-    library("PageSelection", ["DumpBasics", "DumpSource", "PageClasses"]),
+    // Optimised in debug builds too, with its assertions: tests classify thousands of damaged machines.
+    .target(
+      name: "PageClasses", dependencies: ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"],
+      swiftSettings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
+    library("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
     library("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
@@ -86,7 +89,7 @@ let package = Package(
       ]),
     library(
       "CaptureInit",
-      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection"]),
+      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot"]),
 
     // The two programs.
     .executableTarget(
@@ -113,8 +116,21 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // The bare codec, for `make bench`.
     .executableTarget(
-      name: "mcore-bench", dependencies: ["CoreEncoding", "CoreFormat", "DumpBasics", "DumpSource", "Workers"],
+      name: "mcore-bench",
+      dependencies: ["CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "Workers"],
       path: "Tests/CodecBench", swiftSettings: relaxed),
+    // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by
+    // `make test-mutations`.
+    .target(
+      name: "MutationCampaign",
+      dependencies: [
+        "Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers",
+      ],
+      path: "Tests/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    .executableTarget(
+      name: "mcore-mutations", dependencies: ["MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
+      path: "Tests/MutationRunner", swiftSettings: relaxed),
+    tests("MutationCampaignTests", ["MutationCampaign", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
@@ -124,16 +140,22 @@ let package = Package(
     tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
     tests(
+      "PipelineTests",
+      [
+        "Pipeline", "DumpPlan", "PageSelection", "CoreFormat", "DumpTarget", "DumpSource", "DumpBasics", "TestSupport", "Workers",
+      ]),
+    tests(
       "SoftBootTests",
       [
         "SoftBoot", "CoreEncoding", "LinuxSystem", "DumpBasics", "TestSupport", "CChecksum", "PageSelection", "PageClasses",
         "CrashedKernel", "DumpSource", "Workers",
       ]),
-    tests("CaptureTests", ["Capture", "SoftBoot", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
+    tests(
+      "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "SoftBoot", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",
-      ["PageSelection", "PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
+      ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
     tests("CaptureInitTests", ["CaptureInit", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]

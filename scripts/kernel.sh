@@ -10,7 +10,8 @@
 #
 # SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
 # SERIES means "the newest that is there", and the choice is recorded (kernels/pick-SERIES): later calls return the
-# same kernel, without network, until --refresh.
+# same kernel, without network, until --refresh. When --debug is first asked for after the archive has dropped the symbols
+# of that kernel, the newest one whose symbols can be had takes its place.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -122,8 +123,8 @@ releases_here() {
     echo "${with_debug:-$packages}"
 }
 
-# Chooses the newest release; the small cloud flavour where there is one. Prints "suite release".
-choose() {
+# The releases of the series, newest first, those of the small cloud flavour before the others: "suite release" a line.
+candidates() {
     for flavour in cloud-amd64 amd64; do
         for suite in $(suites_of "$series"); do
             use_suite "$suite"
@@ -133,9 +134,8 @@ choose() {
                 esac
                 echo "$suite $release"
             done
-        done | sort -t ' ' -k 2,2V | tail -n 1 | grep . && return 0
+        done | sort -t ' ' -k 2,2Vr
     done
-    return 1
 }
 
 # Downloads a package (apt checks its hash) and unpacks it into $scratch/root.
@@ -146,7 +146,7 @@ fetch_package() {
     say "fetching $package"
     rm -rf "$scratch/deb"
     mkdir -p "$scratch/deb" "$scratch/root"
-    (cd "$scratch/deb" && apt-get download -qq "$package" >&2) || die "could not download $package"
+    (cd "$scratch/deb" && apt-get download -qq "$package" </dev/null >&2) || return 1
     dpkg-deb --fsys-tarfile "$scratch/deb/"*.deb | tar -xf - -C "$scratch/root" "$@"
     rm -rf "$scratch/deb"
 }
@@ -160,7 +160,7 @@ packages_of() {
 
 fetch_kernel() {
     for package in $(packages_of "$release"); do
-        fetch_package "$package"
+        fetch_package "$package" || die "could not download $package"
     done
     new=$scratch/new
     mkdir -p "$new/modules/lib/modules"
@@ -181,33 +181,40 @@ fetch_kernel() {
     mv "$new" "$kernels/$release"
 }
 
-fetch_debug() {
-    fetch_package "linux-image-$release-dbg" --wildcards "*/vmlinux-$release" "*/vmlinux" 2>"$scratch/tar" || true
+# Whether the debug symbols of $release are there, or can be had: then as $scratch/vmlinux. The archive's lists name some
+# that it no longer has, or not yet.
+debug_available() {
+    [ "$debug" = yes ] && [ ! -s "$kernels/$release/vmlinux" ] || return 0
+    [ -n "$(apt-cache pkgnames "linux-image-$release-dbg")" ] || return 1
+    fetch_package "linux-image-$release-dbg" --wildcards "*/vmlinux-$release" "*/vmlinux" 2>"$scratch/said" || true
     vmlinux=$(find "$scratch/root" -type f -name 'vmlinux*' | head -n 1)
-    [ -n "$vmlinux" ] || die "linux-image-$release-dbg holds no vmlinux"
-    mv "$vmlinux" "$kernels/$release/vmlinux"
+    if [ -z "$vmlinux" ]; then
+        say "no debug symbols of $release: $(tail -n 1 "$scratch/said")"
+        return 1
+    fi
+    mv "$vmlinux" "$scratch/vmlinux"
 }
 
 if [ "$refresh" = no ] && [ -s "$pick" ] && [ -s "$kernels/$(cat "$pick")/release" ]; then
-    # The kernel is there and only its debug information is wanted: it has to be of this very release.
+    # The kernel is there and only its debug symbols are wanted: best those of this very release.
     release=$(cat "$pick")
-    suite=
-    for candidate in $(suites_of "$series"); do
-        use_suite "$candidate"
-        if [ -n "$(apt-cache pkgnames "linux-image-$release-dbg")" ]; then
-            suite=$candidate
-            break
-        fi
-    done
-    [ -n "$suite" ] || die "the archive no longer has the debug package of $release: use --refresh to take a newer kernel"
-else
-    chosen=$(choose) || die "the archive has no kernel of series $series"
-    release=${chosen#* }
-    use_suite "${chosen% *}"
+    for suite in $(suites_of "$series"); do
+        echo "$suite $release"
+    done >"$scratch/candidates"
 fi
+candidates >>"$scratch/candidates"
+found=no
+while read -r suite release; do
+    use_suite "$suite"
+    if debug_available; then
+        found=yes
+        break
+    fi
+done <"$scratch/candidates"
+[ $found = yes ] || die "the archive has no kernel of series $series$([ $debug = no ] || echo ' with debug symbols')"
 
 [ -s "$kernels/$release/release" ] || fetch_kernel
-[ "$debug" = no ] || [ -s "$kernels/$release/vmlinux" ] || fetch_debug
+[ ! -s "$scratch/vmlinux" ] || mv "$scratch/vmlinux" "$kernels/$release/vmlinux"
 echo "$release" >"$scratch/pick"
 mv "$scratch/pick" "$pick"
 echo "$kernels/$release"

@@ -2,7 +2,7 @@
 # All tests, cheapest first. `make test` calls it; `--full` adds the kernels and campaigns that take long.
 #
 #   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
-#   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: 6.1)
+#   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: all five)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,12 +10,13 @@ cd "$(dirname "$0")/.."
 full=no
 if [ "${1:-}" = --full ]; then full=yes; fi
 if [ $full = yes ]; then
+  export MCORE_TEST_SCALE=yes
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
 else
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-6.1 7.x}
-  export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-6.1}
+  export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-6.1 7.x}
 fi
 export PYTHONPATH=$PWD/Tests PYTHONDONTWRITEBYTECODE=1
@@ -43,6 +44,8 @@ step 'unit tests' swift test --quiet --no-parallel "${flags[@]}"
 step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --disable-default-traits --scratch-path .build-minimal
 step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
+step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
+step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'guests in QEMU' python3 -m unittest -q real.test_guests
 
 echo '== times'

@@ -30,11 +30,17 @@ public struct DumpFacts: Sendable {
   /// Nil where only reading everything would tell: in dumps of other tools.
   public var zeroPages: UInt64?
   public var unreadable: [PhysicalRange]
+  /// Pages that were read again when everything was written, and those of them that had changed.
+  var sampledPages: UInt64 = 0
+  var changed: [PhysicalRange] = []
   public var absent: [AbsentRange]
   public var findings: [String]
   /// Pages by class; empty where none was looked for.
   var classes: [MCoreNote.ClassCount] = []
   var checks: [MCoreNote.CheckCount] = []
+  /// Of a dump of ours that is cut: the memory that it should have and does not, and how far each pass goes.
+  var cutOff: [PhysicalRange] = []
+  var passes: [PassProgress] = []
   /// Bytes of the dump file, compressed or not.
   public var fileBytes: UInt64
   /// Bytes of memory in the dump, zeros included.
@@ -84,7 +90,9 @@ public struct DumpFacts: Sendable {
     if cut {
       status = .cut
     } else {
-      status = findings.isEmpty && unreadable.isEmpty && !absent.contains { $0.reason != .level } ? .complete : .findings
+      status =
+        findings.isEmpty && unreadable.isEmpty && changed.isEmpty
+          && !absent.contains { $0.reason != .level } ? .complete : .findings
     }
   }
 }
@@ -112,6 +120,8 @@ extension DumpFacts {
       ("zero_pages", zeroPages.map { .unsigned($0) } ?? .null),
       ("unreadable_pages", .unsigned(unreadablePages)),
       ("unreadable", .array(unreadable.map(DumpFacts.json))),
+      ("sampled_pages", .unsigned(sampledPages)),
+      ("changed_pages", .unsigned(pages(changed))),
       (
         "checks",
         .array(
@@ -130,6 +140,10 @@ extension DumpFacts {
       ("memory_bytes", .unsigned(memoryBytes)),
       ("file_bytes", .unsigned(fileBytes)),
     ]
+    if !passes.isEmpty {
+      members.append(("passes", .array(passes.map(\.json))))
+      members.append(("cut_off", .array(cutOff.map(DumpFacts.json))))
+    }
     if let files { members.append(("files", files)) }
     return .object(members)
   }
@@ -167,6 +181,7 @@ extension DumpFacts {
         "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
       ),
     ]
+    if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {
       lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))
     }
@@ -178,9 +193,15 @@ extension DumpFacts {
     for entry in absentPages { lines.append(("left out", "\(entry.pages) pages \(entry.reason.text)")) }
     for range in unreadable.prefix(8) { lines.append(("unreadable", "\(range)")) }
     if unreadable.count > 8 { lines.append(("unreadable", "and \(unreadable.count - 8) more ranges (--json lists all)")) }
+    if !changed.isEmpty { lines.append(("changed", changedText)) }
     for finding in findings { lines.append(("finding", finding)) }
     let width = lines.map(\.0.count).max() ?? 0
     return lines.map { $0.0 + ":" + String(repeating: " ", count: width - $0.0.count + 1) + printable($0.1) }
+  }
+
+  /// What is said of a machine that did not hold still.
+  var changedText: String {
+    "\(pages(changed)) of \(sampledPages) sampled pages changed while the dump was written, first \(changed.first.map { "\($0)" } ?? "")"
   }
 
   private var statusText: String {

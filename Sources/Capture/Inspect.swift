@@ -18,10 +18,15 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   if let metadata = source.metadata {
     facts.take(metadata.note)
     facts.unreadable = metadata.trailer?.unreadable ?? []
+    facts.sampledPages = metadata.trailer?.sampledPages ?? 0
+    facts.changed = metadata.trailer?.changed ?? []
   } else {
     facts.level = "unknown"
     facts.keptPages = facts.pages(present)
     facts.absent = coverage.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+  }
+  if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
+    facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)
   }
   facts.settle(cut: source.shortfall != nil || (source.metadata != nil && source.metadata?.trailer == nil))
   return facts

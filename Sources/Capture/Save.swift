@@ -3,7 +3,7 @@ public import CoreFormat
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpPlan
-internal import DumpSource
+package import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
 public import PageClasses
@@ -21,6 +21,8 @@ public struct SaveRequest: Sendable {
   /// How far the kernel's page map is believed.
   public var trust: Trust = .checked
   public var format: OutputFormat = .elfGzip
+  public var order: DumpOrder = .critical
+  public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
   /// For the target `memory:`.
@@ -31,6 +33,14 @@ public struct SaveRequest: Sendable {
     self.targets = targets
     self.level = level
   }
+}
+
+/// The order of memory in a dump.
+public enum DumpOrder: String, Sendable, CaseIterable {
+  /// What is needed most stands first.
+  case critical
+  /// Ascending.
+  case address
 }
 
 /// How a dump ended.
@@ -57,7 +67,7 @@ public struct SaveResult: Sendable {
   public var status: SaveStatus
   /// Final name of the dump directory or file.
   public var path: String
-  /// Bytes of the dump file; of one that is cut, those of the uncompressed file that went through.
+  /// Bytes of the dump file.
   public var bytesWritten: UInt64
   /// What the reporter has not heard yet, one line each: what was unreadable, why the dump is cut.
   public var findings: [String]
@@ -75,13 +85,22 @@ public protocol Reporter: AnyObject, Sendable {
 
 /// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
-  let capture = try PreparedCapture(request, reporter)
+  try save(request, from: try openDump(request.source), reporter)
+}
+
+/// The same from a source that is open already; `request.source` is not looked at.
+package func save(
+  _ request: SaveRequest, from source: any DumpSource, _ reporter: any Reporter
+) throws(DumpError) -> SaveResult {
+  let capture = PreparedCapture(request, source, reporter)
   var last = DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
   for (index, target) in request.targets.enumerated() {
     do throws(DumpError) {
       return try capture.write(to: target)
     } catch {
       last = error
+      // A limit holds for every target: no other one would get further.
+      if capture.isLimitReached { break }
       let more = index + 1 < request.targets.count
       if more { reporter.warning("target \(target) failed: \(error); trying the next") }
     }
@@ -103,11 +122,14 @@ private final class PreparedCapture {
   private var plan: DumpPlan?
   /// The largest dump that could not be finished and still is of use: it holds all of pass 1.
   private(set) var cut: SaveResult?
+  private let limits: RunningLimits
+  private(set) var isLimitReached = false
 
-  init(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) {
+  init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) {
     self.request = request
     self.reporter = reporter
-    source = try openDump(request.source)
+    limits = RunningLimits(request.limits)
+    self.source = source
     kernel = CrashedKernel(source)
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
     findings = allFindings(source, kernel)
@@ -126,16 +148,24 @@ private final class PreparedCapture {
   func write(to target: String) throws(DumpError) -> SaveResult {
     let name = dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
     let destination = try open(try TargetSpec(target), name)
-    var written: UInt64 = 0
+    var reached = Reached()
     do throws(DumpError) {
-      return try write(to: destination, &written)
+      return try write(to: destination, &reached)
     } catch {
+      let facts = plan.flatMap { reached.content >= $0.note.passEnds[0] ? self.facts($0, cutAt: reached) : nil }
+      if let facts {
+        // On a full disk there may be room for it again, since the file was cut. The dump itself says the same.
+        try? destination.writeSideFile("dump.json", Array((facts.json(files: .object(reached.files)).text() + "\n").utf8))
+      }
+      let progress = facts.map { "There is \($0.passes.map(\.text).joined(separator: ", ")).\n" } ?? ""
       let stays = destination.abandon(
-        note: "mcore did not finish this dump: \(error)\n\(written) bytes of the uncompressed file went through.\n"
+        note: "mcore did not finish this dump: \(error)\n\(progress)"
           + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
       let told = DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
-      if let plan, written > plan.note.passEnds[0], written > cut?.bytesWritten ?? 0 {
-        cut = SaveResult(status: .cut, path: stays, bytesWritten: written, findings: [told.description])
+      if let facts, reached.bytes > cut?.bytesWritten ?? 0 {
+        cut = SaveResult(
+          status: .cut, path: stays, bytesWritten: reached.bytes,
+          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"])
       }
       throw told
     }
@@ -146,13 +176,22 @@ private final class PreparedCapture {
     return try openRegion(windows, request.region, kernel, try plannedDump(), request.trust)
   }
 
-  private func write(to destination: any Destination, _ written: inout UInt64) throws(DumpError) -> SaveResult {
+  /// How far writing to a target got: whole groups alone.
+  private struct Reached {
+    /// Bytes of the uncompressed file.
+    var content: UInt64 = 0
+    /// Bytes of the dump file.
+    var bytes: UInt64 = 0
+    /// The side files that are there.
     var files: [(String, JSON)] = []
+  }
+
+  private func write(to destination: any Destination, _ reached: inout Reached) throws(DumpError) -> SaveResult {
     // The log first: whatever happens after this, it is safe.
     if destination.acceptsSideFiles, let log {
       let bytes = Array(log.text.utf8)
       try destination.writeSideFile("dmesg.txt", bytes)
-      files.append(("dmesg.txt", fileEntry(UInt64(bytes.count), Digest.of(bytes))))
+      reached.files.append(("dmesg.txt", fileEntry(UInt64(bytes.count), Digest.of(bytes))))
       reporter.message("kernel log saved (\(log.lines.count) lines)")
     }
 
@@ -160,18 +199,20 @@ private final class PreparedCapture {
     let sink = try destination.openDump(fileName: request.format.fileName)
     let total = plan.trailerOffset
     reporter.message("writing \(sink.name)")
-    var done: UInt64 = 0
     let reporter = self.reporter
-    let outcome: Pipeline.Outcome
-    do throws(DumpError) {
-      outcome = try Pipeline(plan, request.format, work).run(source, to: sink) { count in
-        done = count
-        reporter.progress(done: count, total: total)
-      }
-    } catch {
-      written = done
-      throw error
-    }
+    let outcome = try Pipeline(plan, request.format, work).run(
+      source, to: sink,
+      limit: { done, bytes in
+        let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])
+        if error != nil { isLimitReached = true }
+        return error
+      },
+      progress: { done, bytes in
+        reached.content = done
+        reached.bytes = bytes
+        reporter.progress(done: done, total: total)
+      })
+    var files = reached.files
     files.insert((request.format.fileName, fileEntry(outcome.bytesWritten, outcome.sha256)), at: 0)
 
     let facts = self.facts(plan, outcome)
@@ -185,6 +226,7 @@ private final class PreparedCapture {
         "\(facts.unreadablePages) pages could not be read, first \(outcome.unreadable[0])"
           + (outcome.firstReadError.map { ": \($0)" } ?? ""))
     }
+    if !facts.changed.isEmpty { lines.append(facts.changedText) }
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
       findings: lines)
@@ -192,9 +234,11 @@ private final class PreparedCapture {
 
   private func plannedDump() throws(DumpError) -> DumpPlan {
     if let plan { return plan }
-    let classes = request.level.needsClasses ? classified() : nil
-    let selection = PageSelection(
-      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, pageSize: kernel.pageSize)
+    let classes = request.level.needsClasses || isOrderedByClass ? classified() : nil
+    var selection = PageSelection(
+      request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
+      pageSize: kernel.pageSize)
+    if request.order == .address { selection.orderByAddress() }
     if selection.closedGaps > 0 {
       reporter.message(
         "memory is too fragmented for a program header each: \(selection.closedPages) pages in \(selection.closedGaps) "
@@ -212,10 +256,26 @@ private final class PreparedCapture {
     return made
   }
 
-  /// What every page was used for. What is wrong with that is told, and kept in the dump.
-  private func classified() -> PageClassification {
+  /// Whether classes decide the order alone. A dump of ours that is converted keeps the order it has.
+  private var isOrderedByClass: Bool { request.level == .all && request.order == .critical && source.metadata == nil }
+
+  /// What is in pass 2.
+  private func core(_ classes: PageClassification?) -> KernelCore? {
+    guard request.order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
+    let core = KernelCore(kernel, classes)
+    if let finding = core.finding { reporter.message("order of the dump: \(finding)") }
+    return core
+  }
+
+  /// What every page was used for. What is wrong with that is told, and kept in the dump. Where only the order depends on
+  /// it, it is no finding; and if there are no classes, none is shown.
+  private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
     let classes = PageClassification(kernel, trust: request.trust, work: work)
+    if !request.level.needsClasses {
+      if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
+      return classes[.layout].failed == 0 ? classes : nil
+    }
     for finding in classes.findings {
       findings.append(finding.description)
       reporter.warning(finding.description)
@@ -238,7 +298,7 @@ private final class PreparedCapture {
   }
 
   private func checks(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.CheckCount] {
-    guard let classes else { return source.metadata?.note.checks ?? [] }
+    guard let classes, request.level.needsClasses else { return source.metadata?.note.checks ?? [] }
     let made = classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }
@@ -249,15 +309,32 @@ private final class PreparedCapture {
     return made + [headers]
   }
 
-  private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
+  private func facts(_ plan: DumpPlan) -> DumpFacts {
     var facts = DumpFacts(kernel, log: log, machine: source.identity)
     facts.take(plan.note)
     facts.format = request.format.rawValue
-    facts.unreadable = outcome.unreadable
     facts.findings = plan.note.findings
-    facts.fileBytes = outcome.bytesWritten
     facts.memoryBytes = plan.memoryBytes
+    return facts
+  }
+
+  private func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
+    var facts = facts(plan)
+    facts.unreadable = outcome.unreadable
+    facts.sampledPages = outcome.sampledPages
+    facts.changed = outcome.changed
+    facts.fileBytes = outcome.bytesWritten
     facts.settle(cut: false)
+    return facts
+  }
+
+  private func facts(_ plan: DumpPlan, cutAt reached: Reached) -> DumpFacts {
+    var facts = facts(plan)
+    let missing = plan.missing(beyond: reached.content)
+    facts.take(cutOff: missing, plan.note, present: reached.content)
+    facts.fileBytes = reached.bytes
+    facts.memoryBytes -= missing.reduce(0) { $0 + $1.count }
+    facts.settle(cut: true)
     return facts
   }
 }

@@ -32,6 +32,9 @@ public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throw
   lines += check.problems
   lines += source.findings.map(\.description)
   let cut = elf.shortfall != nil || (elf.metadata != nil && elf.metadata?.trailer == nil)
+  if cut, let note = elf.metadata?.note {
+    lines += PassProgress.of(note, present: elf.contentSize).map(\.text)
+  }
   let verdict: Verification.Verdict =
     !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !source.findings.isEmpty ? .incomplete : .whole
   if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }

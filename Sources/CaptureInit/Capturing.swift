@@ -18,6 +18,8 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.trust = settings.trust.value
     request.format = settings.format.value
     request.threads = settings.threads.value
+    request.limits.seconds = settings.maxTime.value
+    request.limits.bytes = settings.maxSize.value
     let result = try save(request, reporter)
     for finding in result.findings { reporter.warning(finding) }
     reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(result.status.text)")

@@ -85,7 +85,8 @@ struct FirstProcess {
 
   /// The settings that saving goes by, as words.
   static func childWords(_ settings: Settings) -> [String] {
-    settings.targets.map { "target=\($0.value)" } + [
+    let limits = [("max-time", settings.maxTime.value), ("max-size", settings.maxSize.value)]
+    return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
     ]

@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreFormat
 internal import DumpBasics
 internal import DumpTarget
@@ -86,6 +87,12 @@ struct SettingKey: Sendable {
     SettingKey(
       name: "source", allowed: "a path", help: "what is saved (default /proc/vmcore)"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
+    SettingKey(
+      name: "max-time", allowed: Limits.timeForm, help: "saving ends then, with what is written (default none)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Limits.seconds(value), origin, &settings.maxTime) },
+    SettingKey(
+      name: "max-size", allowed: Limits.sizeForm, help: "of the dump file; it ends before that (default none)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Limits.bytes(value), origin, &settings.maxSize) },
     SettingKey(
       name: "final", allowed: HandOff.allNames, help: "what follows success (default: reboot as PID 1, exit by hand)"
     ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.final) },

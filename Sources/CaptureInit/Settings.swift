@@ -37,6 +37,9 @@ struct Settings: Sendable, Equatable {
   /// 0: one for each CPU.
   var threads = Placed(0)
   var source = Placed("/proc/vmcore")
+  /// 0: no limit. In seconds, and in bytes.
+  var maxTime = Placed<UInt64>(0)
+  var maxSize = Placed<UInt64>(0)
   /// Nil: reboot for PID 1, exit by hand.
   var final: Placed<HandOff>?
   var failure: Placed<HandOff>?

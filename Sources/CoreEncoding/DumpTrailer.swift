@@ -14,6 +14,9 @@ public struct DumpTrailer: Sendable, Equatable {
 
   /// Memory that was selected and could not be read: its place holds the poison pattern.
   public var unreadable: [PhysicalRange] = []
+  /// Pages that were read a second time at the end, and those of them that had changed.
+  public var sampledPages: UInt64 = 0
+  public var changed: [PhysicalRange] = []
   /// For each group of blocks of the uncompressed file before the trailer: CRC-32 of its content.
   public var groupChecksums: [UInt32] = []
   /// For each group: where its first member begins in the compressed file. Empty in a format without members.
@@ -25,14 +28,13 @@ public struct DumpTrailer: Sendable, Equatable {
     static let unreadable: UInt32 = 1
     static let checksums: UInt32 = 2
     static let offsets: UInt32 = 3
+    static let sample: UInt32 = 4
   }
 
   public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
-    var ranges = ByteWriter()
-    for range in unreadable {
-      ranges.u64(range.start)
-      ranges.u64(range.end)
-    }
+    var sample = ByteWriter()
+    sample.u64(sampledPages)
+    sample.append(DumpTrailer.encoded(changed))
     var checksums = ByteWriter()
     for checksum in groupChecksums { checksums.u32(checksum) }
     var offsets = ByteWriter()
@@ -40,24 +42,43 @@ public struct DumpTrailer: Sendable, Equatable {
     return Envelope(
       magic: DumpTrailer.magic, architecture, pageSize,
       [
-        .init(Kind.unreadable, ranges.bytes), .init(Kind.checksums, checksums.bytes),
-        .init(Kind.offsets, offsets.bytes),
+        .init(Kind.unreadable, DumpTrailer.encoded(unreadable)), .init(Kind.checksums, checksums.bytes),
+        .init(Kind.offsets, offsets.bytes), .init(Kind.sample, sample.bytes),
       ]
     ).encoded()
   }
 
   public init(_ bytes: [UInt8], at place: String) throws(DumpError) {
     let envelope = try Envelope(bytes, magic: DumpTrailer.magic, at: place)
-    let ranges = ByteReader(envelope.payload(Kind.unreadable) ?? [], .little)
-    for offset in stride(from: 0, through: ranges.count - 16, by: 16) {
-      guard let start = ranges.u64(offset), let end = ranges.u64(offset + 8), let range = PhysicalRange(start, end)
-      else { throw DumpError("trailer: unreadable range \(offset / 16) is damaged", at: place) }
-      unreadable.append(range)
-    }
+    unreadable = try DumpTrailer.ranges(envelope.payload(Kind.unreadable) ?? [], from: 0, at: place)
+    // Dumps of before 2026-11-23 have none.
+    let sample = envelope.payload(Kind.sample) ?? []
+    sampledPages = ByteReader(sample, .little).u64(0) ?? 0
+    changed = try DumpTrailer.ranges(sample, from: 8, at: place)
     let checksums = ByteReader(envelope.payload(Kind.checksums) ?? [], .little)
     groupChecksums = (0..<checksums.count / 4).compactMap { checksums.u32($0 * 4) }
     let offsets = ByteReader(envelope.payload(Kind.offsets) ?? [], .little)
     groupOffsets = (0..<offsets.count / 8).compactMap { offsets.u64($0 * 8) }
+  }
+
+  private static func encoded(_ ranges: [PhysicalRange]) -> [UInt8] {
+    var writer = ByteWriter()
+    for range in ranges {
+      writer.u64(range.start)
+      writer.u64(range.end)
+    }
+    return writer.bytes
+  }
+
+  private static func ranges(_ bytes: [UInt8], from first: Int, at place: String) throws(DumpError) -> [PhysicalRange] {
+    let reader = ByteReader(bytes, .little)
+    var ranges: [PhysicalRange] = []
+    for offset in stride(from: first, through: bytes.count - 16, by: 16) {
+      guard let start = reader.u64(offset), let end = reader.u64(offset + 8), let range = PhysicalRange(start, end)
+      else { throw DumpError("trailer: range \(offset / 16) is damaged", at: place) }
+      ranges.append(range)
+    }
+    return ranges
   }
 }
 

@@ -71,6 +71,14 @@ extension GroupEncoder {
   private let memory: UnsafeMutableRawBufferPointer
   public private(set) var parts: [Part] = []
   public private(set) var count = 0
+  /// Bytes of all parts: how much longer the file gets.
+  public var size: UInt64 {
+    parts.reduce(0) { sum, part in
+      switch part {
+      case .bytes(let count), .zeros(let count): sum + UInt64(count)
+      }
+    }
+  }
   /// Uncompressed bytes of the group.
   private(set) var contentCount = 0
   /// CRC-32 of the group's uncompressed bytes.

@@ -58,18 +58,30 @@ struct ARM64PageTables: AddressTranslation {
       let index = virtual >> shift & ((1 << indexBits) - 1)
       // The index is below 2^16, the table below 2^52.
       let entry = try readEntry(PhysicalAddress(table + index * 8))
-      let kind = entry & 3
-      guard kind & 1 != 0, level > 0 || kind == 3 else {
-        throw DumpError("nothing is mapped at \(address)", at: "page table \(hex(table))")
-      }
-      if level == 0 || kind == 1 {
+      switch self.entry(entry, shift: shift) {
+      case .nothing: throw DumpError("nothing is mapped at \(address)", at: "page table \(hex(table))")
+      case .memory(let start):
         let inside: UInt64 = (1 << shift) - 1
-        return MappedMemory(
-          PhysicalAddress(physical(entry) & ~inside | virtual & inside), count: inside - (virtual & inside) + 1)
+        return MappedMemory(PhysicalAddress(start | virtual & inside), count: inside - (virtual & inside) + 1)
+      case .table(let next): table = next
       }
-      table = physical(entry)
     }
     throw DumpError("nothing is mapped at \(address)")
+  }
+
+  /// Bit 0: valid. Bit 1: a table, or a page at the last level; clear: a block.
+  func entry(_ word: UInt64, shift: UInt64) -> PageTableEntry {
+    let kind = word & 3
+    guard kind & 1 != 0, shift > granule || kind == 3 else { return .nothing }
+    return shift == granule || kind == 1 ? .memory(physical(word) & ~((1 << shift) - 1)) : .table(physical(word))
+  }
+
+  /// The root holds the kernel's half alone.
+  var shape: PageTableShape? {
+    let perLevel = granule - 3
+    return PageTableShape(
+      root: root, shifts: (0..<levels).reversed().map { granule + $0 * perLevel }, rootEntries: 0..<1 << rootBits,
+      entries: 1 << perLevel, upperBits: ~0 << (granule + (levels - 1) * perLevel + rootBits), processorPages: nil)
   }
 
   private func physical(_ entry: UInt64) -> UInt64 {

@@ -3,7 +3,7 @@ public import DumpBasics
 /// Virtual to physical, for one architecture: the one place that knows its page tables.
 ///
 /// A new architecture is one type that conforms to this, and one line in `pageTables(_:_:_:)`.
-public protocol AddressTranslation: Sendable {
+protocol AddressTranslation: Sendable {
   /// Whether every mapping begins and ends at a border of the kernel's pages.
   var mapsWholePages: Bool { get }
 
@@ -15,10 +15,18 @@ public protocol AddressTranslation: Sendable {
   /// - Throws: when nothing is mapped there, or a table can't be read.
   func translate(_ address: VirtualAddress, readEntry: (PhysicalAddress) throws(DumpError) -> UInt64)
     throws(DumpError) -> MappedMemory
+
+  /// How the tables are built, for a walk through all of them; nil where there are none.
+  var shape: PageTableShape? { get }
+
+  /// What the entry `word` says, of a table whose entries map 2^`shift` bytes each.
+  func entry(_ word: UInt64, shift: UInt64) -> PageTableEntry
 }
 
 extension AddressTranslation {
-  public var mapsWholePages: Bool { true }
+  var mapsWholePages: Bool { true }
+  var shape: PageTableShape? { nil }
+  func entry(_ word: UInt64, shift: UInt64) -> PageTableEntry { .nothing }
 }
 
 /// The answer of a translation.

@@ -96,6 +96,9 @@ public final class KernelMemory: Sendable {
   /// read are not among them.
   public var touchedPages: [PageFrame] { state.withLock { $0.touched.frames } }
 
+  /// A walk through all of the kernel's page tables; nil when they were not found.
+  public var pageTableWalk: PageTableWalk? { translation.shape.map { PageTableWalk(source, translation, $0) } }
+
   // MARK: Bytes
 
   /// `count` bytes from `address` on, from 0 to `readLimit`.

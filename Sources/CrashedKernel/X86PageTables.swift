@@ -46,17 +46,29 @@ struct X86PageTables: AddressTranslation {
     for shift in shifts {
       // `table` is page-aligned and the index below 512: no overflow.
       let entry = try readEntry(PhysicalAddress(table + (virtual >> shift & 511) * 8))
-      // Bit 0: present. Bit 7 on the 1 GiB and 2 MiB levels: a large page, with other flags in the address bits below it.
-      guard entry & 1 != 0 else { throw DumpError("nothing is mapped at \(address)", at: "page table \(hex(table))") }
-      let isLeaf = shift == 12 || ((shift == 30 || shift == 21) && entry & 0x80 != 0)
-      if isLeaf {
+      switch self.entry(entry, shift: shift) {
+      case .nothing: throw DumpError("nothing is mapped at \(address)", at: "page table \(hex(table))")
+      case .memory(let start):
         let within = virtual & ((1 << shift) - 1)
-        let start = entry & addressMask & ~((1 << shift) - 1)
         return MappedMemory(PhysicalAddress(start | within), count: (1 << shift) - within)
+      case .table(let next): table = next
       }
-      table = entry & addressMask
     }
     // The last level always returned above.
     throw DumpError("nothing is mapped at \(address)")
+  }
+
+  /// Bit 0: present. Bit 7 on the 1 GiB and 2 MiB levels: a large page, with other flags in the address bits below it.
+  func entry(_ word: UInt64, shift: UInt64) -> PageTableEntry {
+    guard word & 1 != 0 else { return .nothing }
+    let isLeaf = shift == 12 || ((shift == 30 || shift == 21) && word & 0x80 != 0)
+    return isLeaf ? .memory(word & addressMask & ~((1 << shift) - 1)) : .table(word & addressMask)
+  }
+
+  /// The kernel has the upper half. CPU_ENTRY_AREA_BASE and P4D_SIZE: arch/x86/include/asm/pgtable_64_types.h, since 4.15.
+  var shape: PageTableShape? {
+    PageTableShape(
+      root: root, shifts: shifts, rootEntries: 256..<512, entries: 512, upperBits: ~0 << ((shifts.first ?? 39) + 9),
+      processorPages: 0xffff_fe00_0000_0000..<0xffff_fe80_0000_0000)
   }
 }

@@ -57,6 +57,23 @@ public enum Architecture: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// Where `pr_reg` of struct elf_prstatus has the stack pointer: `sp` of struct user_regs_struct on x86_64
+  /// (arch/x86/include/asm/user_64.h), of struct user_pt_regs on arm64; `pr_reg` is at 112.
+  public var prstatusStackPointerOffset: Int {
+    switch self {
+    case .x86_64: 112 + 19 * 8
+    case .arm64: 112 + 31 * 8
+    }
+  }
+
+  /// The kernel's stacks are of at most this size, and aligned to theirs (THREAD_SIZE; twice the usual, for KASAN).
+  public var kernelStackSize: UInt64 {
+    switch self {
+    case .x86_64: 32 << 10
+    case .arm64: 64 << 10
+    }
+  }
+
   /// Offset of `pr_pid` in struct elf_prstatus on every 64-bit Linux (include/linux/elfcore.h).
   public var prstatusPidOffset: Int { 32 }
 }

@@ -10,6 +10,17 @@ public enum Pass: UInt8, Sendable, CaseIterable, Comparable {
   case cache = 5
   case free = 6
 
+  public var text: String {
+    switch self {
+    case .witness: "log and notes"
+    case .kernelCore: "core of the kernel"
+    case .kernel: "other kernel pages"
+    case .user: "user"
+    case .cache: "page cache"
+    case .free: "free"
+    }
+  }
+
   public static func < (a: Pass, b: Pass) -> Bool { a.rawValue < b.rawValue }
 }
 
@@ -21,12 +32,15 @@ public enum Absence: UInt32, Sendable, CaseIterable {
   case sourceCut = 2
   /// The source says that it could not be read when the source was made.
   case unreadable = 3
+  /// The dump itself ends before it. Never in a note: a reader finds it out.
+  case cutOff = 4
 
   public var text: String {
     switch self {
     case .level: "left out by the level"
     case .sourceCut: "not in the source, which was cut off"
     case .unreadable: "unreadable when the source was made"
+    case .cutOff: "cut off: the dump ends before them"
     }
   }
 }

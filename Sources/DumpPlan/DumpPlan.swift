@@ -106,12 +106,23 @@ public struct DumpPlan: Sendable {
     memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
   }
 
+  /// Memory that is not in a file of which only the first `present` bytes of content are there; sorted. The hole does not
+  /// count: what it holds is known.
+  public func missing(beyond present: UInt64) -> [PhysicalRange] {
+    RangeSet.joined(
+      pieces.compactMap { piece in
+        let there = present > piece.fileOffset ? min(piece.memory.count, present - piece.fileOffset) : 0
+        return PhysicalRange(piece.memory.start + there, piece.memory.end)
+      })
+  }
+
   // MARK: steps
 
   /// A stretch of memory that stands in the file in one piece, or as a reference to the hole.
   private struct Extent {
     var range: PhysicalRange
     var pass: Pass
+    var rank: Int
     var isHole: Bool
     var fileOffset: UInt64 = 0
   }
@@ -126,25 +137,25 @@ public struct DumpPlan: Sendable {
   /// Kept runs, cut where a long zero run begins and ends; neighbours of one pass joined. By address.
   private static func extents(_ kept: [KeptRun], _ zeros: [PhysicalRange], _ holeSize: UInt64) -> [Extent] {
     var extents: [Extent] = []
-    func add(_ range: PhysicalRange, _ pass: Pass) {
-      if let last = extents.last, !last.isHole, last.pass == pass, last.range.end == range.start {
+    func add(_ range: PhysicalRange, _ run: KeptRun) {
+      if let last = extents.last, !last.isHole, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start {
         extents[extents.count - 1].range.end = range.end
       } else {
-        extents.append(Extent(range: range, pass: pass, isHole: false))
+        extents.append(Extent(range: range, pass: run.pass, rank: run.rank, isHole: false))
       }
     }
     for run in kept {
       var cursor = run.range.start
       for zero in RangeSet.overlapping(zeros, run.range) {
         guard let zero = zero.intersection(run.range) else { continue }
-        if let data = PhysicalRange(cursor, zero.start) { add(data, run.pass) }
+        if let data = PhysicalRange(cursor, zero.start) { add(data, run) }
         cursor = zero.start
         while let part = PhysicalRange(cursor, min(zero.end, cursor + holeSize)) {
-          extents.append(Extent(range: part, pass: run.pass, isHole: true))
+          extents.append(Extent(range: part, pass: run.pass, rank: run.rank, isHole: true))
           cursor = part.end
         }
       }
-      if let rest = PhysicalRange(cursor, run.range.end) { add(rest, run.pass) }
+      if let rest = PhysicalRange(cursor, run.range.end) { add(rest, run) }
     }
     return extents
   }
@@ -173,23 +184,28 @@ public struct DumpPlan: Sendable {
     return [first, second].map { Load(range: $0, extent: only.extent, segment: only.segment) }
   }
 
-  /// Gives every extent its file offset, pass after pass. A page of memory fills a page of the file, so that none
+  /// Gives every extent its file offset, pass after pass, and by address within a rank. A page of memory fills a page of the file, so that none
   /// straddles two blocks.
   private static func place(
     _ extents: inout [Extent], from start: UInt64, _ note: inout MCoreNote, _ pageSize: PageSize
   ) throws(DumpError) -> [Piece] {
     var pieces: [Piece] = []
     var cursor = pageSize.floor(start + pageSize.bytes - 1)
+    let order = extents.indices.filter { !extents[$0].isHole }
+      .sorted { (extents[$0].pass, extents[$0].rank, $0) < (extents[$1].pass, extents[$1].rank, $1) }
+    var next = 0
     for (index, pass) in Pass.allCases.enumerated() {
-      for position in extents.indices where extents[position].pass == pass && !extents[position].isHole {
+      while next < order.count, extents[order[next]].pass == pass {
+        let position = order[next]
+        next += 1
         let range = extents[position].range
         let offset = cursor + range.start % pageSize.bytes
         extents[position].fileOffset = offset
         pieces.append(Piece(fileOffset: offset, memory: range))
-        guard let next = pageSize.ceil(offset + range.count) else {
+        guard let end = pageSize.ceil(offset + range.count) else {
           throw DumpError("the dump would be larger than 2^64 bytes", advice: "the source's program headers are damaged")
         }
-        cursor = next
+        cursor = end
       }
       note.passEnds[index] = cursor
       // After pass 2: a dump that is cut there loses no kernel page for the sake of zeros.

@@ -19,13 +19,18 @@ extension DumpSource {
 }
 
 extension Coverage {
-  /// The coverage of `segments` in a file of which `present` bytes are there.
-  static func of(_ segments: [MemorySegment], present: UInt64) -> [Coverage] {
+  /// The coverage of `segments` in a file of which `present` bytes are there. What stands in `hole` is zeros: a dump of ours
+  /// says so in its header, and that is known where the file ends before the hole.
+  static func of(_ segments: [MemorySegment], present: UInt64, hole: Range<UInt64> = 0..<0) -> [Coverage] {
     var result: [Coverage] = []
     var cursor: UInt64 = 0
     let order = segments.indices.sorted { (segments[$0].physical.start, $0) < (segments[$1].physical.start, $1) }
     for segment in order.lazy.map({ segments[$0] }) {
-      let data = segment.physical.start + min(segment.fileSize, segment.physical.count)
+      // Every sum here was checked when the file was opened.
+      let isKnown =
+        segment.fileOffset >= hole.lowerBound && segment.fileOffset + segment.fileSize <= hole.upperBound
+        && segment.fileOffset + segment.fileSize > present
+      let data = segment.physical.start + (isKnown ? 0 : min(segment.fileSize, segment.physical.count))
       let readable = segment.fileOffset >= present ? 0 : min(segment.fileSize, present - segment.fileOffset)
       let cut = min(data, segment.physical.start + min(readable, segment.physical.count))
       let parts: [(UInt64, UInt64, Coverage.Kind)] = [

@@ -43,7 +43,8 @@ public final class ELFSource: DumpSource {
     self.notes = notes
     self.shortfall = shortfall
     self.findings = findings
-    pieces = Coverage.of(segments, present: content.size)
+    let hole = metadata.flatMap { PhysicalRange(start: $0.note.holeOffset, count: $0.note.holeSize) }
+    pieces = Coverage.of(segments, present: content.size, hole: hole.map { $0.start..<$0.end } ?? 0..<0)
   }
 
   /// Worked out once, when the file was opened.
@@ -230,11 +231,8 @@ public final class ELFSource: DumpSource {
   }
 
   private static func trailer(_ note: MCoreNote, _ content: any Content) throws(DumpError) -> (DumpTrailer, UInt64)? {
-    if let compressed = content as? any CompressedContent {
-      if let ending = compressed.ending { return (ending.trailer, ending.footer.fileSize) }
-      // A plain dump that was compressed by another tool ends like a plain one.
-      if !compressed.isEnded { return nil }
-    }
+    if let ending = (content as? any CompressedContent)?.ending { return (ending.trailer, ending.footer.fileSize) }
+    // A plain dump that was compressed by another tool ends like a plain one.
     guard content.size >= UInt64(DumpFooter.size) else { return nil }
     let last = try content.bytes(at: content.size - UInt64(DumpFooter.size), count: DumpFooter.size)
     guard let footer = DumpFooter(last), footer.fileSize == content.size, footer.trailerOffset == note.trailerOffset,

@@ -44,8 +44,8 @@
       size = frames.last.map { $0.start + UInt64($0.size) } ?? 0
       ending = try ZstdContent.ending(file, frames)
       isCorrupt = index.isCorrupt
-      // Other makers end with their last frame: there is nothing to tell a cut between frames by.
-      isEnded = index.damage == nil && (table != nil || ending == nil)
+      // Without a table there is nothing to tell a cut between frames from an end by.
+      isEnded = index.damage == nil && table != nil
       // With all frames there and only the seek table gone nothing is missing, but the file is not what was written.
       damage =
         index.damage

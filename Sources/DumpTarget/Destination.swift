@@ -35,9 +35,14 @@ public protocol DumpSink: AnyObject {
   func skip(_ count: UInt64) throws(DumpError)
   /// Everything is written: sets the final size and syncs.
   func finish() throws(DumpError)
+  /// The dump ends here: nothing is written any more, and of what was, only the first `count` bytes stay. Where written bytes
+  /// can't be taken back, nothing happens.
+  func cut(to count: UInt64) throws(DumpError)
 }
 
 extension DumpSink {
+  public func cut(to count: UInt64) throws(DumpError) {}
+
   public func write(_ bytes: [UInt8]) throws(DumpError) {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }

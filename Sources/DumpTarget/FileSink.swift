@@ -45,6 +45,12 @@ final class FileSink: DumpSink {
     file = nil
   }
 
+  func cut(to count: UInt64) throws(DumpError) {
+    try withOpenFile { (file) throws(DumpError) in try file.truncate(to: count) }
+    position = count
+    endsInHole = false
+  }
+
   /// For the way out of an error: what can be kept is put on the disk.
   func abandon() {
     // Best effort: the error that led here is the one that is told.

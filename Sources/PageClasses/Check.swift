@@ -15,7 +15,8 @@ public enum Check: Int, Sendable, CaseIterable {
   case pageState
   /// Is `page.mapping` the address of something, or an anon/ksm tag on one? Failed: the page is kept.
   case mapping
-  /// Do the list links of a page that says it is on the LRU lead to pages or list heads? Failed: the page is kept.
+  /// Do the list links of a page that says it is on the LRU lead to pages or list heads, and does a neighbour lead back?
+  /// Failed: the page is kept.
   case lruLinks
   /// Does an offline page have an offline neighbour? One bit makes an offline page of many a kernel's, and nothing else
   /// tells them apart; memory goes offline in blocks, and balloons take many pages. Failed: the page is kept. That is no
@@ -123,19 +124,51 @@ struct CheckTable: Sendable {
   }
 }
 
-/// Findings for the report: the first so many in full, then how many more there were.
+/// Findings for the report, each with the pages that it is about: the first so many in full, then how many more there were.
 struct Findings: Sendable {
   /// Lines that are kept.
   static let limit = 64
-  private(set) var all: [DumpError] = []
+  /// For a finding that is about no page.
+  static let noFrames: Range<UInt64> = 0..<0
+  /// For one that is about every page.
+  static let allFrames = 0..<UInt64.max
+  private var all: [DumpError] = []
+  private var places: [Range<UInt64>] = []
   private var dropped: UInt64 = 0
+  /// From the first to the last page of those that were dropped.
+  private var droppedFrames = noFrames
 
-  mutating func add(_ finding: DumpError) {
-    if all.count < Findings.limit { all.append(finding) } else { dropped += 1 }
+  /// `frames`: the page frames whose class is in doubt by it, or was.
+  mutating func add(_ finding: DumpError, _ frames: Range<UInt64>) {
+    if all.count < Findings.limit {
+      all.append(finding)
+      places.append(frames)
+    } else {
+      drop(1, frames)
+    }
+  }
+
+  mutating func add(_ other: Findings) {
+    for (finding, frames) in zip(other.all, other.places) { add(finding, frames) }
+    drop(other.dropped, other.droppedFrames)
+  }
+
+  private mutating func drop(_ count: UInt64, _ frames: Range<UInt64>) {
+    dropped += count
+    if frames.isEmpty { return }
+    droppedFrames =
+      droppedFrames.isEmpty
+      ? frames
+      : min(frames.lowerBound, droppedFrames.lowerBound)..<max(frames.upperBound, droppedFrames.upperBound)
   }
 
   /// With a last line for what did not fit.
   var reported: [DumpError] {
-    dropped == 0 ? all : all + [DumpError("\(dropped) more findings of the same kinds", at: "page classes")]
+    if dropped == 0 { return all }
+    let place = droppedFrames.isEmpty ? "" : ", pfn \(hex(droppedFrames.lowerBound))-\(hex(droppedFrames.upperBound - 1))"
+    return all + [DumpError("\(dropped) more findings of the same kinds", at: "page classes" + place)]
   }
+
+  /// The pages of each line of `reported`.
+  var frames: [Range<UInt64>] { dropped == 0 ? places : places + [droppedFrames] }
 }

@@ -5,7 +5,8 @@
 /// marked blocks and those in `free_area`), that of all their `next` and that of all their `prev` are the same. Multisets
 /// are compared by the sum of a hash of their members: a mark that is on no list, a list member without mark, a broken
 /// link, or a block in another order's list each change one sum and not the other. What this can't see is a ring that
-/// hangs together and is no part of any list; then the number of blocks differs from `nr_free`, which is compared too.
+/// hangs together and is no part of any list: of one block it is refused (`MapScan.freeBlock`); of several, all their links
+/// would have to be damaged to match, and `nr_free`, which is compared too, with them (docs/verification.md).
 ///
 /// All of it in the order of addresses, at memory speed: walking a list of millions of blocks that lie scattered over a
 /// terabyte costs a read for each. Where the sums differ, `FreeListWalk` walks and says which blocks are right.

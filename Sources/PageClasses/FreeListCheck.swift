@@ -56,17 +56,18 @@ struct FreeListCheck {
       var what = "\(marked.blocks) blocks are marked as free, \(outcome.listed) of them are on the free lists"
       if outcome.unmarked > 0 { what += "; \(outcome.unmarked) on the lists are not marked" }
       if outcome.broken > 0 { what += "; \(outcome.broken) lists are broken: \(outcome.place ?? "")" }
-      findings.add(DumpError(what, at: place, advice: "what only one of them calls free is kept"))
+      findings.add(DumpError(what, at: place, advice: "what only one of them calls free is kept"), rules.zones.frames[account])
     }
-    // nr_free agrees with the lists, if they could be walked to their ends, or with the marks.
-    let walked = outcome.broken == 0 ? outcome.listed + outcome.unmarked : marked.blocks
+    // nr_free agrees with what the lists lead to (a broken one is walked from both ends), or with the marks.
+    let walked = outcome.listed + outcome.unmarked
     if counted == walked || counted == marked.blocks {
       checks.passed(.freeCount)
     } else {
       checks.failed(.freeCount)
       verdicts[account, order] = .refused(.freeCount)
       findings.add(
-        DumpError("nr_free is \(counted), the free lists have \(walked) blocks", at: place, advice: "they are kept"))
+        DumpError("nr_free is \(counted), the free lists have \(walked) blocks", at: place, advice: "they are kept"),
+        rules.zones.frames[account])
     }
   }
 
@@ -103,7 +104,7 @@ struct FreeListCheck {
     var what = "NR_FREE_PAGES is \(counter), \(free) pages are in free blocks"
     if unaccepted > 0 { what += " and \(unaccepted) are unaccepted" }
     what += ", more than \(tolerance) apart"
-    findings.add(DumpError(what, at: place, advice: "the zone's free pages are kept"))
+    findings.add(DumpError(what, at: place, advice: "the zone's free pages are kept"), rules.zones.frames[account])
   }
 
   /// Pages in free blocks by `nr_free`; 2^64 - 1 when that is nonsense.

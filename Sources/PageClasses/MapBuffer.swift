@@ -71,6 +71,17 @@ internal import DumpSource
     return unsafe base.loadUnaligned(fromByteOffset: page &* structSize &+ offset, as: UInt32.self)
   }
 
+  /// The same by the offset of a member of a page from the first one.
+  @inline(__always) func u64(at offset: Int) -> UInt64 {
+    assert(offset >= 0 && offset + 8 <= count * structSize)
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+  }
+
+  @inline(__always) func u32(at offset: Int) -> UInt32 {
+    assert(offset >= 0 && offset + 4 <= count * structSize)
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+  }
+
   @inline(__always) func u8(_ page: Int, _ offset: Int) -> UInt8 {
     assert(page >= 0 && page < count && offset >= 0 && offset < structSize)
     return unsafe base.load(fromByteOffset: page &* structSize &+ offset, as: UInt8.self)

@@ -53,7 +53,7 @@ struct MemoryNodes: Sendable {
         checks.failed(.zoneSpan)
         var finding = error.inside("node \(index)")
         finding.advice = "its free pages have no second witness and are kept"
-        findings.add(finding)
+        findings.add(finding, Findings.noFrames)
       }
     }
   }
@@ -84,7 +84,7 @@ struct MemoryNodes: Sendable {
       checks.failed(.zoneSpan)
       var finding = error.inside("node_data")
       finding.advice = "free pages have no second witness and are kept"
-      findings.add(finding)
+      findings.add(finding, Findings.noFrames)
       return []
     }
   }
@@ -146,7 +146,7 @@ struct MemoryNodes: Sendable {
       findings.add(
         DumpError(
           "the zone spans \(hex(spanned)) pages, which do not lie in its node", at: zone.name,
-          advice: "where its pages lie is not checked"))
+          advice: "where its pages lie is not checked"), zone.frames)
       zone.frames = 0..<MemoryNodes.frameLimit
     }
     return zone

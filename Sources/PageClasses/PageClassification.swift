@@ -12,10 +12,16 @@ public struct PageClassification: Sendable {
   /// All pages of the dump, ascending. Pages that the dump has a part of are whole here.
   public let runs: ClassRuns
   public let counts: ClassCounts
+  /// The kernel's slab pages, generously.
+  let slab: BlockSet
+  /// Where the page map lies in memory; sorted, disjoint.
+  let map: [PhysicalRange]
   /// Every check, in a fixed order, also those that were not made.
   public let checks: [CheckResult]
   /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
   public let findings: [DumpError]
+  /// For each finding the page frames that it is about; empty for one about something else.
+  public let findingFrames: [Range<UInt64>]
   public let trust: Trust
 
   public subscript(_ check: Check) -> CheckResult { checks[check.rawValue] }
@@ -32,8 +38,11 @@ public struct PageClassification: Sendable {
     self.trust = trust
     runs = result.runs
     counts = result.counts
+    slab = attempt.slab
+    map = attempt.map
     checks = attempt.checks.results
     findings = attempt.findings.reported
+    findingFrames = attempt.findings.frames
   }
 }
 
@@ -44,6 +53,8 @@ private struct ClassificationAttempt {
   let work: OrderedWork
   /// Page frames of the dump, ascending, disjoint.
   let frames: [Range<UInt64>]
+  var slab = BlockSet()
+  var map: [PhysicalRange] = []
   var checks = CheckTable()
   var findings = Findings()
 
@@ -51,12 +62,7 @@ private struct ClassificationAttempt {
     self.kernel = kernel
     self.trust = trust
     self.work = work
-    let size = kernel.pageSize
-    let pieces = RangeSet.joined(
-      kernel.source.coverage().compactMap { piece in
-        size.ceil(piece.range.end).flatMap { PhysicalRange(size.floor(piece.range.start), $0) }
-      })
-    frames = pieces.map { $0.start >> size.shift..<$0.end >> size.shift }
+    frames = framesOf(kernel)
   }
 
   mutating func run() -> (runs: ClassRuns, counts: ClassCounts) {
@@ -65,11 +71,13 @@ private struct ClassificationAttempt {
     do throws(DumpError) {
       let result = try classify()
       record(result)
+      slab = result.slab
+      map = RangeSet.joined(result.extents.map(\.range))
       return (result.runs, result.counts)
     } catch {
       var finding = error.inside("page classes")
       finding.advice = "every page is kept"
-      findings.add(finding)
+      findings.add(finding, Findings.allFrames)
       let all = everythingKernel()
       checks.failed(.layout, kept: all.counts[.kernel])
       return all
@@ -88,8 +96,9 @@ private struct ClassificationAttempt {
 
   private mutating func processors() {
     let census = ProcessorCensus(kernel)
-    if census.isChecked { census.findings.isEmpty ? checks.passed(.processors) : checks.failed(.processors) }
-    for finding in census.findings { findings.add(finding) }
+    checks[.processors].tried += UInt64(census.online ?? 0)
+    checks[.processors].failed += UInt64(census.missing)
+    for finding in census.findings { findings.add(finding, Findings.noFrames) }
   }
 
   // MARK: The passes
@@ -102,9 +111,9 @@ private struct ClassificationAttempt {
     }
     let memory = whole.separate(recording: false)
     let layout = try PageLayout(info)
-    for finding in layout.types.refused { findings.add(finding) }
+    for finding in layout.types.refused { findings.add(finding, Findings.noFrames) }
     let sections = try SectionTable(
-      info, memory, pageSize: kernel.pageSize, layout: layout,
+      info, memory, of: frames, pageSize: kernel.pageSize, layout: layout,
       physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
     var rules = try rules(info, memory, layout, sections)
     checks.passed(.layout)
@@ -123,7 +132,8 @@ private struct ClassificationAttempt {
       walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
       processors: kernel.cpuCount)
     let verdicts = check.verdicts(result, &checks, &findings)
-    if !verdicts.isClean {
+    rules.brokenLinks = result.links.broken
+    if !verdicts.isClean || rules.brokenLinks != nil {
       rules.verdicts = verdicts
       result.runs = ClassRuns()
       result = try scan.run(rules)
@@ -150,19 +160,20 @@ private struct ClassificationAttempt {
     let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
     let space = AddressSpace(
       info, memory, inDirectMap: nodes.addresses + [info.symbol("mem_section")].compactMap { $0 },
-      // The middle of the first and of the last pieces of memory.
-      probes: (frames.prefix(4) + frames.suffix(4)).map { ($0.lowerBound + UInt64($0.count) / 2) << kernel.pageSize.shift },
+      probes: probes(frames, kernel.pageSize),
       memoryEnd: memoryEnd)
     if trust == .checked, !space.directKnown {
       findings.add(
-        DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"))
+        DumpError("the direct map was not found: pointers are checked less strictly", at: "page classes"), Findings.allFrames)
     }
     let size = UInt64(layout.size)
     let isVirtual =
       sections.commonBase.map {
         !space.directKnown || !space.isDirect($0 &+ (sections.sections.first?.number ?? 0) << sections.geometry.shift &* size)
       } ?? false
-    let mapEnd = ((sections.sections.last?.number ?? 0) + 1) << sections.geometry.shift
+    // Up to the last section, also when that one is refused: pages of others are linked to its pages.
+    let lastSection = max(sections.sections.last?.number ?? 0, sections.refused.max() ?? 0)
+    let mapEnd = (lastSection + 1) << sections.geometry.shift
     return ScanRules(
       layout: layout, geometry: sections.geometry, space: space,
       mapBase: isVirtual ? sections.commonBase ?? 0 : 0, mapSize: isVirtual ? mapEnd * size : 0, trust: trust,
@@ -185,7 +196,7 @@ private struct ClassificationAttempt {
       findings.add(
         DumpError(
           "pages do not say which zone they are in as other kernels' pages do", at: "page.flags",
-          advice: "free lists are checked for all zones together"))
+          advice: "free lists are checked for all zones together"), Findings.allFrames)
     }
     return ZoneRules(nodes, field)
   }
@@ -213,7 +224,7 @@ private struct ClassificationAttempt {
         findings.add(
           DumpError(
             "the page map lies in memory that holds another part of the map too: \(extent.range)",
-            at: "section \(section.number)", advice: "the section is kept"))
+            at: "section \(section.number)", advice: "the section is kept"), sections.geometry.frames(section.number))
       }
     }
     return refused
@@ -221,7 +232,7 @@ private struct ClassificationAttempt {
 
   /// Carries a pass's counts into the checks.
   private mutating func record(_ result: PageScan.Result) {
-    for finding in result.findings.reported { findings.add(finding) }
+    findings.add(result.findings)
     checks[.sectionMap].tried += result.sectionsRead + result.sectionsFailed
     checks[.sectionMap].failed += result.sectionsFailed
     if trust == .checked {

@@ -13,7 +13,9 @@ struct PageScan {
     var kept = [UInt64](repeating: 0, count: Check.allCases.count)
     var tally: ScanTally
     var ledger: FreeLedger
+    var links = LinkLedger()
     var extents: [MapExtent] = []
+    var slab = BlockSet()
     /// Sections whose map could be read, and could not in part.
     var sectionsRead: UInt64 = 0
     var sectionsFailed: UInt64 = 0
@@ -58,6 +60,7 @@ struct PageScan {
     for worker in workers {
       result.tally.merge(worker.tally)
       result.ledger.merge(worker.ledger)
+      result.links.merge(worker.links)
     }
     return result
   }
@@ -75,6 +78,7 @@ private final class UnitResult {
   var missingPages: UInt64 = 0
   var error: DumpError?
   var extents: [MapExtent] = []
+  var slab = BlockSet()
 
   func begin(_ number: UInt64) {
     section = number
@@ -87,6 +91,7 @@ private final class UnitResult {
     missingPages = 0
     error = nil
     extents = []
+    slab = BlockSet()
   }
 }
 
@@ -96,10 +101,13 @@ private final class ScanWorker {
   private let reader: MapReader
   private(set) var tally: ScanTally
   private(set) var ledger: FreeLedger
+  private(set) var links = LinkLedger()
+  private let linkReader: LinkReader
   private var runs: [UInt32] = []
 
   init(_ source: any DumpSource, _ memory: KernelMemory, _ rules: ScanRules, _ tally: ScanTally, _ ledger: FreeLedger) {
     self.rules = rules
+    linkReader = LinkReader(memory)
     reader = MapReader(
       source, memory, structSize: rules.layout.size, blockPages: 1 << Int(rules.freeOrders - 1))
     self.tally = tally
@@ -111,7 +119,7 @@ private final class ScanWorker {
     reader.begin()
     let pages = Int(rules.geometry.pages)
     let size = UInt64(rules.layout.size)
-    var scan = MapScan(rules, section, reusing: runs, tally, ledger)
+    var scan = MapScan(rules, section, reusing: runs, tally, ledger, links, linkReader)
     var offset = 0
     while offset < pages {
       let count = min(reader.piece, pages - offset)
@@ -125,6 +133,7 @@ private final class ScanWorker {
     runs = scan.finish()
     tally = scan.tally
     ledger = scan.ledger
+    links = scan.links
     pack(section.number << rules.geometry.shift, pages, frames, slot)
     slot.extents = reader.extents
     note(reader.missing, section.number << rules.geometry.shift, frames, slot)
@@ -167,6 +176,7 @@ private final class ScanWorker {
           let here = min(end, frames[index].upperBound)
           packer.append(code.pageClass.rawValue, Int(here - start))
           counts[Int(code.rawValue)] += here - start
+          if code == .slab { slot.slab.insert(start..<here) }
           if code == RunCode(.hwpoison) || code.check != nil && code.check != .offlinePages {
             slot.spans[Int(code.rawValue)] = (slot.spans[Int(code.rawValue)]?.lowerBound ?? start)..<here
           }
@@ -214,6 +224,7 @@ extension PageScan.Result {
 
   fileprivate mutating func add(_ unit: UnitResult, _ first: UInt64, unitsLeft: Int) {
     extents += unit.extents
+    slab.formUnion(unit.slab)
     if let missing = unit.missing, unit.missingPages > 0 {
       sectionsFailed += 1
       kept[Check.sectionMap.rawValue] += unit.missingPages
@@ -221,7 +232,7 @@ extension PageScan.Result {
       finding = finding.inside(
         "page map of section \(unit.section), pfn \(hex(missing.lowerBound))-\(hex(missing.upperBound - 1))")
       finding.advice = "\(unit.missingPages) pages are kept"
-      findings.add(finding)
+      findings.add(finding, missing)
     } else {
       sectionsRead += 1
     }
@@ -238,9 +249,9 @@ extension PageScan.Result {
   private mutating func report(_ code: RunCode, _ pages: UInt64, _ span: Range<UInt64>, _ section: UInt64) {
     let place = "section \(section), pfn \(hex(span.lowerBound))-\(hex(span.upperBound - 1))"
     if let check = code.check {
-      findings.add(DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))"))
+      findings.add(DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))"), span)
     } else {
-      findings.add(DumpError("\(pages) pages are marked as broken hardware", at: place, advice: "they are not read"))
+      findings.add(DumpError("\(pages) pages are marked as broken hardware", at: place, advice: "they are not read"), span)
     }
   }
 
@@ -266,7 +277,7 @@ extension PageScan.Result {
       findings.add(
         DumpError(
           "memory is too fragmented to hold every class: \(lost) pages in runs shorter than \(shortest / 2)",
-          at: "section \(section)", advice: "they are kept"))
+          at: "section \(section)", advice: "they are kept"), Findings.noFrames)
     }
     bytes += packed.count
     runs.pieces.append(

@@ -17,6 +17,8 @@ struct PageTypes: Sendable, Equatable {
   var offline: Pattern
   /// Since 6.9.
   var hugetlb: Pattern
+  /// Since 6.10; before it is a flag.
+  var slab: Pattern
   /// Since 6.16.
   var unaccepted: Pattern
   /// Types whose key contradicts the others, and which are taken for unknown: their pages are kept.
@@ -49,6 +51,7 @@ struct PageTypes: Sendable, Equatable {
     self.buddy = PageTypes.pattern(buddy)
     let generation = PageTypes.generations.first { $0.buddy == buddy }
     let slab = try? PageTypes.word("PAGE_SLAB_MAPCOUNT_VALUE", info)
+    self.slab = slab.map(PageTypes.pattern) ?? .never
     var refused: [DumpError] = []
     func optional(_ name: String, _ expected: UInt32?) -> Pattern {
       do throws(DumpError) {

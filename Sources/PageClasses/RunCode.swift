@@ -6,8 +6,10 @@ struct RunCode: Sendable, Equatable {
   @inline(__always) init(kept check: Check) { rawValue = RunCode.firstCheck &+ UInt8(truncatingIfNeeded: check.rawValue) }
 
   private static let firstCheck: UInt8 = 8
-  static let count = Int(firstCheck) + Check.allCases.count
   static let kernel = RunCode(.kernel)
+  /// The kernel's, and in the hands of its object allocator.
+  static let slab = RunCode(rawValue: firstCheck &+ UInt8(truncatingIfNeeded: Check.allCases.count))
+  static let count = Int(slab.rawValue) + 1
 
   var pageClass: PageClass { PageClass(rawValue: rawValue) ?? .kernel }
   var check: Check? { rawValue < RunCode.firstCheck ? nil : Check(rawValue: Int(rawValue - RunCode.firstCheck)) }

@@ -24,6 +24,8 @@ struct ScanRules: Sendable {
   var tailsMayBeMasks: Bool
   /// What the free lists say of the blocks of each account and order. Empty before they were asked.
   var verdicts: FreeVerdicts?
+  /// Sections (as `LinkLedger.bucket` has them) in which the lists of pages do not hang together; nil before that is known.
+  var brokenLinks: [Bool]?
   /// Sections whose map is refused.
   var refused: Set<UInt64> = []
 

@@ -17,6 +17,8 @@ struct SectionTable: Sendable {
     /// log2 of the number of sections that physical memory can have.
     var numberBits: UInt64
     var pages: UInt64 { 1 << shift }
+    /// The page frames of a section.
+    func frames(_ number: UInt64) -> Range<UInt64> { number << shift..<(number + 1) << shift }
   }
 
   var geometry: Geometry
@@ -43,8 +45,8 @@ struct SectionTable: Sendable {
   }
 
   init(
-    _ info: VMCoreInfo, _ memory: KernelMemory, pageSize: PageSize, layout: PageLayout, physicalBits: UInt64,
-    trust: Trust, _ checks: inout CheckTable, _ findings: inout Findings
+    _ info: VMCoreInfo, _ memory: KernelMemory, of frames: [Range<UInt64>], pageSize: PageSize, layout: PageLayout,
+    physicalBits: UInt64, trust: Trust, _ checks: inout CheckTable, _ findings: inout Findings
   ) throws(DumpError) {
     let sectionBits = try info.requireNumber("SECTION_SIZE_BITS")
     let memoryBits = try info.requireNumber("MAX_PHYSMEM_BITS")
@@ -57,7 +59,13 @@ struct SectionTable: Sendable {
       shift: UInt64(sectionBits) - pageSize.shift, numberBits: UInt64(memoryBits) - UInt64(sectionBits))
     let roots = try SectionTable.roots(info, pageSize, geometry)
     read(roots, memory, layout.size, &checks, &findings)
-    if trust == .checked { agree(layout.size, info, &checks, &findings) } else { commonBase = majority(layout.size) }
+    limit(to: frames, pageSize, layout.size, &checks, &findings)
+    if trust == .checked {
+      agree(layout.size, info, memory, &checks, &findings)
+    } else {
+      commonBase = majority(of: sections, layout.size)
+    }
+    if trust == .checked { refuseUnmapped(frames, &checks, &findings) }
     if sections.isEmpty { throw DumpError("no section of memory has a page map", at: "mem_section \(roots.table)") }
   }
 
@@ -107,7 +115,7 @@ struct SectionTable: Sendable {
         findings.add(
           DumpError(
             "a part of mem_section can't be read", at: "roots \(first) to \(first + count - 1)", advice: "their sections are kept"
-          ))
+          ), Findings.noFrames)
         continue
       }
       // 2^17 roots for 2^52 bytes of memory, and nearly all of them empty.
@@ -129,7 +137,7 @@ struct SectionTable: Sendable {
     findings.add(
       DumpError(
         "mem_section has more than \(SectionTable.sectionLimit) sections", at: "mem_section",
-        advice: "memory above section \(sections.last?.number ?? 0) is kept"))
+        advice: "memory above section \(sections.last?.number ?? 0) is kept"), Findings.noFrames)
   }
 
   /// Reads the sections `numbers`, whose entries lie at `address`.
@@ -149,7 +157,7 @@ struct SectionTable: Sendable {
         findings.add(
           DumpError(
             "a pointer to sections leads nowhere", at: "sections \(first) to \(first + count - 1), address \(address)",
-            advice: "they are kept"))
+            advice: "they are kept"), Findings.noFrames)
         continue
       }
       let reader = ByteReader(bytes, memory.byteOrder)
@@ -170,7 +178,8 @@ struct SectionTable: Sendable {
       checks.failed(.sectionPointer)
       refused.insert(number)
       findings.add(
-        DumpError("section_mem_map \(hex(word)) has no map", at: "section \(number)", advice: "the section is kept"))
+        DumpError("section_mem_map \(hex(word)) has no map", at: "section \(number)", advice: "the section is kept"),
+        geometry.frames(number))
       return
     }
     checks.passed(.sectionPointer)
@@ -178,10 +187,26 @@ struct SectionTable: Sendable {
     sections.append(MapSection(number: number, map: encoded &+ (number << geometry.shift) &* UInt64(structSize)))
   }
 
+  /// Every section's map lies in memory. Where there are more than memory has room for, most of them are damage, and only
+  /// those of which the dump has memory are believed to be there: the time that it takes is bounded by what the dump holds.
+  private mutating func limit(
+    to frames: [Range<UInt64>], _ pageSize: PageSize, _ structSize: Int, _ checks: inout CheckTable, _ findings: inout Findings
+  ) {
+    let memory = frames.reduce(UInt64(0)) { $0 + UInt64($1.count) } << pageSize.shift  // ranges of 52 bits, disjoint
+    let room = memory / (geometry.pages * UInt64(structSize)) + 1
+    if UInt64(sections.count) <= room { return }
+    checks.failed(.sectionPointer)
+    findings.add(
+      DumpError(
+        "mem_section has \(sections.count) sections, and memory could hold the maps of \(room)", at: "mem_section",
+        advice: "those outside the dump are not looked at"), Findings.noFrames)
+    sections.removeAll { pagesIn(frames, geometry.frames($0.number)) == 0 }
+  }
+
   // MARK: Agreement
 
   /// The base on which more than half of the sections agree.
-  private func majority(_ structSize: Int) -> UInt64? {
+  private func majority(of sections: [MapSection], _ structSize: Int) -> UInt64? {
     var candidate: UInt64 = 0
     var votes = 0
     for section in sections {
@@ -198,11 +223,14 @@ struct SectionTable: Sendable {
 
   /// With vmemmap every section has the same base (`SYMBOL(vmemmap)`, where the kernel says it): what differs is damaged.
   private mutating func agree(
-    _ structSize: Int, _ info: VMCoreInfo, _ checks: inout CheckTable, _ findings: inout Findings
+    _ structSize: Int, _ info: VMCoreInfo, _ memory: KernelMemory, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
     let said = info.symbol("vmemmap")?.rawValue
     guard
-      let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(structSize)
+      let base = said.flatMap({ said in sections.contains { base($0, structSize) == said } ? said : nil }) ?? majority(
+        of: sections, structSize)
+        // One of two is damaged: the one whose map is there.
+        ?? majority(of: sections.filter { (try? memory.translate(VirtualAddress($0.map))) != nil }, structSize)
     else { return }
     commonBase = base
     var kept: [MapSection] = []
@@ -217,10 +245,29 @@ struct SectionTable: Sendable {
           DumpError(
             "the page map would lie at \(hex(section.map)), outside the one of all other sections",
             at: "section \(section.number), pfn \(hex(section.number << geometry.shift)) and on",
-            advice: "the section is kept"))
+            advice: "the section is kept"), geometry.frames(section.number))
       }
     }
     sections = kept
+  }
+
+  /// Memory that the dump has and mem_section does not is kept; with vmemmap its `struct page`s can still be found, so that
+  /// free lists lead through them.
+  private mutating func refuseUnmapped(_ frames: [Range<UInt64>], _ checks: inout CheckTable, _ findings: inout Findings) {
+    var first: UInt64 = 0
+    for range in frames where !range.isEmpty {
+      first = max(first, range.lowerBound >> geometry.shift)
+      let end = (range.upperBound - 1) >> geometry.shift + 1
+      // Bounded, as what the dump claims to hold is: the rest is kept all the same.
+      while first < end, refused.count < SectionTable.sectionLimit {
+        defer { first += 1 }
+        if refused.contains(first) || section(of: first << geometry.shift) != nil { continue }
+        refused.insert(first)
+        checks.failed(.sectionPointer)
+        findings.add(
+          DumpError("memory has no page map", at: "section \(first)", advice: "the section is kept"), geometry.frames(first))
+      }
+    }
   }
 
   // MARK: Questions

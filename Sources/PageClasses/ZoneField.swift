@@ -25,6 +25,10 @@ struct ZoneField: Sendable, Equatable {
     Int(truncatingIfNeeded: (flags &<< sectionBits) &>> (64 &- bits))
   }
 
+  /// The bits of the flags that make the tag, and what they are for one.
+  var mask: UInt64 { flags((1 << Int(bits)) &- 1) }
+  func flags(_ tag: Int) -> UInt64 { (UInt64(truncatingIfNeeded: tag) << (64 - bits)) >> sectionBits }
+
   /// The section number; 0 with vmemmap.
   @inline(__always) func section(_ flags: UInt64) -> UInt64 { sectionBits == 0 ? 0 : flags &>> (64 &- sectionBits) }
 

@@ -6,9 +6,12 @@ public import PageClasses
 public struct KeptRun: Sendable, Equatable {
   public var range: PhysicalRange
   public var pass: Pass
-  public init(_ range: PhysicalRange, _ pass: Pass) {
+  /// Within a pass, lower ones stand first.
+  public var rank: Int
+  public init(_ range: PhysicalRange, _ pass: Pass, rank: Int = 0) {
     self.range = range
     self.pass = pass
+    self.rank = rank
   }
 }
 
@@ -29,28 +32,38 @@ public struct PageSelection: Sendable {
   public static let stretchLimit = 150_000
 
   /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched. `classes` have to be there
-  /// for a level that needs them; where they are not, all memory is taken for the kernel's.
+  /// for a level that needs them, and put memory into its pass at any other; where they are not, all memory is taken for
+  /// the kernel's. `core` is what of the kernel's memory is in pass 2.
   public init(
-    _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil, pageSize: PageSize,
-    stretchLimit: Int = PageSelection.stretchLimit
+    _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil,
+    core: KernelCore? = nil, pageSize: PageSize, stretchLimit: Int = PageSelection.stretchLimit
   ) {
     self.level = level.name
     self.pageSize = pageSize
     kept = []
     absent = []
-    let stretches = Stretches(level, source, witnesses, classes, pageSize)
-    var merger = StretchMerger(.first(of: pageSize) { stretches.count($0) <= stretchLimit })
-    stretches.forEach { merger.add($0) { append($0) } }
-    merger.finish { append($0) }
-    closedGaps = merger.closedGaps
-    closedPages = merger.closedBytes >> pageSize.shift
+    if level == .all, let note = source.metadata?.note {
+      let passes = EarlierPasses(note, source.coverage(), source.segments)
+      kept = source.coverage().filter { $0.kind != .cut }.map(passes.run)
+    } else {
+      let stretches = Stretches(level, source, witnesses, classes, core, pageSize)
+      var merger = StretchMerger(.first(of: pageSize) { stretches.count($0) <= stretchLimit })
+      stretches.forEach { merger.add($0) { append($0) } }
+      merger.finish { append($0) }
+      closedGaps = merger.closedGaps
+      closedPages = merger.closedBytes >> pageSize.shift
+    }
     for piece in source.coverage() where piece.kind == .cut { absent.append(AbsentRange(piece.range, .sourceCut)) }
     absent.sort { $0.range.start < $1.range.start }
     carryOver(from: source)
   }
+
+  /// Plain ascending order: all is in one pass.
+  public mutating func orderByAddress() { kept = kept.map { KeptRun($0.range, .kernel) } }
+
   private mutating func append(_ stretch: Stretch) {
     switch stretch.fate {
-    case .kept(let pass): kept.append(KeptRun(stretch.range, pass))
+    case .kept(let place): kept.append(KeptRun(stretch.range, place.pass, rank: place.rank))
     case .leftOut(let number):
       if let last = absent.last, last.range.end == stretch.range.start, last.pageClass == number {
         absent[absent.count - 1].range.end = stretch.range.end
@@ -67,7 +80,7 @@ public struct PageSelection: Sendable {
     let unreadable = RangeSet.joined(metadata.trailer?.unreadable ?? [])
     if !unreadable.isEmpty {
       kept = kept.flatMap { run in
-        RangeSet.subtracting(unreadable, from: run.range).map { KeptRun($0, run.pass) }
+        RangeSet.subtracting(unreadable, from: run.range).map { KeptRun($0, run.pass, rank: run.rank) }
       }
     }
     absent += metadata.note.leftOut + unreadable.map { AbsentRange($0, .unreadable) }

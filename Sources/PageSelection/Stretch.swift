@@ -3,9 +3,15 @@ internal import DumpBasics
 /// Memory on its way into a selection: one piece, all of it kept in one pass or left out as one class.
 struct Stretch {
   enum Fate: Equatable {
-    case kept(Pass)
+    case kept(Place)
     /// Left out, as the class with this number (0: none was looked for).
     case leftOut(UInt32)
+  }
+  /// Where in the order of the dump.
+  struct Place: Comparable {
+    var pass: Pass
+    var rank = 0
+    static func < (a: Place, b: Place) -> Bool { (a.pass, a.rank) < (b.pass, b.rank) }
   }
   var range: PhysicalRange
   var fate: Fate
@@ -36,7 +42,7 @@ struct StretchMerger {
 
   private let limits: Limits
   /// The kept stretch before `gap`, both not yet emitted.
-  private var last: (range: PhysicalRange, pass: Pass)?
+  private var last: (range: PhysicalRange, place: Stretch.Place)?
   /// What is left out right behind `last`, in classes.
   private var gap: [Stretch] = []
   private var gapBytes: UInt64 = 0
@@ -49,21 +55,21 @@ struct StretchMerger {
   /// Stretches come by ascending address and do not overlap. `emit` gets what is settled, in the same order.
   mutating func add(_ stretch: Stretch, _ emit: (Stretch) -> Void) {
     switch stretch.fate {
-    case .kept(let pass): addKept(stretch.range, pass, emit)
+    case .kept(let place): addKept(stretch.range, place, emit)
     case .leftOut: addGap(stretch, emit)
     }
   }
 
   /// Has to be called after the last one.
   mutating func finish(_ emit: (Stretch) -> Void) {
-    if let last { emit(Stretch(range: last.range, fate: .kept(last.pass))) }
+    if let last { emit(Stretch(range: last.range, fate: .kept(last.place))) }
     last = nil
     for stretch in gap { emit(stretch) }
     gap = []
     gapBytes = 0
   }
 
-  private mutating func addKept(_ range: PhysicalRange, _ pass: Pass, _ emit: (Stretch) -> Void) {
+  private mutating func addKept(_ range: PhysicalRange, _ place: Stretch.Place, _ emit: (Stretch) -> Void) {
     if !gap.isEmpty {
       // What waits in `gap` is short.
       if gap.last?.range.end == range.start, var closed = last {
@@ -78,20 +84,20 @@ struct StretchMerger {
       }
     }
     guard var before = last else {
-      last = (range, pass)
+      last = (range, place)
       return
     }
     // Pass 1 stays what it is: the pages of the log.
-    let shorter = before.pass < pass ? range : before.range
+    let shorter = before.place < place ? range : before.range
     if before.range.end == range.start,
-      before.pass == pass || (min(before.pass, pass) > .witness && shorter.count < limits.kept)
+      before.place == place || (min(before.place.pass, place.pass) > .witness && shorter.count < limits.kept)
     {
       before.range.end = range.end
-      before.pass = min(before.pass, pass)
+      before.place = min(before.place, place)
       last = before
     } else {
-      emit(Stretch(range: before.range, fate: .kept(before.pass)))
-      last = (range, pass)
+      emit(Stretch(range: before.range, fate: .kept(before.place)))
+      last = (range, place)
     }
   }
 

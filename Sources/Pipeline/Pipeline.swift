@@ -34,21 +34,47 @@ public struct Pipeline: Sendable {
     public var unreadable: [PhysicalRange]
     /// The first reason why something was unreadable.
     public var firstReadError: DumpError?
+    /// Pages that were read a second time at the end, and those of them that had changed.
+    public var sampledPages: UInt64
+    public var changed: [PhysicalRange]
   }
 
   /// Stands where memory could not be read, over and over: found in a hex dump, it explains itself.
   public static let poison = Array("mcore:unreadable".utf8)
 
   /// Reads everything in the plan from `source` and writes the file to `sink`, trailer and footer included, and finishes
-  /// it. `progress` hears the uncompressed bytes done. Throws what `sink` throws; memory that can't be read is poisoned and
-  /// reported, and the run goes on.
+  /// it. `progress` hears, after each group, the uncompressed bytes done and how long the file is. Throws what `sink` throws;
+  /// memory that can't be read is poisoned and reported, and the run goes on.
+  ///
+  /// `limit` is asked before each group with the uncompressed bytes done and how long the file would become; an error ends the
+  /// run. Whatever ends it early, the file is cut after the last whole group.
   public func run(
-    _ source: any DumpSource, to sink: any DumpSink, progress: (UInt64) -> Void
+    _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
+    progress: (UInt64, UInt64) -> Void
+  ) throws(DumpError) -> Outcome {
+    var whole: UInt64 = 0
+    do throws(DumpError) {
+      return try write(source, to: sink, limit) { done, written in
+        whole = written
+        progress(done, written)
+      }
+    } catch {
+      // What ended the run is what is told.
+      try? sink.cut(to: whole)
+      throw error
+    }
+  }
+
+  private func write(
+    _ source: any DumpSource, to sink: any DumpSink, _ limit: (UInt64, UInt64) -> DumpError?,
+    progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
     let groupSize = UInt64(DumpTrailer.groupSize)
     let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
     var output = Output(sink)
     var trailer = DumpTrailer()
+    // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds still.
+    let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
     var readError: DumpError?
     let filler = GroupFiller(plan, source)
     let tailEncoder = try format.makeEncoder()
@@ -78,22 +104,30 @@ public struct Pipeline: Sendable {
         trailer.groupChecksums.append(slot.encoded.checksum)
         trailer.unreadable += slot.unreadable
         if readError == nil { readError = slot.firstReadError }
+        if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
         try output.write(slot.encoded)
         tailEncoder.wrote(slot.encoded)
-        progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize))
+        progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize), output.count)
       })
 
     trailer.unreadable = RangeSet.joined(trailer.unreadable)
-    try finish(trailer, tailEncoder, &output)
+    trailer.sampledPages = sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0
+    trailer.changed = sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []
+    try finish(trailer, tailEncoder, limit, &output)
     try sink.finish()
     return Outcome(
       bytesWritten: output.count, sha256: output.finishDigest(), unreadable: trailer.unreadable,
-      firstReadError: readError)
+      firstReadError: readError, sampledPages: trailer.sampledPages, changed: trailer.changed)
   }
 
   /// The trailer, in blocks like all else; then the footer, which has a fixed size.
-  private func finish(_ trailer: DumpTrailer, _ encoder: any GroupEncoder, _ output: inout Output) throws(DumpError) {
+  private func finish(
+    _ trailer: DumpTrailer, _ encoder: any GroupEncoder, _ limit: (UInt64, UInt64) -> DumpError?, _ output: inout Output
+  ) throws(DumpError) {
     let bytes = trailer.encoded(plan.identity.architecture, plan.pageSize)
+    // The most that trailer, footer and a format's own index can take: blocks of noise grow by some bytes each.
+    let most = UInt64(bytes.count + bytes.count / 32 + 1024) + (encoder.hasMembers ? 0 : UInt64(DumpFooter.size))
+    if let error = limit(plan.trailerOffset, output.count + most) { throw error }
     let footer = DumpFooter(
       trailerOffset: plan.trailerOffset, fileSize: plan.trailerOffset + UInt64(bytes.count + DumpFooter.size),
       trailerSize: UInt64(bytes.count), compressedTrailerOffset: encoder.hasMembers ? output.count : plan.trailerOffset)

@@ -1,5 +1,5 @@
 public import ArgumentParser
-import Capture
+public import Capture
 public import CoreFormat
 import DumpBasics
 public import PageClasses
@@ -11,6 +11,7 @@ extension Level: ExpressibleByArgument {
 }
 extension Trust: ExpressibleByArgument {}
 extension OutputFormat: ExpressibleByArgument {}
+extension DumpOrder: ExpressibleByArgument {}
 
 struct Save: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -42,6 +43,15 @@ struct Save: ParsableCommand {
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
 
+  @Option(help: "Order of memory in the dump: \(DumpOrder.allNames). By 'critical' a dump that is cut off has what matters most.")
+  var order: DumpOrder = .critical
+
+  @Option(help: "End after this time, with what is written by then: \(Limits.timeForm).")
+  var maxTime: String?
+
+  @Option(help: "End before the dump file gets larger: \(Limits.sizeForm).")
+  var maxSize: String?
+
   @OptionGroup var work: WorkOptions
 
   @Argument(help: "/proc/vmcore, or a dump.")
@@ -50,19 +60,35 @@ struct Save: ParsableCommand {
   @Argument(help: "Where to: see below.")
   var targets: [String]
 
+  private func limits() throws -> Limits {
+    func value(_ name: String, _ text: String?, _ form: String, _ parse: (String) -> UInt64?) throws -> UInt64 {
+      guard let text else { return 0 }
+      guard let value = parse(text) else { throw ValidationError("\(name) \(text): allowed is \(form)") }
+      return value
+    }
+    var limits = Limits()
+    limits.seconds = try value("--max-time", maxTime, Limits.timeForm, Limits.seconds)
+    limits.bytes = try value("--max-size", maxSize, Limits.sizeForm, Limits.bytes)
+    return limits
+  }
+
   func validate() throws {
     let given = [level != nil ? "--level" : nil, exclude != nil ? "--exclude" : nil, dumpLevel != nil ? "-d" : nil]
     if given.compactMap({ $0 }).count > 1 {
       throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
     }
     if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
+    _ = try limits()
   }
 
   func run() throws {
+    let limits = try limits()
     try report(work) { (reporter) throws(DumpError) in
       let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
       var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
       request.trust = trust
+      request.order = order
+      request.limits = limits
       request.format = format
       request.threads = work.threads
       return try save(request, reporter)

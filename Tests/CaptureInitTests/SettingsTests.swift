@@ -43,11 +43,13 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
 @Test func everyKeyIsUnderstood() {
   let all = settings(
     kernel: "mcore.target=/d mcore.level=header mcore.format=elf mcore.threads=4 mcore.source=/s mcore.final=halt "
-      + "mcore.failure=shell mcore.shell=yes mcore.modules=/m mcore.wait=0")
+      + "mcore.failure=shell mcore.shell=yes mcore.modules=/m mcore.wait=0 "
+      + "mcore.max-time=15m mcore.max-size=2G")
   #expect(all.problems.isEmpty)
   #expect(all.level.value == .header && all.format.value == .elf && all.threads.value == 4 && all.source.value == "/s")
   #expect(all.final?.value == .halt && all.failure?.value == .shell && all.shell.value)
   #expect(all.modules.value == "/m" && all.wait.value == 0)
+  #expect(all.maxTime.value == 900 && all.maxSize.value == 2 << 30)
   for key in SettingKey.all { #expect(Help.text.contains("  \(key.name) ")) }
 }
 
@@ -59,7 +61,9 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
   ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
   ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]),
-  ("source=", ["a path"]),
+  ("source=", ["a path"]), ("max-time=0", ["max-time=0", "15m"]), ("max-time=5x", ["s, m or h"]),
+  ("max-size=1.5G", ["max-size=1.5G", "K, M, G or T"]), ("max-size=-1", ["none"]),
+  ("max-size=99999999999999999999T", ["K, M, G or T"]),
   ("zzzzzzz=1", ["there are target, level"]),
 ])
 func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]) throws {
@@ -99,11 +103,12 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
 @Test func theChildGetsTheSameSettings() {
   let given = settings(
     file: "target=LABEL=my\"x:/a level=header", kernel: "mcore.target=\"/c d\" mcore.target=/e mcore.threads=2 mcore.wait=9",
-    "format=elf")
+    "format=elf", "max-size=5M")
   let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
   #expect(child.problems.isEmpty)
   #expect(child.targets.map(\.value) == given.targets.map(\.value))
   #expect(child.level.value == given.level.value && child.format.value == given.format.value)
+  #expect(child.maxSize.value == 5 << 20 && child.maxTime.value == 0)
   #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
 }
 

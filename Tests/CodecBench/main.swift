@@ -1,6 +1,7 @@
 // The bare codec, for `make bench`: encodes the groups of an uncompressed dump from memory and throws the result away.
 //
 // usage: mcore-bench FORMAT THREADS PLAIN-ELF
+//        mcore-bench classify THREADS DUMP       page classes with all checks, beside a bare scan of the page map
 //
 // Groups that are all zeros are left out, as they cost no codec anything. Reading is not timed.
 import CoreEncoding
@@ -29,6 +30,9 @@ func seconds(_ clock: clockid_t) -> Double {
 
 func run() throws {
   let words = CommandLine.arguments
+  if words.count == 4, words[1] == "classify", let threads = Int(words[2]) {
+    return print(try classify(words[3], threads: threads, rounds: 9))
+  }
   guard words.count == 4, let format = OutputFormat(rawValue: words[1]), let threads = Int(words[2]),
     let source = try openDump(words[3]) as? ELFSource
   else { throw DumpError(.usage, "usage: mcore-bench FORMAT THREADS PLAIN-ELF") }

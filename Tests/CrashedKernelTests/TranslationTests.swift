@@ -91,6 +91,63 @@ import Testing
     #expect(try memory(machine).findings.isEmpty)
   }
 
+  // MARK: The walk through all tables
+
+  /// What a walk finds: mappings by address, and how many tables.
+  private func walked(_ memory: KernelMemory, isDirect: (UInt64, UInt64) -> Bool = { _, _ in false }) throws
+    -> ([UInt64: PhysicalRange], Int)
+  {
+    var mappings: [UInt64: PhysicalRange] = [:]
+    var tables = 0
+    var walk = try #require(memory.pageTableWalk)
+    walk.run(isDirect: isDirect) { found in
+      switch found {
+      case .table: tables += 1
+      case .memory(let range, let address, _): mappings[address] = range
+      }
+      return true
+    }
+    return (mappings, tables)
+  }
+
+  @Test(arguments: [4, 5])
+  func aWalkFindsWhatTranslationFinds(levels: Int) throws {
+    var machine = SyntheticMachine(levels: levels)
+    machine.map(0xffff_8880_0012_3000, 0x5000)
+    machine.map(0xffff_8880_4020_0000, 0x60_0000, leaf: 21)
+    machine.map(0xffff_8881_0000_0000, 0x1_4000_0000, leaf: 30)
+    machine.map(0xffff_c900_0000_1000, 0x7000)
+    // A process's own half is none of the kernel's.
+    machine.map(0x0000_0000_0040_0000, 0x9000)
+    let memory = try self.memory(machine)
+    let (mappings, tables) = try walked(memory)
+    #expect(mappings[0xffff_8880_0012_3000] == PhysicalRange(start: 0x5000, count: 4096))
+    #expect(mappings[0xffff_8880_4020_0000] == PhysicalRange(start: 0x60_0000, count: 2 << 20))
+    #expect(mappings[0xffff_8881_0000_0000] == PhysicalRange(start: 0x1_4000_0000, count: 1 << 30))
+    #expect(mappings[0xffff_c900_0000_1000] == PhysicalRange(start: 0x7000, count: 4096))
+    #expect(mappings[0x40_0000] == nil)
+    for (address, range) in mappings {
+      #expect(try memory.mapping(VirtualAddress(address)) == MappedMemory(PhysicalAddress(range.start), count: range.count))
+    }
+    // Of the direct map the lowest tables are counted, not read.
+    let isDirect: (UInt64, UInt64) -> Bool = { address, bytes in address >> 39 == 0xffff_8880_0000_0000 >> 39 && bytes <= 1 << 39
+    }
+    let (fewer, sameTables) = try walked(memory, isDirect: isDirect)
+    #expect(fewer[0xffff_8880_0012_3000] == nil)
+    #expect(fewer[0xffff_c900_0000_1000] == PhysicalRange(start: 0x7000, count: 4096))
+    #expect(sameTables == tables)
+  }
+
+  @Test(arguments: [48, 52]) func aWalkOnArm64FindsBlocksAndPages(built: Int) throws {
+    var machine = SyntheticMachine(arm64: .little, built: built)
+    machine.map(0xffff_8000_8001_0000, 0x4001_0000)
+    machine.map(0xffff_0000_2000_0000, 0x6000_0000, leaf: 29)
+    let memory = try self.memory(machine)
+    let mappings = try walked(memory).0
+    #expect(mappings[0xffff_8000_8001_0000] == PhysicalRange(start: 0x4001_0000, count: 1 << 16))
+    #expect(mappings[0xffff_0000_2000_0000] == PhysicalRange(start: 0x6000_0000, count: 1 << 29))
+  }
+
   // MARK: arm64
 
   @Test(arguments: [ByteOrder.little, .big], [48, 52])

@@ -57,10 +57,20 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
   var notes: [DumpNote] {
     let text = info.map { "\($0.key)=\($0.value)\n" }.sorted().joined()
     return [
-      DumpNote(name: "CORE", type: 1, descriptor: [UInt8](repeating: 0, count: 336)),
+      DumpNote(name: "CORE", type: 1, descriptor: registers),
       DumpNote(name: "VMCOREINFO", type: 0, descriptor: Array(text.utf8)),
     ]
   }
+
+  /// `rsp` of the one CPU (struct elf_prstatus: 112 + 19 × 8).
+  var stackPointer: UInt64 = 0
+  private var registers: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 336)
+    withUnsafeBytes(of: stackPointer.littleEndian) { bytes.replaceSubrange(264..<272, with: $0) }
+    return bytes
+  }
+  /// Pages on the LRU.
+  private var listed: [UInt64] = []
 
   init(_ generation: Generation = .v6_12) {
     self.generation = generation
@@ -124,13 +134,12 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
     self[at(frame, 48)] = 1 << 32 | 0xffff_ffff
   }
 
-  /// Makes `frame` a page on the LRU, linked to its neighbours.
+  /// Makes `frame` a page on the LRU, of which `closeLists` makes a ring.
   func makeListed(_ frame: UInt64, _ mapping: UInt64, _ extra: UInt64 = 0) {
     self[at(frame)] = tag(frame) | lru | extra
-    self[at(frame, 8)] = TinyMachine.structAddress(frame + 1) + 8
-    self[at(frame, 16)] = TinyMachine.structAddress(frame - 1) + 8
     self[at(frame, 24)] = mapping
     self[at(frame, 48)] = 2 << 32
+    listed.append(frame)
   }
 
   func makeFree(_ frame: UInt64, _ order: UInt64, _ type: UInt64 = 0) {
@@ -257,6 +266,11 @@ final class TinyMachine: DumpSource, @unchecked Sendable {
 
   /// Links the free blocks, in an order that is not that of addresses, and counts them.
   private func closeLists() {
+    for (index, frame) in listed.enumerated() {
+      let next = listed[(index + 1) % listed.count]
+      self[at(frame, 8)] = TinyMachine.structAddress(next) + 8
+      self[at(next, 16)] = TinyMachine.structAddress(frame) + 8
+    }
     for zone in 0..<UInt64(2) {
       var free: UInt64 = 0
       for order in 0..<UInt64(11) {

@@ -9,7 +9,7 @@ private func stretches(_ picture: String) -> [Stretch] {
   var result: [Stretch] = []
   for (index, letter) in picture.enumerated() where letter != " " {
     let passes: [Character: Pass] = ["1": .witness, "k": .kernel, "u": .user, "c": .cache, "f": .free]
-    let fate: Stretch.Fate = passes[letter].map { .kept($0) } ?? .leftOut(letter == "." ? 1 : 2)
+    let fate: Stretch.Fate = passes[letter].map { .kept(.init(pass: $0)) } ?? .leftOut(letter == "." ? 1 : 2)
     guard let range = PhysicalRange(start: UInt64(index) * 4096, count: 4096) else { continue }
     if let last = result.last, last.fate == fate, last.range.end == range.start {
       result[result.count - 1].range.end = range.end
@@ -25,11 +25,11 @@ private func picture(_ stretches: [Stretch], _ length: Int) -> String {
   for stretch in stretches {
     let letter: Character =
       switch stretch.fate {
-      case .kept(.witness): "1"
-      case .kept(.kernel): "k"
-      case .kept(.user): "u"
-      case .kept(.cache): "c"
-      case .kept(.free): "f"
+      case .kept(.init(pass: .witness)): "1"
+      case .kept(.init(pass: .kernel)): "k"
+      case .kept(.init(pass: .user)): "u"
+      case .kept(.init(pass: .cache)): "c"
+      case .kept(.init(pass: .free)): "f"
       case .kept: "?"
       case .leftOut(let number): number == 1 ? "." : ","
       }

@@ -102,8 +102,14 @@ public final class SyntheticMachine: DumpSource {
       let frame = first + UInt64(offset)
       let page = entries[start + offset]
       let isFreeHead = page.kind == .buddy && page.index == 0
-      writer.write(
-        frame, page, location: location, links: isFreeHead ? links(frame, page, place) : nil, to: words + offset * 8)
+      let links =
+        isFreeHead
+        ? links(frame, page, place)
+        : place.pattern?.neighbours(start + offset).map { next, previous in
+          let block = first - UInt64(start)
+          return (plan.listAddress(block + UInt64(next), addresses), plan.listAddress(block + UInt64(previous), addresses))
+        }
+      writer.write(frame, page, location: location, links: links, to: words + offset * 8)
     }
   }
 

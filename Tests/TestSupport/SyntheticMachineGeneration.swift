@@ -162,7 +162,7 @@ extension KernelGeneration {
     }
     if isSince(.v7_1) {
       return ZoneLayout(
-        pglistData: 175_808, nrZones: 172_640, zone: 1664, freeArea: 256, vmStat: 1344, spannedPages: 160, freeLists: 5)
+        pglistData: 175_808, nrZones: 172_192, zone: 1664, freeArea: 256, vmStat: 1344, spannedPages: 160, freeLists: 5)
     }
     if isSince(.v6_9) {
       return ZoneLayout(

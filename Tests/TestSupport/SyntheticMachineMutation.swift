@@ -24,6 +24,10 @@ public struct Mutation: Sendable, CustomStringConvertible {
     case vmcoreinfo
     /// The map of a section can't be reached: entry cleared, mapping gone, or memory unreadable.
     case unmappedSection
+    /// A page of metadata is noise: of mem_section, of a node, of a page table.
+    case metadataPage
+    /// 4096 struct pages are noise.
+    case manyStructPages
     /// All of it together.
     case everything
   }
@@ -31,6 +35,8 @@ public struct Mutation: Sendable, CustomStringConvertible {
   /// Where it hit, as far as that can be said.
   public struct Place: Sendable, Equatable {
     public var section: UInt64?
+    /// The section whose map this one has now.
+    public var otherSection: UInt64?
     public var frame: UInt64?
     public var node: Int?
     public var zone: Int?
@@ -65,6 +71,13 @@ public struct Mutation: Sendable, CustomStringConvertible {
     self.kind = kind
   }
 
+  /// Another text of VMCOREINFO, and nothing else.
+  public init(vmcoreinfo: [UInt8]) {
+    number = 0
+    kind = .vmcoreinfo
+    self.vmcoreinfo = vmcoreinfo
+  }
+
   /// Whether it changes anything at all.
   public var isEmpty: Bool { patches.isEmpty && unreadable.isEmpty && vmcoreinfo == nil }
 
@@ -77,6 +90,9 @@ public struct Mutation: Sendable, CustomStringConvertible {
     if let key = place.key { parts.append(key) }
     return parts.joined(separator: ", ") + ": " + text
   }
+
+  /// Whether no more than one word of memory changed.
+  public var isOneWord: Bool { patches.count == 1 && patches[0].bytes.count <= 8 && unreadable.isEmpty && vmcoreinfo == nil }
 
   /// `value` in `size` bytes, little endian.
   static func bytes(_ value: UInt64, _ size: Int) -> [UInt8] {

@@ -14,6 +14,7 @@ extension MutationDraft {
       let stolen = targets.word(other.entry)
     {
       // Plausible and wrong: another section's map.
+      mutation.place.otherSection = other.number
       return patch(section.entry, stolen &+ (other.number &- section.number) << 21, "map of section \(other.number)")
     }
     patch(section.entry, damaged(old), "section_mem_map")
@@ -25,10 +26,10 @@ extension MutationDraft {
     guard let page = targets.page(frame) else { return }
     place(frame)
     switch random.below(10) {
-    case 0: patch(page, (0..<targets.pageSize).map { _ in UInt8(truncatingIfNeeded: random.next()) }, "random struct page")
+    case 0: patch(page, noise(targets.pageSize), "random struct page")
     case 1:
       let start = page & ~0xfff
-      patch(start, (0..<4096).map { _ in UInt8(truncatingIfNeeded: random.next()) }, "random page of the map at \(hex(start))")
+      patch(start, noise(4096), "random page of the map at \(hex(start))")
     default:
       let names = ["page.flags", "page._mapcount", "page.mapping", "page.private", tailField]
       guard let name = names.randomElement(using: &random), let offset = targets.info.offset(name),
@@ -86,6 +87,18 @@ extension MutationDraft {
     case 1: patch(entry, old ^ 1 << UInt64(12 + random.below(30)), "entry to another page")
     default: patch(entry, damaged(old), "page-table entry")
     }
+  }
+
+  /// A whole page that mem_section, a node or a page table lies in.
+  mutating func hitMetadataPage() {
+    guard let section = targets.sections.randomElement(using: &random), let node = targets.nodes.randomElement(using: &random)
+    else { return }
+    let zone = targets.zones.randomElement(using: &random)?.address ?? node
+    let places = [section.entry, targets.roots.randomElement(using: &random)]
+    let structures = [node, zone].map { targets.physical($0) }
+    let tables = targets.pageTableEntries(section.map).suffix(2).map { Optional($0) }
+    guard let place = (places + structures + tables).compactMap({ $0 }).randomElement(using: &random) else { return }
+    patch(place & ~0xfff, noise(4096), "random page of metadata at \(hex(place & ~0xfff))")
   }
 
   mutating func unmapSection() {

@@ -8,11 +8,16 @@ public struct Mutator: Sendable {
   private let targets: MutationTargets
   private let seed: UInt64
   private let text: [UInt8]
+  private let victims: [Range<UInt64>]
 
+  /// `victims`: frames that half of the damage to struct pages hits; on most machines few pages are worth losing.
   /// - Throws: when the dump's own structures can't be found.
-  public init(_ source: any DumpSource, seed: UInt64) throws {
-    targets = try MutationTargets(source)
+  public init(_ source: any DumpSource, seed: UInt64, victims: [Range<UInt64>] = []) throws {
+    let targets = try MutationTargets(source)
+    self.targets = targets
     self.seed = seed
+    // Only those that have a struct page.
+    self.victims = victims.flatMap { range in targets.frames.map { $0.clamped(to: range) } }.filter { !$0.isEmpty }
     text = source.notes.first(where: \.isVMCoreInfo)?.descriptor ?? []
   }
 
@@ -22,12 +27,21 @@ public struct Mutator: Sendable {
     return mutation(number, kinds[number % kinds.count])
   }
 
+  /// The frames of a zone, as it says itself; and of those that its pages do not tell apart from it.
+  public func frames(node: Int, zone: Int) -> [Range<UInt64>] {
+    targets.zones.filter { $0.type == zone && ($0.node == node || !targets.pagesNameNode) }.map(\.frames)
+  }
+  /// The frames of the zones that some of `frames` lie in.
+  public func zoneFrames(of frames: Range<UInt64>) -> [Range<UInt64>] {
+    targets.zones.filter { $0.frames.overlaps(frames) }.flatMap { self.frames(node: $0.node, zone: $0.type) }
+  }
+
   public func mutation(_ number: Int, _ kind: Mutation.Kind) -> Mutation {
     var random = SeededRandom(SeededRandom.mix(seed) ^ SeededRandom.mix(UInt64(number) &* 31 &+ 7))
     var result = Mutation(number, kind)
     // A place can turn out unusable: another is drawn then. On a machine just booted most free lists are empty.
     for _ in 0..<1024 where result.isEmpty {
-      var draft = MutationDraft(targets, text, random, Mutation(number, kind))
+      var draft = MutationDraft(targets, text, victims, random, Mutation(number, kind))
       draft.draw()
       result = draft.mutation
       random = draft.random
@@ -40,12 +54,16 @@ public struct Mutator: Sendable {
 struct MutationDraft {
   let targets: MutationTargets
   let text: [UInt8]
+  let victims: [Range<UInt64>]
   var random: SeededRandom
   var mutation: Mutation
 
-  init(_ targets: MutationTargets, _ text: [UInt8], _ random: SeededRandom, _ mutation: Mutation) {
+  init(
+    _ targets: MutationTargets, _ text: [UInt8], _ victims: [Range<UInt64>], _ random: SeededRandom, _ mutation: Mutation
+  ) {
     self.targets = targets
     self.text = text
+    self.victims = victims
     self.random = random
     self.mutation = mutation
   }
@@ -65,8 +83,17 @@ struct MutationDraft {
     case .pageTable: hitPageTable()
     case .vmcoreinfo: hitText()
     case .unmappedSection: unmapSection()
+    case .metadataPage: hitMetadataPage()
+    case .manyStructPages:
+      var frames: Set<UInt64> = []
+      for _ in 0..<16384 where frames.count < 4096 { frames.insert(frame()) }
+      for frame in frames.sorted() {
+        if let page = targets.page(frame) { patch(page, noise(targets.pageSize), "") }
+      }
+      mutation.text = "\(mutation.patches.count) random struct pages"
     case .everything:
-      for kind in Mutation.Kind.allCases where kind != .everything && kind != .vmcoreinfo {
+      let single = Mutation.Kind.allCases.filter { ![.everything, .manyStructPages, .vmcoreinfo].contains($0) }
+      for kind in single {
         for _ in 0..<(kind == .structPage || kind == .plausiblePage ? 200 : 4) { draw(kind) }
       }
       mutation.place = Mutation.Place()
@@ -103,9 +130,12 @@ struct MutationDraft {
     return value & mask
   }
 
+  mutating func noise(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
+
   mutating func frame() -> UInt64 {
-    var left = random.next() % targets.frames.reduce(0) { $0 + UInt64($1.count) }
-    for range in targets.frames {
+    let frames = !victims.isEmpty && random.chance(1, of: 2) ? victims : targets.frames
+    var left = random.next() % frames.reduce(0) { $0 + UInt64($1.count) }
+    for range in frames {
       if left < UInt64(range.count) { return range.lowerBound + left }
       left -= UInt64(range.count)
     }

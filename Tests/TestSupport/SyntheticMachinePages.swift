@@ -69,6 +69,11 @@ public enum PageKind: UInt8, Sendable, CaseIterable, Hashable {
     }
   }
 
+  /// Whether it has PG_lru and is linked.
+  var isOnLRU: Bool {
+    [.fileCache, .filePrivate, .tmpfs, .anonymous, .swapCached, .transparentHuge, .ksm].contains(self)
+  }
+
   /// Whether there is no memory behind the struct page.
   public var isHole: Bool { self == .hole || self == .reservedHole }
 

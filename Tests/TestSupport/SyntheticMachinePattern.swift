@@ -13,6 +13,8 @@ struct BlockPattern: Sendable {
   let freeHeads: [[UInt16]]
   /// For each page that is a free head, its place in that list.
   let place: [UInt16]
+  /// The pages on the LRU, ascending: the LRU of a block is a ring of its own, without a head.
+  private let listed: [UInt16]
 
   init(_ entries: [SyntheticPage], _ random: inout SeededRandom) {
     precondition(entries.count == BlockPattern.pages)
@@ -28,6 +30,16 @@ struct BlockPattern: Sendable {
     }
     freeHeads = heads
     self.place = place
+    // A poisoned page is taken off its list (mm/memory-failure.c).
+    listed = entries.indices.filter { entries[$0].kind.isOnLRU && entries[$0].index == 0 && !entries[$0].isPoisoned }
+      .map { UInt16($0) }
+  }
+
+  /// What follows and what precedes the page at `offset` on the LRU; nil where it is there alone.
+  func neighbours(_ offset: Int) -> (Int, Int)? {
+    let place = listed.partitionPoint { $0 < offset }
+    guard listed.count > 1, place < listed.count, listed[place] == offset else { return nil }
+    return (Int(listed[(place + 1) % listed.count]), Int(listed[(place + listed.count - 1) % listed.count]))
   }
 
   static func list(_ entry: SyntheticPage) -> Int { Int(entry.order) * 8 + Int(entry.migrateType) }

@@ -40,7 +40,7 @@ final class StructPageWriter: Sendable {
     seed = SeededRandom.mix(plan.configuration.seed)
   }
 
-  /// `location`: what `location(_:_:)` says of the frame. `links`: next and previous of the free list, for a free head.
+  /// `location`: what `location(_:_:)` says of the frame. `links`: next and previous of the list that it is on, for a free head or a page on the LRU.
   func write(_ frame: UInt64, _ page: SyntheticPage, location: UInt64, links: (UInt64, UInt64)?, to words: Words) {
     if page.kind == .hole {
       let fill = UInt64(plan.configuration.holeFill) &* 0x0101_0101_0101_0101
@@ -58,9 +58,9 @@ final class StructPageWriter: Sendable {
       switch page.kind {
       case .buddy, .unaccepted, .perCPUFree: writeFree(frame, page, links, words)
       case .slab: writeSlab(frame, noise, words)
-      case .fileCache, .filePrivate, .tmpfs, .swapReadahead, .fileOffLRU: writeFile(frame, page.kind, noise, words)
+      case .fileCache, .filePrivate, .tmpfs, .swapReadahead, .fileOffLRU: writeFile(page.kind, noise, links, words)
       case .anonymous, .anonymousOffLRU, .swapCached, .transparentHuge, .ksm, .hugetlb:
-        writeUser(frame, page.kind, noise, words)
+        writeUser(frame, page.kind, noise, links, words)
       case .hole: break
       case .movableKernel, .pageTable, .largeKmalloc, .zsmalloc, .kernelCompound, .kernel, .reserved, .offline, .poisoned,
         .reservedHole:
@@ -90,7 +90,14 @@ final class StructPageWriter: Sendable {
   /// A pointer to some object of the kernel, aligned to 64 bytes.
   private func object(_ noise: UInt64) -> UInt64 { addresses.direct(16 << 20 + noise % (64 << 20) & ~63) }
 
-  /// Neighbours in some list: the LRU is not walked by anybody, so they need only look right.
+  /// Neighbours on the LRU. A page alone is an mlocked one, which is on no list (5.18; nobody looks at the version).
+  private func setListed(_ links: (UInt64, UInt64)?, _ words: Words) {
+    words[0] |= bit(flags.lru)
+    words[1] = links?.0 ?? StructPageWriter.listPoison1
+    words[2] = links?.1 ?? 0xdead_0000 << 32
+  }
+
+  /// Neighbours in some list: hugetlbfs' own are not walked by anybody, so they need only look right.
   private func setNeighbours(_ frame: UInt64, _ words: Words) {
     words[1] = plan.listAddress(frame ^ 1, addresses)
     words[2] = plan.listAddress(frame ^ 2, addresses)
@@ -169,7 +176,7 @@ final class StructPageWriter: Sendable {
     setType(types.slab ?? StructPageWriter.untyped, references: 1, words)
   }
 
-  private func writeFile(_ frame: UInt64, _ kind: PageKind, _ noise: UInt64, _ words: Words) {
+  private func writeFile(_ kind: PageKind, _ noise: UInt64, _ links: (UInt64, UInt64)?, _ words: Words) {
     words[0] |= bit(flags.uptodate)
     if noise & 1 != 0 { words[0] |= bit(flags.referenced) }
     if noise & 14 == 0 { words[0] |= bit(flags.dirty) }
@@ -184,8 +191,7 @@ final class StructPageWriter: Sendable {
     }
     words[3] = object(noise >> 13)
     if kind == .fileOffLRU { return }
-    words[0] |= bit(flags.lru)
-    setNeighbours(frame, words)
+    setListed(links, words)
     if noise & 0x30 == 0 { words[0] |= bit(flags.active) }
     if kind == .tmpfs { words[0] |= bit(flags.swapbacked) }
     if kind == .filePrivate {
@@ -195,7 +201,9 @@ final class StructPageWriter: Sendable {
   }
 
   /// Anonymous memory: PAGE_MAPPING_ANON is bit 0 of `mapping`, PAGE_MAPPING_KSM both low bits.
-  private func writeUser(_ frame: UInt64, _ kind: PageKind, _ noise: UInt64, _ words: Words) {
+  private func writeUser(
+    _ frame: UInt64, _ kind: PageKind, _ noise: UInt64, _ links: (UInt64, UInt64)?, _ words: Words
+  ) {
     words[0] |= bit(flags.uptodate)
     words[4] = noise >> 30
     words[7] = object(noise >> 7)
@@ -204,8 +212,7 @@ final class StructPageWriter: Sendable {
     words[0] |= bit(flags.swapbacked)
     setType(0, references: 1, words)
     if kind == .anonymousOffLRU { return }
-    words[0] |= bit(flags.lru)
-    setNeighbours(frame, words)
+    setListed(links, words)
     if kind == .swapCached {
       words[0] |= bit(flags.swapcache)
       words[5] = noise >> 20

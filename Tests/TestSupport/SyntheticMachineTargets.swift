@@ -16,6 +16,8 @@ struct MutationTargets: Sendable {
     var type: Int
     /// Virtual address of struct zone.
     var address: UInt64
+    /// `zone_start_pfn`, `spanned_pages`.
+    var frames: Range<UInt64>
   }
 
   let info: VMCoreInfo
@@ -28,6 +30,8 @@ struct MutationTargets: Sendable {
   let zones: [Zone]
   /// Frames that the dump holds and that have a struct page.
   let frames: [Range<UInt64>]
+  /// Without vmemmap the section takes the node's place in `page.flags`.
+  let pagesNameNode: Bool
   let pageSize: Int
   let freeLists: Int
   let orders: Int
@@ -57,12 +61,14 @@ struct MutationTargets: Sendable {
       let count = try memory.u32(VirtualAddress(address + UInt64(try info.requireOffset("pglist_data.nr_zones"))))
       for type in 0..<min(Int(count), 8) {
         let zone = address + UInt64(type * zoneSize)
-        if try memory.u64(VirtualAddress(zone + UInt64(spanned))) > 0 {
-          zones.append(Zone(node: node, type: type, address: zone))
-        }
+        let count = try memory.u64(VirtualAddress(zone + UInt64(spanned)))
+        // zone_start_pfn, managed_pages, spanned_pages follow one another (include/linux/mmzone.h).
+        let first = try memory.u64(VirtualAddress(zone + UInt64(spanned) - 16))
+        if count > 0 { zones.append(Zone(node: node, type: type, address: zone, frames: first..<first + count)) }
       }
     }
     self.zones = zones
+    pagesNameNode = Set(found.sections.map { $0.map &- $0.number << 15 * 64 }).count == 1
     let mapped = found.sections.map { $0.number << 15..<($0.number + 1) << 15 }
     frames = source.coverage().flatMap { piece in
       let range = (piece.range.start + 4095) >> 12..<max((piece.range.start + 4095) >> 12, piece.range.end >> 12)

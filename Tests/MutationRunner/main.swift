@@ -1,0 +1,85 @@
+// The damage campaign on real dumps and synthetic machines: docs/verification.md.
+//
+// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches] [--synthetic] [--losses] [DUMP ...]
+//
+// N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP). Exit status 1
+// when a rule is broken.
+import DumpSource
+import Foundation
+import MutationCampaign
+import TestSupport
+
+struct Runner {
+  var count = 2000
+  var seed: UInt64 = 1
+  var campaign = Campaign()
+  var dumps: [String] = []
+  var synthetic = false
+  var showsLosses = false
+  /// One mutation alone, to look into.
+  var only: Int?
+  /// Only say what to write where, for other programs to be tried on.
+  var patches = false
+  /// Bytes of memory of a synthetic machine.
+  var machineSize: UInt64 = 384 << 20
+  var totals = CampaignTotals()
+  /// Of the whole process, whatever the number of threads.
+  static let memoryLimit: UInt64 = 1 << 30
+
+  init(_ arguments: [String]) {
+    var words = arguments.dropFirst()
+    while let word = words.popFirst() {
+      switch word {
+      case "--count": count = words.popFirst().flatMap { Int($0) } ?? count
+      case "--seed": seed = words.popFirst().flatMap { UInt64($0) } ?? seed
+      case "--threads": campaign.threads = words.popFirst().flatMap { Int($0) } ?? campaign.threads
+      case "--only": only = words.popFirst().flatMap { Int($0) }
+      case "--machines": machineSize = words.popFirst().flatMap { UInt64($0) }.map { $0 << 20 } ?? machineSize
+      case "--patches": patches = true
+      case "--synthetic": synthetic = true
+      case "--losses": showsLosses = true
+      default: dumps.append(word)
+      }
+    }
+  }
+
+  private func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+  private mutating func damage(_ source: any DumpSource, _ name: String, _ count: Int) throws {
+    let started = Date()
+    let image = try CampaignImage(source, name: name, seed: seed)
+    if patches {
+      for number in 0..<count { if let line = image.patchLine(number) { say(line) } }
+      return
+    }
+    let found = campaign.run(image, only.map { $0..<$0 + 1 } ?? 0..<count)
+    say(
+      "\(name): \(image.pages) pages, \(image.keptPages) kept undamaged; \(found.mutations) mutations, \(found.silentLosses) silent losses, "
+        + "\(found.violationCount) violations, \(Int(Date().timeIntervalSince(started))) s")
+    if showsLosses { for finding in image.findings { say("  undamaged: \(finding)") } }
+    for violation in found.violations.prefix(40) { say("  \(violation)") }
+    if showsLosses { for loss in found.losses.prefix(40) { say("  reported loss: \(loss)") } }
+    totals.merge(found)
+  }
+
+  /// The exit status.
+  mutating func run() -> Int32 {
+    do {
+      for path in dumps { try damage(try openDump(path), path.split(separator: "/").last.map { String($0) } ?? path, count) }
+      if synthetic || dumps.isEmpty {
+        let machines = SyntheticMachine.campaign(seed: seed, memory: machineSize)
+        for machine in machines { try damage(machine, machine.name, (count + machines.count - 1) / machines.count) }
+      }
+    } catch {
+      say("mcore-mutations: error: \(error)")
+      return 1
+    }
+    if patches { return 0 }
+    let peak = peakMemory()
+    say("\n\(totals.tables)\n\npeak memory \(peak >> 20) MiB, limit \(Runner.memoryLimit >> 20) MiB")
+    return totals.violationCount == 0 && totals.mutations > 0 && peak <= Runner.memoryLimit ? 0 : 1
+  }
+}
+
+var runner = Runner(CommandLine.arguments)
+exit(runner.run())
