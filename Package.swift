@@ -152,7 +152,7 @@ let package = Package(
       ]),
     tests(
       "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "SoftBoot", "TestSupport"]),
-    tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
+    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),

@@ -12,40 +12,54 @@ public struct RegionSettings: Sendable {
   public var device = "/dev/mem"
   /// This kernel's own memory map. Tests have a file here.
   public var memoryMap = "/proc/iomem"
-  /// What `arm` recorded: boot id, nonce, geometry. Time and release come from the crashed kernel.
+  /// Boot id, nonce and geometry, as `arm` recorded them. Time and release come from the crashed kernel.
   public var identity = RegionIdentity()
+  /// What saves the dump from memory afterwards: it is loaded before the first byte of the dump is written, so that it is there
+  /// even if this process dies half-way. Nil where somebody else sees to that.
+  public var normal: NormalKernel?
 
   public init() {}
 }
 
-/// Opens the region for a dump that is planned. `windows`: those that were set aside for it; where there are none, memory is
-/// taken that the crashed kernel did not use and the plan leaves out.
+/// Opens the region for a dump that is planned: in `windows` that were set aside for it, or, where there are none, in memory that
+/// the crashed kernel did not use and the plan leaves out.
 func openRegion(
-  _ windows: [PhysicalRange], _ settings: RegionSettings, _ kernel: CrashedKernel, _ plan: DumpPlan, _ trust: Trust
+  _ windows: RegionExtents?, _ settings: RegionSettings, _ kernel: CrashedKernel, _ plan: DumpPlan, _ trust: Trust
 ) throws(DumpError) -> MemoryDestination {
-  var identity = settings.identity
+  var identity = settings.normal?.identity ?? settings.identity
   identity.release = kernel.release ?? ""
   identity.crashTime = kernel.crashTime ?? System.secondsSince1970
-  let extents =
-    windows.isEmpty ? try chosenExtents(settings, plan, trust) : try requireUnkept(try RegionExtents(windows), plan, settings)
+  let iomem = try System.text(of: settings.memoryMap)
+  guard let occupied = occupiedMemory(iomem: iomem), let own = occupiedMemory(iomem: iomem, kind: "System RAM") else {
+    throw DumpError("this kernel does not tell its own memory", at: settings.memoryMap)
+  }
+  let extents: RegionExtents
+  if let windows { extents = windows } else { extents = try chosenExtents(settings.normal?.map, plan, trust, occupied) }
+  try requireUnused(extents, plan, own)
   let memory = try DeviceMemory(settings.device)
-  return MemoryDestination(memory, extents, identity, fitted: windows.isEmpty)
+  if let normal = settings.normal {
+    do throws(DumpError) { try normal.load(extents) } catch {
+      throw DumpError(
+        error.kind, "the normal kernel, which has to save the dump from memory, can't be loaded: \(error.what)", at: error.place,
+        advice: error.advice)
+    }
+  }
+  return MemoryDestination(memory, extents, identity, fitted: windows == nil)
 }
 
 private func chosenExtents(
-  _ settings: RegionSettings, _ plan: DumpPlan, _ trust: Trust
+  _ map: MemoryMap?, _ plan: DumpPlan, _ trust: Trust, _ occupied: [PhysicalRange]
 ) throws(DumpError) -> RegionExtents {
   guard trust == .checked else {
     throw DumpError(
       .usage, "which memory is free is not checked with trust=\(trust.rawValue), so nothing may be written to it",
       at: "memory:", advice: "leave trust at checked, or set a window of memory aside")
   }
-  guard let occupied = occupiedMemory(iomem: try System.text(of: settings.memoryMap)) else {
-    throw DumpError("this kernel does not tell its own memory", at: settings.memoryMap)
-  }
   // What does not get smaller gets at most 1/2000 larger in blocks; trailer and index are far below the rest of 1 %.
   let wanted = plan.trailerOffset + plan.trailerOffset / 100 + 1 << 20
-  guard let choice = RegionChoice(wanted: wanted, of: plan.note.leftOut, never: occupied) else {
+  // Memory that was plugged in later is in no map of the firmware: the normal kernel would not know it.
+  let never = occupied + (map?.unusable ?? [])
+  guard let choice = RegionChoice(wanted: wanted, of: plan.note.leftOut, never: never) else {
     throw DumpError(
       .full, "the crashed kernel had no 2 MiB of memory in one piece that the dump may use", at: "memory:",
       advice: "set a window of memory aside, or leave more out")
@@ -53,16 +67,17 @@ private func chosenExtents(
   return choice.extents
 }
 
-/// A window that was set aside is no memory of the crashed kernel; where it is, it must not be kept.
-private func requireUnkept(
-  _ extents: RegionExtents, _ plan: DumpPlan, _ settings: RegionSettings
-) throws(DumpError) -> RegionExtents {
-  for piece in plan.pieces {
-    if let extent = extents.ranges.first(where: { $0.intersection(piece.memory) != nil }) {
+/// Whatever led to these extents: no page that the dump keeps is in them, and nothing that the running kernel works with.
+private func requireUnused(_ extents: RegionExtents, _ plan: DumpPlan, _ own: [PhysicalRange]) throws(DumpError) {
+  let kept = RangeSet.joined(plan.pieces.map(\.memory))
+  for extent in extents.ranges {
+    if RangeSet.subtracting(kept, from: extent) != [extent] {
       throw DumpError(
         .usage, "the dump holds memory of this window", at: "memory:, \(extent)",
         advice: "set it aside on the normal kernel's command line (memmap=SIZE!ADDRESS)")
     }
+    if RangeSet.subtracting(own, from: extent) != [extent] {
+      throw DumpError(.usage, "this kernel runs in this memory", at: "memory:, \(extent)")
+    }
   }
-  return extents
 }

@@ -9,6 +9,7 @@ internal import LinuxSystem
 public import PageClasses
 public import PageSelection
 internal import Pipeline
+public import SoftBoot
 internal import Workers
 
 /// What to save, and how: the same for `mcore save` and `mcore-capture`.
@@ -71,6 +72,8 @@ public struct SaveResult: Sendable {
   public var bytesWritten: UInt64
   /// What the reporter has not heard yet, one line each: what was unreadable, why the dump is cut.
   public var findings: [String]
+  /// Where the dump waits, if its target was `memory:`. The normal kernel has to save it from there.
+  public var region: RegionExtents?
 }
 
 /// Takes what the work has to say while it goes on: to a terminal, a console or nowhere.
@@ -165,15 +168,16 @@ private final class PreparedCapture {
       if let facts, reached.bytes > cut?.bytesWritten ?? 0 {
         cut = SaveResult(
           status: .cut, path: stays, bytesWritten: reached.bytes,
-          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"])
+          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"],
+          region: (destination as? MemoryDestination)?.extents)
       }
       throw told
     }
   }
 
   private func open(_ target: TargetSpec, _ name: String) throws(DumpError) -> any Destination {
-    guard let windows = target.memoryWindows else { return try target.open(dumpName: name) }
-    return try openRegion(windows, request.region, kernel, try plannedDump(), request.trust)
+    guard target.isMemory else { return try target.open(dumpName: name) }
+    return try openRegion(target.memoryWindows, request.region, kernel, try plannedDump(), request.trust)
   }
 
   /// How far writing to a target got: whole groups alone.
@@ -229,7 +233,7 @@ private final class PreparedCapture {
     if !facts.changed.isEmpty { lines.append(facts.changedText) }
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
-      findings: lines)
+      findings: lines, region: (destination as? MemoryDestination)?.extents)
   }
 
   private func plannedDump() throws(DumpError) -> DumpPlan {

@@ -31,7 +31,6 @@ public func saveRegion(
 ) throws(DumpError) -> SaveResult? {
   let region = try findRegion(memory, in: request.windows, expecting: request.expectation)
   guard region.isUnsaved else { return nil }
-  for finding in region.findings { reporter.warning(finding) }
   if region.evidence == .head {
     guard region.head.attempts < request.attemptLimit else {
       throw DumpError(

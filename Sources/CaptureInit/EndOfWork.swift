@@ -23,6 +23,7 @@ func endMachine(_ how: HandOff, _ reporter: any Reporter) {
     switch how {
     case .poweroff: try System.reboot(.powerOff)
     case .halt: try System.reboot(.halt)
+    case .kexec: try System.reboot(.kexec)
     case .reboot, .shell, .exit: try System.reboot(.restart)
     }
   } catch {

@@ -5,7 +5,8 @@ public import SoftBoot
 public final class MemoryDestination: Destination {
   public let acceptsSideFiles = false
   private let memory: any RegionMemory
-  private var extents: RegionExtents
+  /// In the end what the dump takes.
+  public private(set) var extents: RegionExtents
   private var identity: RegionIdentity
   private let isFitted: Bool
   private var writer: RegionWriter?

@@ -68,17 +68,22 @@ extension RegionChoice {
   }
 }
 
-/// All that /proc/iomem lists at its outer level: in a crash kernel its own memory, that of the firmware, devices. The memory
-/// of the crashed kernel is not among it. Nil where addresses are hidden, as from everybody but root.
-public func occupiedMemory(iomem: String) -> [PhysicalRange]? {
+/// All that /proc/iomem lists at its outer level, or what it calls `kind` there: in a crash kernel its own memory, that of the
+/// firmware, devices. The memory of the crashed kernel is not among it. Nil where addresses are hidden, as from everybody but
+/// root.
+public func occupiedMemory(iomem: String, kind: String? = nil) -> [PhysicalRange]? {
   var ranges: [PhysicalRange] = []
+  var highest: UInt64 = 0
   for line in iomem.utf8.split(separator: 0x0a) where line.first != 0x20 {
-    guard let colon = line.firstIndex(of: 0x20), let dash = line[..<colon].firstIndex(of: 0x2d),
+    guard let blank = line.firstIndex(of: 0x20), let dash = line[..<blank].firstIndex(of: 0x2d),
       let first = UInt64(String(Substring(line[..<dash])), radix: 16),
-      let last = UInt64(String(Substring(line[line.index(after: dash)..<colon])), radix: 16), last < .max
+      let last = UInt64(String(Substring(line[line.index(after: dash)..<blank])), radix: 16), last < .max
     else { return nil }
+    highest = max(highest, last)
+    // Behind the range stands " : ".
+    if let kind, !line[blank...].dropFirst(3).elementsEqual(kind.utf8) { continue }
     if let range = PhysicalRange(first, last + 1) { ranges.append(range) }
   }
   // Hidden addresses are zeros.
-  return ranges.contains { $0.end > 1 << 20 } ? RangeSet.joined(ranges) : nil
+  return highest >= 1 << 20 ? RangeSet.joined(ranges) : nil
 }

@@ -112,6 +112,18 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
   #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
 }
 
+@Test func theChildGetsWhereADumpWaitsInMemory() {
+  let given = settings(
+    kernel: "mcore.region=0x200000@0x40000000,0x400000@0x50000000 mcore.nonce=0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "source=memory:", "normal=/n")
+  #expect(given.problems.isEmpty)
+  let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
+  #expect(child.problems.isEmpty)
+  #expect(child.region?.value == "0x200000@0x40000000,0x400000@0x50000000" && child.normal.value == "/n")
+  #expect(child.nonce?.value.description == "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0" && child.source.value == "memory:")
+  #expect(settings("region=1@2").problems.count == 1 && settings("nonce=12").problems.count == 1)
+}
+
 @Test func theChildGetsExcludedClassesAndTrust() {
   let given = settings(file: "level=used", kernel: "mcore.trust=metadata", "exclude=user,cache")
   let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
