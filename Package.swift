@@ -91,11 +91,13 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot"]),
 
+    library("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "SoftBoot"]),
+
     // The two programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -152,6 +154,7 @@ let package = Package(
       ]),
     tests(
       "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "SoftBoot", "TestSupport"]),
+    tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",

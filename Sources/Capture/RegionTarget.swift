@@ -14,9 +14,9 @@ public struct RegionSettings: Sendable {
   public var memoryMap = "/proc/iomem"
   /// Boot id, nonce and geometry, as `arm` recorded them. Time and release come from the crashed kernel.
   public var identity = RegionIdentity()
-  /// What saves the dump from memory afterwards: it is loaded before the first byte of the dump is written, so that it is there
-  /// even if this process dies half-way. Nil where somebody else sees to that.
-  public var normal: NormalKernel?
+  /// Where the kernel lies (`NormalKernel`) that saves the dump from memory afterwards: it is loaded before the first byte of the
+  /// dump is written, so that it is there even if this process dies half-way. Nil where somebody else sees to that.
+  public var normal: String?
 
   public init() {}
 }
@@ -26,29 +26,41 @@ public struct RegionSettings: Sendable {
 func openRegion(
   _ windows: RegionExtents?, _ settings: RegionSettings, _ kernel: CrashedKernel, _ plan: DumpPlan, _ trust: Trust
 ) throws(DumpError) -> MemoryDestination {
-  var identity = settings.normal?.identity ?? settings.identity
+  let normal: NormalKernel?
+  if let directory = settings.normal { normal = try NormalKernel(directory) } else { normal = nil }
+  var identity = normal?.identity ?? settings.identity
   identity.release = kernel.release ?? ""
   identity.crashTime = kernel.crashTime ?? System.secondsSince1970
   let iomem = try System.text(of: settings.memoryMap)
   guard let occupied = occupiedMemory(iomem: iomem), let own = occupiedMemory(iomem: iomem, kind: "System RAM") else {
     throw DumpError("this kernel does not tell its own memory", at: settings.memoryMap)
   }
-  let extents: RegionExtents
-  if let windows { extents = windows } else { extents = try chosenExtents(settings.normal?.map, plan, trust, occupied) }
-  try requireUnused(extents, plan, own)
   let memory = try DeviceMemory(settings.device)
-  if let normal = settings.normal {
-    do throws(DumpError) { try normal.load(extents) } catch {
-      throw DumpError(
-        error.kind, "the normal kernel, which has to save the dump from memory, can't be loaded: \(error.what)", at: error.place,
-        advice: error.advice)
-    }
+  func opened(_ extents: RegionExtents) throws(DumpError) -> MemoryDestination {
+    try requireUnused(extents, plan, own)
+    try load(normal, extents)
+    return MemoryDestination(memory, extents, identity, fitted: windows == nil)
   }
-  return MemoryDestination(memory, extents, identity, fitted: windows == nil)
+  if let windows { return try opened(windows) }
+  // Each extent takes room on the normal kernel's command line.
+  for limit in [RegionExtents.limit, 4, 2] {
+    do throws(DumpError) {
+      return try opened(try chosenExtents(normal?.map, plan, trust, occupied, limit))
+    } catch { if error.kind != .full { throw error } }
+  }
+  return try opened(try chosenExtents(normal?.map, plan, trust, occupied, 1))
+}
+
+private func load(_ normal: NormalKernel?, _ extents: RegionExtents) throws(DumpError) {
+  do throws(DumpError) { try normal?.load(extents) } catch {
+    throw DumpError(
+      error.kind, "the normal kernel, which has to save the dump from memory, can't be loaded: \(error.what)", at: error.place,
+      advice: error.advice)
+  }
 }
 
 private func chosenExtents(
-  _ map: MemoryMap?, _ plan: DumpPlan, _ trust: Trust, _ occupied: [PhysicalRange]
+  _ map: MemoryMap?, _ plan: DumpPlan, _ trust: Trust, _ occupied: [PhysicalRange], _ limit: Int
 ) throws(DumpError) -> RegionExtents {
   guard trust == .checked else {
     throw DumpError(
@@ -59,7 +71,7 @@ private func chosenExtents(
   let wanted = plan.trailerOffset + plan.trailerOffset / 100 + 1 << 20
   // Memory that was plugged in later is in no map of the firmware: the normal kernel would not know it.
   let never = occupied + (map?.unusable ?? [])
-  guard let choice = RegionChoice(wanted: wanted, of: plan.note.leftOut, never: never) else {
+  guard let choice = RegionChoice(wanted: wanted, of: plan.note.leftOut, never: never, extentLimit: limit) else {
     throw DumpError(
       .full, "the crashed kernel had no 2 MiB of memory in one piece that the dump may use", at: "memory:",
       advice: "set a window of memory aside, or leave more out")

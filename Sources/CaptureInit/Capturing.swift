@@ -21,11 +21,13 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value
     request.limits.bytes = settings.maxSize.value
-    request.region.normal = try normalKernel(settings)
+    request.region.normal = normalKernel(settings)
+    // By a child before this one, which was killed: then the start of a dump is in memory.
+    let isAwaited = System.isKernelLoaded(.next)
     let result: SaveResult
     do throws(DumpError) { result = try save(request, reporter) } catch {
       // Nothing of use is in memory: then the machine is ended as it was told to be.
-      if request.region.normal != nil { try? System.unloadKernel(.next) }
+      if request.region.normal != nil, !isAwaited { try? System.unloadKernel(.next) }
       throw error
     }
     let saved = report(result, reporter)

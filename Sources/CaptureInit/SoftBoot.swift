@@ -11,24 +11,26 @@ let memorySource = "memory:"
 
 // MARK: in the crash kernel
 
-/// The normal kernel, if a target needs it. Without it a dump in free memory would be lost; where a window was set aside, somebody
-/// may know how to get at it.
-func normalKernel(_ settings: Settings) throws(DumpError) -> NormalKernel? {
+/// Where the normal kernel lies, if a target needs it. Without it a dump in free memory would be lost; where a window was set
+/// aside, somebody may know how to get at it.
+func normalKernel(_ settings: Settings) -> String? {
   let memory = settings.targets.compactMap { try? TargetSpec($0.value) }.filter(\.isMemory)
   if memory.isEmpty || memory.allSatisfy({ $0.memoryWindows != nil }) && System.kind(of: settings.normal.value) == nil {
     return nil
   }
-  return try NormalKernel(settings.normal.value)
+  return settings.normal.value
 }
 
 /// Sees to it that the normal kernel leaves alone what the dump takes, and no more.
-func handOff(to normal: NormalKernel, _ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
+func handOff(to normal: String, _ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
   guard let region = result.region else {
     // Another target has it.
     if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
     return
   }
-  try normal.load(region)
+  let normal = try NormalKernel(normal)
+  // It was loaded before with more memory left out: what can fail now is nothing that lasts.
+  do throws(DumpError) { try normal.load(region) } catch { try normal.load(region) }
   reporter.message("the normal kernel is loaded, and leaves out \(region.text)")
 }
 

@@ -21,7 +21,7 @@ public struct MemoryMap: Sendable, Equatable {
     }
   }
 
-  public private(set) var entries: [Entry] = []
+  public internal(set) var entries: [Entry] = []
   /// A machine with more is damaged input, not a machine.
   private static let limit = 1024
 
@@ -85,18 +85,23 @@ public struct MemoryMap: Sendable, Equatable {
     for extent in region where !ram.contains(where: { $0.intersection(extent) == extent }) {
       throw DumpError("not in RAM by the memory map that was recorded", at: "memory:, \(extent)")
     }
-    let holes = RangeSet.joined(region)
-    var parts = ram.flatMap { RangeSet.subtracting(holes, from: $0) }.map { MemoryMap.word($0, "@") }
+    let words = self.words(RangeSet.joined(region))
+    for words in [words.all, words.needed] where words.utf8.count <= limit { return words }
+    throw DumpError(
+      .full, "the memory map takes \(words.needed.utf8.count) bytes of the command line, and there are \(max(0, limit))",
+      at: "memory:")
+  }
+
+  /// With reserved ranges and without.
+  func words(_ holes: [PhysicalRange]) -> (all: String, needed: String) {
+    var parts = usable.flatMap { RangeSet.subtracting(holes, from: $0) }.map { MemoryMap.word($0, "@") }
     for entry in entries where entry.kind == .acpi { parts.append(MemoryMap.word(entry.range, "#")) }
     for entry in entries where entry.kind == .persistent { parts.append(MemoryMap.word(entry.range, "!")) }
     for hole in holes { parts.append(MemoryMap.word(hole, "!")) }
     let needed = "memmap=exactmap memmap=" + MemoryMap.joined(parts)
     for entry in entries where entry.kind == .reserved { parts.append(MemoryMap.word(entry.range, "$")) }
     let all = "memmap=exactmap memmap=" + MemoryMap.joined(parts)
-    for words in [all, needed] where words.utf8.count <= limit { return words }
-    throw DumpError(
-      .full, "the memory map takes \(needed.utf8.count) bytes of the command line, and there are \(max(0, limit))",
-      at: "memory:")
+    return (all, needed)
   }
 
   private static func joined(_ parts: [String]) -> String {

@@ -68,3 +68,12 @@ public struct NormalKernel: Sendable {
     try System.loadKernel("\(directory)/vmlinuz", initrd: "\(directory)/initrd", commandLine: line, .next)
   }
 }
+
+extension NormalKernel {
+  /// Bytes that a region may take on the normal kernel's command line (none where it is negative), by this map and this command line of the normal boot.
+  public static func room(for map: MemoryMap, commandLine: String) -> Int {
+    var rest = " mcore.region= mcore.nonce=\(RegionID.none)"
+    for word in lastingWords(commandLine) { rest += " " + word }
+    return commandLineLimit - rest.utf8.count - map.words([]).needed.utf8.count
+  }
+}

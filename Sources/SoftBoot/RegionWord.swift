@@ -19,7 +19,7 @@ extension RegionExtents {
   }
 
   /// Decimal, or hexadecimal with 0x; K, M or G behind it, as the kernel's memparse has them.
-  private static func number(_ text: Substring.UTF8View) -> UInt64? {
+  static func number(_ text: Substring.UTF8View) -> UInt64? {
     var digits = Array(text)
     var shift: UInt64 = 0
     if let unit = digits.last, let index = [0x6b, 0x6d, 0x67].firstIndex(of: unit | 0x20) {

@@ -60,7 +60,7 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("wait=+5", ["0 to 3600"]), ("shell", ["'shell'", "shell=VALUE", "yes, no"]), ("shell=maybe", ["yes, no"]),
   ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
   ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
-  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]),
+  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, kexec, shell, exit"]),
   ("source=", ["a path"]), ("max-time=0", ["max-time=0", "15m"]), ("max-time=5x", ["s, m or h"]),
   ("max-size=1.5G", ["max-size=1.5G", "K, M, G or T"]), ("max-size=-1", ["none"]),
   ("max-size=99999999999999999999T", ["K, M, G or T"]),

@@ -22,12 +22,13 @@ let recordedMap = """
   """
 
 /// What the kernel makes of memmap= words (parse_memmap_one in arch/x86/kernel/e820.c): type of each range.
-func applied(_ commandLine: String) -> [(range: PhysicalRange, kind: Character)] {
-  func number(_ text: Substring) -> UInt64 {
+func applied(_ commandLine: String) throws -> [(range: PhysicalRange, kind: Character)] {
+  func number(_ text: Substring) throws -> UInt64 {
     let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
     let unit = text.last.flatMap { units[$0] } ?? 1
     let digits = unit == 1 ? text : text.dropLast()
-    return unit * (digits.hasPrefix("0x") ? UInt64(digits.dropFirst(2), radix: 16)! : UInt64(digits)!)
+    let value = digits.hasPrefix("0x") ? UInt64(digits.dropFirst(2), radix: 16) : UInt64(digits)
+    return unit * (try #require(value))
   }
   var map: [(PhysicalRange, Character)] = []
   for word in commandLine.split(separator: " ") where word.hasPrefix("memmap=") {
@@ -36,9 +37,9 @@ func applied(_ commandLine: String) -> [(range: PhysicalRange, kind: Character)]
         map = []
         continue
       }
-      let kind = part.firstIndex { "@#!$".contains($0) }!
-      map.append(
-        (PhysicalRange(start: number(part[part.index(after: kind)...]), count: number(part[..<kind]))!, part[kind]))
+      let kind = try #require(part.firstIndex { "@#!$".contains($0) })
+      let range = try PhysicalRange(start: number(part[part.index(after: kind)...]), count: number(part[..<kind]))
+      map.append((try #require(range), part[kind]))
     }
   }
   return map
@@ -54,7 +55,7 @@ func applied(_ commandLine: String) -> [(range: PhysicalRange, kind: Character)]
 
   @Test func theWholeMapIsGivenOnAndTheRegionSetAside() throws {
     let region = try RegionExtents(word: "0x400000@0x20000000,0x200000@0x120000000")
-    let words = applied("memmap=64M!4G " + (try map.commandLine(region.ranges, limit: 2046)))
+    let words = try applied("memmap=64M!4G " + map.commandLine(region.ranges, limit: 2046))
     #expect(
       of(words, "@") == [
         span(0, 0x9fc00), span(0x10_0000, 0x1ff0_0000), span(0x2040_0000, 0x5fbd_c000), span(0x1_0000_0000, 0x2000_0000),
@@ -73,8 +74,8 @@ func applied(_ commandLine: String) -> [(range: PhysicalRange, kind: Character)]
   @Test func reservedRangesGoWhereThereIsNoRoomAndNothingElseDoes() throws {
     let all = try map.commandLine([], limit: 2046)
     let fewer = try map.commandLine([], limit: all.utf8.count - 1)
-    #expect(of(applied(fewer), "$").isEmpty && of(applied(fewer), "@") == of(applied(all), "@"))
-    #expect(of(applied(fewer), "#").count == 2)
+    let (few, full) = (try applied(fewer), try applied(all))
+    #expect(of(few, "$").isEmpty && of(few, "@") == of(full, "@") && of(few, "#").count == 2)
     for limit in [fewer.utf8.count - 1, 0, -5] {
       #expect { try map.commandLine([], limit: limit) } throws: { ($0 as? DumpError)?.kind == .full }
     }
@@ -162,5 +163,13 @@ func applied(_ commandLine: String) -> [(range: PhysicalRange, kind: Character)]
     Faults.set([.init(call: .kexecFileLoad, after: 0, errno: 12)])
     defer { Faults.set([]) }
     #expect { try kernel.load(region) } throws: { ($0 as? DumpError)?.kind == .system(12) }
+  }
+}
+
+@Test func onlyMemoryThatWasSetAsideIsTouched() {
+  let memory = MachineMemory([span(0x2000_0000, 0x20_0000)], waitSeconds: 0)
+  for (address, count) in [(UInt64(0x1fff_ffff), 2), (0x201f_ffff, 2), (0x3000_0000, 1), (.max, 1)] {
+    #expect { try memory.bytes(at: address, count: count) } throws: { "\($0)".contains("not in the memory that was set aside") }
+    #expect(throws: DumpError.self) { try memory.write([UInt8](repeating: 1, count: count), at: address) }
   }
 }
