@@ -20,6 +20,10 @@ build: ## both programs, in .build/release/
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
+.PHONY: install
+install: build ## programs, man pages, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
+	@scripts/install.sh $(BIN)
+
 .PHONY: demo
 demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes
 	@scripts/deps.sh test

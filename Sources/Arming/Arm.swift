@@ -125,6 +125,7 @@ func build(_ image: String, _ base: String, _ armed: Armed, _ record: ArmRecord)
   try archive.add("normal/memory-map", record.memoryMap)
   try archive.add("normal/boot-id", record.bootID + "\n")
   try archive.add("normal/nonce", record.nonce + "\n")
+  if let cpu = record.bootCPU { try archive.add("normal/boot-cpu", "\(cpu)\n") }
   try archive.finish()
 }
 

@@ -13,6 +13,8 @@ struct ArmRecord {
   /// Only in the crash initramfs.
   var commandLine = ""
   var memoryMap = ""
+  /// APIC id of the CPU that firmware started; nil where there is none.
+  var bootCPU: UInt32?
 
   /// Of the machine as it is now, with a nonce that nobody had before.
   init(_ machine: Machine) throws(DumpError) {
@@ -23,6 +25,7 @@ struct ArmRecord {
     memory = machine.memory
     commandLine = machine.commandLine
     memoryMap = try machine.memoryMapRecord()
+    bootCPU = machine.bootCPU
   }
 
   /// Nil where there is none, or none that is understood.

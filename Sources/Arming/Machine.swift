@@ -25,6 +25,15 @@ struct Machine {
   var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 
+  /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command line names it.
+  var bootCPU: UInt32? {
+    let mark = "disable_cpu_apicid="
+    for word in commandLine.utf8.split(separator: 0x20) where word.starts(with: mark.utf8) {
+      return UInt32(String(Substring(word.dropFirst(mark.utf8.count))))
+    }
+    return (try? text("/proc/cpuinfo")).flatMap { firstAPICID(cpuinfo: $0) }
+  }
+
   /// `none`, `integrity` or `confidentiality`: what stands in brackets.
   var lockdown: String {
     guard let text = line("/sys/kernel/security/lockdown"), let open = text.utf8.firstIndex(of: 0x5b),

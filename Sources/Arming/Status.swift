@@ -70,7 +70,8 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     present != online
   {
     status.notes.append(
-      "CPUs \(online) of \(present) are on; after a soft boot kernels from 6.9 on leave the boot CPU off: reboot when it suits")
+      "CPUs \(online) of \(present) are on: where another CPU than the boot CPU panicked, the soft boot leaves that one off; reboot when it suits"
+    )
   }
   return status
 }

@@ -8,13 +8,14 @@ internal import LinuxSystem
 ///     memory-map         the machine's memory map (`MemoryMap`)
 ///     boot-id            /proc/sys/kernel/random/boot_id of the boot that may crash
 ///     nonce              drawn when the crash kernel was loaded
+///     boot-cpu           APIC id of the CPU that firmware started; may be missing
 public struct NormalKernel: Sendable {
   public static let standardDirectory = "/normal"
   /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its loader counts the NUL
   /// (bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, Linux 6.1).
   static let commandLineLimit = 2046
   /// Words that belong to one boot alone: where an earlier region lay, and the map that it was left out of.
-  private static let dropped = ["mcore.region=", "mcore.nonce=", "memmap=exactmap"]
+  private static let dropped = ["mcore.region=", "mcore.nonce=", "memmap=exactmap", "disable_cpu_apicid="]
 
   public let map: MemoryMap
   /// Boot id, nonce and geometry of what is written for it.
@@ -32,7 +33,14 @@ public struct NormalKernel: Sendable {
       return id
     }
     map = try MemoryMap(record: try text("memory-map"), at: "\(directory)/memory-map")
-    words = NormalKernel.lastingWords(try text("cmdline"))
+    var words = NormalKernel.lastingWords(try text("cmdline"))
+    // An INIT to the CPU that firmware started resets the machine, and below 6.9 a kernel that runs on another one sends it.
+    // Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c) and do not know the word.
+    let bootCPU = (try? text("boot-cpu")).flatMap { UInt32(String(Substring($0.utf8.prefix { $0 > 0x20 }))) }
+    if let bootCPU, let current = firstAPICID(cpuinfo: (try? System.text(of: "/proc/cpuinfo")) ?? ""), bootCPU != current {
+      words.append("disable_cpu_apicid=\(bootCPU)")
+    }
+    self.words = words
     var identity = RegionIdentity()
     identity.nonce = try name("nonce")
     identity.bootID = try name("boot-id")
@@ -67,6 +75,15 @@ public struct NormalKernel: Sendable {
     if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
     try System.loadKernel("\(directory)/vmlinuz", initrd: "\(directory)/initrd", commandLine: line, .next)
   }
+}
+
+/// The APIC id of the first CPU in /proc/cpuinfo: the one that the running kernel was started on.
+public func firstAPICID(cpuinfo: String) -> UInt32? {
+  for line in cpuinfo.utf8.split(separator: 0x0a) where line.starts(with: "apicid".utf8) {
+    guard let colon = line.firstIndex(of: 0x3a) else { return nil }
+    return UInt32(String(Substring(line[colon...].dropFirst(2))))
+  }
+  return nil
 }
 
 extension NormalKernel {

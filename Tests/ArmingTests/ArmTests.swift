@@ -25,6 +25,7 @@ private struct FakeMachine {
       ("/proc/cmdline", "root=/dev/vda1 console=ttyS0 quiet\n"), ("/sys/kernel/kexec_crash_size", "268435456\n"),
       ("/sys/kernel/kexec_crash_loaded", "0\n"), ("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
       ("/sys/devices/system/cpu/present", "0-1\n"), ("/sys/devices/system/cpu/online", "0-1\n"),
+      ("/proc/cpuinfo", "processor\t: 0\napicid\t\t: 4\ninitial apicid\t: 4\n\nprocessor\t: 1\napicid\t\t: 5\n"),
       ("/proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n00100000-7ffdbfff : System RAM\n"),
       ("/sys/firmware/memmap/0/start", "0x0\n"), ("/sys/firmware/memmap/0/end", "0x9fbff\n"),
       ("/sys/firmware/memmap/0/type", "System RAM\n"), ("/sys/firmware/memmap/1/start", "0x100000\n"),
@@ -80,7 +81,7 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     let files = try unpacked(image, from: 1004)
     #expect(
       Set(files.keys)
-        == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce"].reduce(into: []) {
+        == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce", "boot-cpu"].reduce(into: []) {
           $0.insert($1 == "normal" ? $1 : "normal/" + $1)
         })
     #expect(files["normal/vmlinuz"] == noise(50_001, seed: 1) && files["normal/initrd"] == noise(70_002, seed: 2))

@@ -135,6 +135,20 @@ func applied(_ commandLine: String) throws -> [(range: PhysicalRange, kind: Char
     #expect(NormalKernel.lastingWords(line + "\n") == ["BOOT_IMAGE=/vmlinuz", "root=/dev/vda1", "quiet"])
   }
 
+  /// This machine runs on no CPU with that number.
+  @Test func theBootCPUStaysOffWhereAnotherOneRuns() throws {
+    try "4294967295\n".write(toFile: "\(directory)/boot-cpu", atomically: true, encoding: .utf8)
+    let region = try RegionExtents(word: "0x400000@0x20000000")
+    let line = try NormalKernel(directory).commandLine(region)
+    #expect(line.contains(" disable_cpu_apicid=4294967295 "))
+    #expect(NormalKernel.lastingWords(line) == ["BOOT_IMAGE=/vmlinuz", "root=/dev/vda1", "quiet"])
+    let info = try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
+    let own = try #require(firstAPICID(cpuinfo: info))
+    try "\(own)\n".write(toFile: "\(directory)/boot-cpu", atomically: true, encoding: .utf8)
+    #expect(try !NormalKernel(directory).commandLine(region).contains("disable_cpu_apicid"))
+    #expect(firstAPICID(cpuinfo: "processor\t: 0\napicid\t\t: 4\n") == 4 && firstAPICID(cpuinfo: "apicid") == nil)
+  }
+
   @Test func itIsRefusedWhenTheLineGetsTooLong() throws {
     try String(repeating: "word ", count: 380).write(toFile: "\(directory)/cmdline", atomically: true, encoding: .utf8)
     let kernel = try NormalKernel(directory)
