@@ -20,6 +20,10 @@ build: ## both programs, in .build/release/
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
+.PHONY: install
+install: build ## programs, man pages, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
+	@scripts/install.sh $(BIN)
+
 .PHONY: demo
 demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes
 	@scripts/deps.sh test
@@ -29,6 +33,11 @@ demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job
 test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QEMU
 	@scripts/deps.sh all
 	@scripts/test.sh
+
+.PHONY: test-soft-boot
+test-soft-boot: build ## the soft boot in QEMU, alone (MCORE_TEST_SOFT_BOOT="6.1 6.12 7.x": which kernels)
+	@scripts/deps.sh test
+	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot
 
 .PHONY: test-full
 test-full: ## all of it on all five kernels, with their debug symbols; an hour or more

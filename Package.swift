@@ -77,7 +77,7 @@ let package = Package(
     library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
     library("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
-    library("DumpTarget", ["DumpBasics", "LinuxSystem"]),
+    library("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
     library(
       "Pipeline",
       ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
@@ -85,17 +85,19 @@ let package = Package(
       "Capture",
       [
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
-        "CoreFormat", "DumpTarget", "Pipeline", "Workers",
+        "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
     library(
       "CaptureInit",
-      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "Workers"]),
+      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
+
+    library("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "SoftBoot"]),
 
     // The two programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -150,8 +152,10 @@ let package = Package(
         "SoftBoot", "CoreEncoding", "LinuxSystem", "DumpBasics", "TestSupport", "CChecksum", "PageSelection", "PageClasses",
         "CrashedKernel", "DumpSource", "Workers",
       ]),
-    tests("CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
-    tests("DumpTargetTests", ["DumpTarget", "LinuxSystem", "DumpBasics"]),
+    tests(
+      "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "SoftBoot", "TestSupport"]),
+    tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),

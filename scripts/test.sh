@@ -4,6 +4,7 @@
 #   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: all five)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
+#   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +17,7 @@ if [ $full = yes ]; then
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-6.12}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_SOFT_BOOT=${MCORE_TEST_SOFT_BOOT:-6.1 6.12 7.x}
 else
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-6.1 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
@@ -51,6 +53,8 @@ step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m uni
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'guests in QEMU' python3 -m unittest -q real.test_guests real.test_watchdog
+if [ $full = no ]; then export MCORE_TEST_SOFT_BOOT_SHORT=1; fi
+step 'soft boot in QEMU' python3 -m unittest -q real.test_soft_boot
 
 echo '== times'
 printf '%s\n' "${times[@]}"

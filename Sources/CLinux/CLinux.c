@@ -14,6 +14,7 @@
 const unsigned int MCORE_REBOOT_RESTART = LINUX_REBOOT_CMD_RESTART;
 const unsigned int MCORE_REBOOT_POWER_OFF = LINUX_REBOOT_CMD_POWER_OFF;
 const unsigned int MCORE_REBOOT_HALT = LINUX_REBOOT_CMD_HALT;
+const unsigned int MCORE_REBOOT_KEXEC = LINUX_REBOOT_CMD_KEXEC;
 
 int mcore_finit_module(int fd, const char *parameters, int flags) {
   return syscall(SYS_finit_module, fd, parameters, flags) == 0 ? 0 : -errno;
@@ -21,6 +22,10 @@ int mcore_finit_module(int fd, const char *parameters, int flags) {
 
 int mcore_reboot(unsigned int command) {
   return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, command, 0) == 0 ? 0 : -errno;
+}
+
+int mcore_kexec_file_load(int kernel, int initrd, const char *arguments, size_t size, unsigned long flags) {
+  return syscall(SYS_kexec_file_load, kernel, initrd, size, arguments, flags) == 0 ? 0 : -errno;
 }
 
 int mcore_usable_cpus(void) {

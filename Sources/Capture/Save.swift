@@ -9,6 +9,7 @@ internal import LinuxSystem
 public import PageClasses
 public import PageSelection
 internal import Pipeline
+public import SoftBoot
 internal import Workers
 
 /// What to save, and how: the same for `mcore save` and `mcore-capture`.
@@ -25,6 +26,8 @@ public struct SaveRequest: Sendable {
   public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
+  /// For the target `memory:`.
+  public var region = RegionSettings()
 
   public init(source: String, targets: [String], level: Level = .kern) {
     self.source = source
@@ -69,6 +72,8 @@ public struct SaveResult: Sendable {
   public var bytesWritten: UInt64
   /// What the reporter has not heard yet, one line each: what was unreadable, why the dump is cut.
   public var findings: [String]
+  /// Where the dump waits, if its target was `memory:`. The normal kernel has to save it from there.
+  public var region: RegionExtents?
 }
 
 /// Takes what the work has to say while it goes on: to a terminal, a console or nowhere.
@@ -145,7 +150,7 @@ private final class PreparedCapture {
 
   func write(to target: String) throws(DumpError) -> SaveResult {
     let name = dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
-    let destination = try openTarget(target, dumpName: name)
+    let destination = try open(try TargetSpec(target), name)
     var reached = Reached()
     do throws(DumpError) {
       return try write(to: destination, &reached)
@@ -163,10 +168,16 @@ private final class PreparedCapture {
       if let facts, reached.bytes > cut?.bytesWritten ?? 0 {
         cut = SaveResult(
           status: .cut, path: stays, bytesWritten: reached.bytes,
-          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"])
+          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"],
+          region: (destination as? MemoryDestination)?.extents)
       }
       throw told
     }
+  }
+
+  private func open(_ target: TargetSpec, _ name: String) throws(DumpError) -> any Destination {
+    guard target.isMemory else { return try target.open(dumpName: name) }
+    return try openRegion(target.memoryWindows, request.region, kernel, try plannedDump(), request.trust)
   }
 
   /// How far writing to a target got: whole groups alone.
@@ -223,7 +234,7 @@ private final class PreparedCapture {
     if !facts.changed.isEmpty { lines.append(facts.changedText) }
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
-      findings: lines)
+      findings: lines, region: (destination as? MemoryDestination)?.extents)
   }
 
   private func plannedDump() throws(DumpError) -> DumpPlan {
@@ -334,6 +345,6 @@ private final class PreparedCapture {
   }
 }
 
-private func fileEntry(_ bytes: UInt64, _ sha256: String?) -> JSON {
+func fileEntry(_ bytes: UInt64, _ sha256: String?) -> JSON {
   .object([("bytes", .unsigned(bytes)), ("sha256", .optional(sha256))])
 }

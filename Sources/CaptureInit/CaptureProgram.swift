@@ -30,6 +30,7 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   let (others, unread) = SettingSources.words()
   for problem in unread + Settings(others).problems { reporter.warning("\(problem); it is not used") }
   var settings = Settings(others + own)
+  if settings.source.value == memorySource { return runSecondStage(settings, reporter) }
   if settings.targets.isEmpty {
     reporter.message(
       "error: no target is given; name one, such as target=/dev/vda1:/var/crash (mcore-capture --help tells more)")
@@ -46,7 +47,7 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   case .shell:
     Watchdogs.disarm(settings, reporter)
     runShell(reporter)
-  case .reboot, .poweroff, .halt: endMachine(handOff, settings, reporter)
+  case .reboot, .poweroff, .halt, .kexec: endMachine(handOff, settings, reporter)
   }
   return status
 }

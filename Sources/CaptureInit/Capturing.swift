@@ -17,6 +17,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   defer { withExtendedLifetime(feeder) {} }
   let status: Int32
   do throws(DumpError) {
+    if settings.source.value == memorySource { return try saveFromMemory(settings, reporter) }
     try requireSource(settings.source.value)
     waitForDisks(settings, reporter)
     var request = SaveRequest(
@@ -26,10 +27,18 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value
     request.limits.bytes = settings.maxSize.value
-    let result = try save(request, reporter)
-    for finding in result.findings { reporter.warning(finding) }
-    reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(result.status.text)")
-    status = result.status.exitStatus
+    request.region.normal = normalKernel(settings)
+    // By a child before this one, which was killed: then the start of a dump is in memory.
+    let isAwaited = System.isKernelLoaded(.next)
+    let result: SaveResult
+    do throws(DumpError) { result = try save(request, reporter) } catch {
+      // Nothing of use is in memory: then the machine is ended as it was told to be.
+      if request.region.normal != nil, !isAwaited { try? System.unloadKernel(.next) }
+      throw error
+    }
+    let saved = report(result, reporter)
+    if let normal = request.region.normal { try handOff(to: normal, result, reporter) }
+    status = saved
   } catch {
     reporter.message("error: \(error)")
     status = error.kind == .usage ? 2 : 1
@@ -37,6 +46,13 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   let seconds = (System.monotonicNanoseconds - start) / 100_000_000
   reporter.message("\(seconds / 10).\(seconds % 10) s, peak memory \(humanBytes(System.peakMemory))")
   return status
+}
+
+/// Says how it went, and returns the exit status.
+func report(_ result: SaveResult, _ reporter: any Reporter) -> Int32 {
+  for finding in result.findings { reporter.warning(finding) }
+  reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(result.status.text)")
+  return result.status.exitStatus
 }
 
 private func requireSource(_ path: String) throws(DumpError) {
@@ -50,7 +66,7 @@ private func requireSource(_ path: String) throws(DumpError) {
 }
 
 /// Waits until the disk of a target is there: of the first one that has any, within one time limit for all.
-private func waitForDisks(_ settings: Settings, _ reporter: any Reporter) {
+func waitForDisks(_ settings: Settings, _ reporter: any Reporter) {
   let start = System.monotonicNanoseconds
   for target in settings.targets.map(\.value) {
     let passed = (System.monotonicNanoseconds - start) / 1_000_000_000

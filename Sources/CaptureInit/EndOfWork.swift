@@ -17,11 +17,12 @@ func runShell(_ reporter: any Reporter) {
 /// Restarts, powers off or halts the machine, once everything written is on the disks. Returns when that is refused.
 ///
 /// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A halted machine is to
-/// stay halted.
+/// stay halted, and in a normal kernel that is started from here nobody may feed it while the dump is still in memory.
 func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) {
   reporter.message("handing off: \(how.rawValue)")
-  if how == .halt { Watchdogs.disarm(settings, reporter) }
-  let watchdogs = how == .halt ? nil : Watchdogs.ofCrashKernel(settings, reporter)
+  let staysUp = how == .halt || how == .kexec
+  if staysUp { Watchdogs.disarm(settings, reporter) }
+  let watchdogs = staysUp ? nil : Watchdogs.ofCrashKernel(settings, reporter)
   watchdogs?.feed()
   System.sync()
   unmountDisks()
@@ -32,6 +33,7 @@ func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) 
     switch how {
     case .poweroff: try System.reboot(.powerOff)
     case .halt: try System.reboot(.halt)
+    case .kexec: try System.reboot(.kexec)
     case .reboot, .shell, .exit: try System.reboot(.restart)
     }
   } catch {

@@ -90,8 +90,8 @@ struct FirstProcess {
     return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
-      "watchdog=\(settings.watchdog.value.rawValue)",
-    ]
+      "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)",
+    ] + (settings.region.map { ["region=\($0.value)"] } ?? []) + (settings.nonce.map { ["nonce=\($0.value)"] } ?? [])
   }
 
   // MARK: the end
@@ -102,6 +102,8 @@ struct FirstProcess {
       reporter.warning("PID 1 can't exit (\(wanted?.origin ?? "built in")): reboot instead")
       how = .reboot
     }
+    // There is a dump in memory, or the start of one: every other way would lose it.
+    if how != .shell, System.isKernelLoaded(.next) { how = .kexec }
     if how == .shell {
       reporter.message("rescue shell; exit restarts the machine")
       Watchdogs.disarm(settings, reporter)
@@ -109,6 +111,7 @@ struct FirstProcess {
       how = .reboot
     }
     endMachine(how, settings, reporter)
+    if how == .kexec { endMachine(.reboot, settings, reporter) }
     // Refused. The machine must not stay down: what is left is the kernel's own emergency restart.
     try? File("/proc/sysrq-trigger", .readWrite).write("b")
     reporter.message("this machine could not be ended; switch it off and on")

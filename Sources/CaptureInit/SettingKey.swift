@@ -4,6 +4,7 @@ internal import DumpBasics
 internal import DumpTarget
 internal import PageClasses
 internal import PageSelection
+internal import SoftBoot
 
 /// One key of the settings: parsing, messages and help all go by the list of these.
 struct SettingKey: Sendable {
@@ -85,7 +86,8 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads)
     },
     SettingKey(
-      name: "source", allowed: "a path", help: "what is saved (default /proc/vmcore)"
+      name: "source", allowed: "a path, or memory:",
+      help: "what is saved (default /proc/vmcore); memory: is what a crash kernel left in memory"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
     SettingKey(
       name: "max-time", allowed: Limits.timeForm, help: "saving ends then, with what is written (default none)"
@@ -112,6 +114,18 @@ struct SettingKey: Sendable {
       name: "modules", allowed: "a path",
       help: "a file of kernel modules to load as PID 1, one path a line, in order (default /etc/mcore.modules)"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.modules) },
+    SettingKey(
+      name: "normal", allowed: "a path", help: "the directory of the normal kernel, for target=memory: (default /normal)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.normal) },
+    SettingKey(
+      name: "region", allowed: "SIZE@ADDRESS,...", help: "where source=memory: looks; the crash kernel sets it"
+    ) { (value, origin, settings) throws(DumpError) in
+      _ = try RegionExtents(word: value)
+      return assign(value, origin, &settings.region)
+    },
+    SettingKey(
+      name: "nonce", allowed: "32 hexadecimal digits", help: "what a dump in memory has to carry; the crash kernel sets it"
+    ) { (value, origin, settings) throws(DumpError) in assign(RegionID(value), origin, &settings.nonce) },
     SettingKey(
       name: "wait", allowed: "0 to 3600", help: "seconds that the disks of targets get to appear (default 30)"
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...3600), origin, &settings.wait) },

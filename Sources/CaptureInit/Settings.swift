@@ -2,10 +2,13 @@ internal import CoreFormat
 internal import DumpBasics
 internal import PageClasses
 internal import PageSelection
+internal import SoftBoot
 
 /// What happens to the machine when the work is done.
 enum HandOff: String, Sendable, CaseIterable {
   case reboot, poweroff, halt
+  /// The kernel that is loaded. After a dump to memory: the normal one, since anything else would lose the dump.
+  case kexec
   /// A shell on the console; when it is left, PID 1 restarts the machine.
   case shell
   /// The program ends. PID 1 can't.
@@ -48,6 +51,12 @@ struct Settings: Sendable, Equatable {
   var shell = Placed(false)
   /// A file that lists kernel modules to load.
   var modules = Placed("/etc/mcore.modules")
+  /// Where the normal kernel lies, which saves what went to the target memory: (`NormalKernel`).
+  var normal = Placed(NormalKernel.standardDirectory)
+  /// Where a dump waits in memory: the crash kernel says so on the normal kernel's command line.
+  var region: Placed<String>?
+  /// What a region has to carry.
+  var nonce: Placed<RegionID>?
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
 

@@ -9,6 +9,8 @@ public protocol Destination: AnyObject {
   var name: String { get }
   /// Whether side files (`dmesg.txt`, `dump.json`) have a place here.
   var acceptsSideFiles: Bool { get }
+  /// Where the dump can be read again before it is complete; nil where it can't.
+  var dumpPath: String? { get }
   /// Opens the file that takes the dump. Called once.
   func openDump(fileName: String) throws(DumpError) -> any DumpSink
   /// Writes a small file beside the dump, whole and synced, replacing an earlier one of that name.
@@ -18,6 +20,10 @@ public protocol Destination: AnyObject {
   /// The dump is cut short: what is there stays under its `.incomplete` name, with `note` beside it where there is
   /// room (a plain file has none). Never throws: this is the way out of an error. Returns the name that stays.
   func abandon(note: String) -> String
+}
+
+extension Destination {
+  public var dumpPath: String? { nil }
 }
 
 /// One file being written from start to end.

@@ -64,6 +64,7 @@ final class MountedDestination: Destination {
 
   var name: String { shown(inner.name) }
   var acceptsSideFiles: Bool { inner.acceptsSideFiles }
+  var dumpPath: String? { inner.dumpPath }
 
   func openDump(fileName: String) throws(DumpError) -> any DumpSink {
     let sink = try inner.openFile(fileName)

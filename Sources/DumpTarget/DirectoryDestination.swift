@@ -13,6 +13,7 @@ final class DirectoryDestination: Destination {
 
   let name: String
   let acceptsSideFiles = true
+  var dumpPath: String? { sink?.path }
   private let parent: String
   /// Where it is now, and where it will be.
   private var directory: String

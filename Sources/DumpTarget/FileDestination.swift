@@ -5,6 +5,7 @@ internal import LinuxSystem
 final class FileDestination: Destination {
   let name: String
   let acceptsSideFiles = false
+  var dumpPath: String? { path }
   private let parent: String
   private var path: String
   private let sink: FileSink

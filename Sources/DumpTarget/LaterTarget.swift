@@ -4,7 +4,7 @@ internal import DumpBasics
 /// everything else that looks like a kind.
 struct LaterTarget: TargetKind {
   static let form = ""
-  private static let planned = ["raw", "nfs", "ssh", "pipe", "memory"]
+  private static let planned = ["raw", "nfs", "ssh", "pipe"]
 
   init?(parsing word: String) throws(DumpError) {
     guard let (kind, _) = word.split(atFirst: ":"), !kind.isEmpty, kind.utf8.allSatisfy({ (0x61...0x7a).contains($0) })

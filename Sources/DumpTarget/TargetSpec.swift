@@ -18,13 +18,13 @@ extension TargetKind {
 
 /// The kinds, in the order in which a word is tried. A path comes last, since every word could be one.
 private let targetKinds: [any TargetKind.Type] = [
-  StandardOutputTarget.self, DeviceTarget.self, LaterTarget.self, PathTarget.self,
+  StandardOutputTarget.self, DeviceTarget.self, MemoryTarget.self, LaterTarget.self, PathTarget.self,
 ]
 
 /// A TARGET word, understood: where a dump goes.
 public struct TargetSpec: Sendable {
   public let word: String
-  private let kind: any TargetKind
+  let kind: any TargetKind
 
   /// Throws `.usage` for a word that can't be a target and `.unsupported` for a kind that this version lacks. Looks
   /// at the word alone: nothing has to be there yet.

@@ -9,7 +9,7 @@ public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
     case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
-      spawn, wait, ftruncate, lseek, opendir, mmap
+      spawn, wait, ftruncate, lseek, opendir, mmap, kexecFileLoad
   }
 
   /// Runs `body` until it does not fail with EINTR; throws on -1.
@@ -120,7 +120,8 @@ public enum System {
   /// EBUSY, for comparing with `DumpError.Kind.system`.
   public static let busy = EBUSY
 
-  public enum Reboot: Sendable { case restart, powerOff, halt }
+  /// `kexec` starts the kernel that was loaded (`loadKernel`).
+  public enum Reboot: Sendable { case restart, powerOff, halt, kexec }
 
   /// Ends this system. Returns only by throwing.
   public static func reboot(_ how: Reboot) throws(DumpError) {
@@ -131,6 +132,7 @@ public enum System {
       case .restart: MCORE_REBOOT_RESTART
       case .powerOff: MCORE_REBOOT_POWER_OFF
       case .halt: MCORE_REBOOT_HALT
+      case .kexec: MCORE_REBOOT_KEXEC
       }
     let code = mcore_reboot(command)
     if code != 0 { throw failure(.reboot, -code, "\(how)") }

@@ -12,18 +12,21 @@ public struct RegionChoice: Sendable, Equatable {
   /// `free` are pages that both the page map and the free lists call free, `leftOut` those that go for their class; neither
   /// may hold a page that is kept. `never` is what this kernel itself lies in, and everything else that is no memory to write
   /// to. All of them are sorted and disjoint.
-  public init?(wanted: UInt64, free: [PhysicalRange], leftOut: [PhysicalRange], never: [PhysicalRange]) {
+  public init?(
+    wanted: UInt64, free: [PhysicalRange], leftOut: [PhysicalRange], never: [PhysicalRange],
+    extentLimit: Int = RegionExtents.limit
+  ) {
     let units = min(
       RegionExtents.unitLimit, max(1, wanted / RegionLayout.payloadSize + (wanted % RegionLayout.payloadSize > 0 ? 1 : 0)))
     let lowest = PhysicalRange(0, RegionExtents.lowest).map { [$0] } ?? []
     let barred = RangeSet.joined(lowest + never)
-    let first = RegionChoice.chosen(units, RegionChoice.windows(RangeSet.joined(free), barred))
+    let first = RegionChoice.chosen(units, RegionChoice.windows(RangeSet.joined(free), barred), extentLimit)
     if let first, first.units >= units || leftOut.isEmpty {
       extents = first
       usesLeftOut = false
       return
     }
-    let second = RegionChoice.chosen(units, RegionChoice.windows(RangeSet.joined(free + leftOut), barred))
+    let second = RegionChoice.chosen(units, RegionChoice.windows(RangeSet.joined(free + leftOut), barred), extentLimit)
     guard let best = second ?? first else { return nil }
     usesLeftOut = best.units > first?.units ?? 0
     extents = usesLeftOut ? best : first ?? best
@@ -43,11 +46,11 @@ public struct RegionChoice: Sendable, Equatable {
 
   /// The fewest extents that give `units`: the largest first, of equals the highest, since what lies low is what devices
   /// and the next kernel's start are particular about.
-  private static func chosen(_ units: UInt64, _ windows: [PhysicalRange]) -> RegionExtents? {
+  private static func chosen(_ units: UInt64, _ windows: [PhysicalRange], _ limit: Int) -> RegionExtents? {
     let ordered = windows.sorted { ($0.count, $0.start) > ($1.count, $1.start) }
     var left = units
     var chosen: [PhysicalRange] = []
-    for window in ordered.prefix(RegionExtents.limit) where left > 0 {
+    for window in ordered.prefix(min(limit, RegionExtents.limit)) where left > 0 {
       let taken = min(left, window.count / RegionLayout.unitSize)
       // Its upper end.
       if let part = PhysicalRange(window.end - taken * RegionLayout.unitSize, window.end) { chosen.append(part) }
@@ -60,25 +63,30 @@ public struct RegionChoice: Sendable, Equatable {
 extension RegionChoice {
   /// Of what a plan leaves out, by the classes that its note has (docs/format.md): free pages, and those of page cache and
   /// processes. Offline and broken pages are never written to, nor is memory whose class nobody looked for.
-  public init?(wanted: UInt64, of absent: [AbsentRange], never: [PhysicalRange]) {
+  public init?(wanted: UInt64, of absent: [AbsentRange], never: [PhysicalRange], extentLimit: Int = RegionExtents.limit) {
     let gone = absent.filter { $0.reason == .level }
     self.init(
       wanted: wanted, free: gone.filter { $0.pageClass == 1 }.map(\.range),
-      leftOut: gone.filter { (2...4).contains($0.pageClass) }.map(\.range), never: never)
+      leftOut: gone.filter { (2...4).contains($0.pageClass) }.map(\.range), never: never, extentLimit: extentLimit)
   }
 }
 
-/// All that /proc/iomem lists at its outer level: in a crash kernel its own memory, that of the firmware, devices. The memory
-/// of the crashed kernel is not among it. Nil where addresses are hidden, as from everybody but root.
-public func occupiedMemory(iomem: String) -> [PhysicalRange]? {
+/// All that /proc/iomem lists at its outer level, or what it calls `kind` there: in a crash kernel its own memory, that of the
+/// firmware, devices. The memory of the crashed kernel is not among it. Nil where addresses are hidden, as from everybody but
+/// root.
+public func occupiedMemory(iomem: String, kind: String? = nil) -> [PhysicalRange]? {
   var ranges: [PhysicalRange] = []
+  var highest: UInt64 = 0
   for line in iomem.utf8.split(separator: 0x0a) where line.first != 0x20 {
-    guard let colon = line.firstIndex(of: 0x20), let dash = line[..<colon].firstIndex(of: 0x2d),
+    guard let blank = line.firstIndex(of: 0x20), let dash = line[..<blank].firstIndex(of: 0x2d),
       let first = UInt64(String(Substring(line[..<dash])), radix: 16),
-      let last = UInt64(String(Substring(line[line.index(after: dash)..<colon])), radix: 16), last < .max
+      let last = UInt64(String(Substring(line[line.index(after: dash)..<blank])), radix: 16), last < .max
     else { return nil }
+    highest = max(highest, last)
+    // Behind the range stands " : ".
+    if let kind, !line[blank...].dropFirst(3).elementsEqual(kind.utf8) { continue }
     if let range = PhysicalRange(first, last + 1) { ranges.append(range) }
   }
   // Hidden addresses are zeros.
-  return ranges.contains { $0.end > 1 << 20 } ? RangeSet.joined(ranges) : nil
+  return highest >= 1 << 20 ? RangeSet.joined(ranges) : nil
 }

@@ -58,6 +58,11 @@ public struct RegionIdentity: Sendable, Equatable {
   public var fileName = "vmcore.elf.gz"
 
   public init() {}
+
+  /// Whether both are of one crash: the nonce, which every `arm` makes anew, tells.
+  func isOfTheCrash(_ other: RegionIdentity) -> Bool {
+    nonce != .none && nonce == other.nonce && bootID == other.bootID && crashTime == other.crashTime && geometry == other.geometry
+  }
 }
 
 /// What a region has to be to be taken. Nil: not known, not compared.

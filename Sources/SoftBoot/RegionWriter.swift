@@ -24,7 +24,7 @@ public final class RegionWriter {
     isFitted = fitted
     head = RegionHead(extents)
     head.identity = identity
-    head.generation = try RegionWriter.requireFree(memory, extents)
+    head.generation = try RegionWriter.requireFree(memory, extents, for: identity)
     head.dumpID = try .random()
     try writeHead()
     try writeHead()
@@ -37,7 +37,9 @@ public final class RegionWriter {
   public var name: String { memory.name }
 
   /// Heads may be in any unit: the extents of an earlier region need not be these. Returns the highest generation there is.
-  private static func requireFree(_ memory: any RegionMemory, _ extents: RegionExtents) throws(DumpError) -> UInt64 {
+  private static func requireFree(
+    _ memory: any RegionMemory, _ extents: RegionExtents, for identity: RegionIdentity
+  ) throws(DumpError) -> UInt64 {
     var generation: UInt64 = 0
     var lying: [RegionHead] = []
     for unit in 0..<extents.units {
@@ -60,6 +62,8 @@ public final class RegionWriter {
       if lying.contains(where: { $0.dumpID == found.dumpID && $0.generation > found.generation }) { continue }
       // A dump of which nothing was written is none.
       if found.state == .writing, found.length == 0, RegionWriter.isEmpty(memory, found) { continue }
+      // A part of this very dump, from a process that was killed: it is begun again.
+      if found.state == .writing, !found.isCut, found.identity.isOfTheCrash(identity) { continue }
       throw DumpError(
         "a dump that was not saved lies here: of \(found.identity.release), "
           + UTCTime(secondsSince1970: found.identity.crashTime).text, at: "\(memory.name), \(found.extents.ranges[0])",

@@ -60,7 +60,7 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("wait=+5", ["0 to 3600"]), ("shell", ["'shell'", "shell=VALUE", "yes, no"]), ("shell=maybe", ["yes, no"]),
   ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
   ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
-  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, shell, exit"]),
+  ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, kexec, shell, exit"]),
   ("source=", ["a path"]), ("max-time=0", ["max-time=0", "15m"]), ("max-time=5x", ["s, m or h"]),
   ("max-size=1.5G", ["max-size=1.5G", "K, M, G or T"]), ("max-size=-1", ["none"]),
   ("max-size=99999999999999999999T", ["K, M, G or T"]),
@@ -110,6 +110,18 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
   #expect(child.level.value == given.level.value && child.format.value == given.format.value)
   #expect(child.maxSize.value == 5 << 20 && child.maxTime.value == 0)
   #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
+}
+
+@Test func theChildGetsWhereADumpWaitsInMemory() {
+  let given = settings(
+    kernel: "mcore.region=0x200000@0x40000000,0x400000@0x50000000 mcore.nonce=0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "source=memory:", "normal=/n")
+  #expect(given.problems.isEmpty)
+  let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
+  #expect(child.problems.isEmpty)
+  #expect(child.region?.value == "0x200000@0x40000000,0x400000@0x50000000" && child.normal.value == "/n")
+  #expect(child.nonce?.value.description == "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0" && child.source.value == "memory:")
+  #expect(settings("region=1@2").problems.count == 1 && settings("nonce=12").problems.count == 1)
 }
 
 @Test func theChildGetsExcludedClassesAndTrust() {

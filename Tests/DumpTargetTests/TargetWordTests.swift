@@ -31,9 +31,25 @@ func wrongWordsAreRefusedWithAdvice(word: String) throws {
   }
 }
 
-@Test(arguments: ["raw:/dev/vdb", "nfs:host:/export", "ssh:user@host:/path", "pipe:cat", "memory:"])
+@Test(arguments: ["raw:/dev/vdb", "nfs:host:/export", "ssh:user@host:/path", "pipe:cat"])
 func laterKindsAreRefusedByName(word: String) {
   #expect { try TargetSpec(word) } throws: { ($0 as? DumpError)?.kind == .unsupported }
+}
+
+@Test func windowsOfMemoryAreTakenApart() throws {
+  #expect(try TargetSpec("memory:").isMemory && TargetSpec("memory:").memoryWindows == nil)
+  #expect(
+    try TargetSpec("memory:0x200000@0x40000000,256M@2G").memoryWindows?.ranges
+      == [PhysicalRange(start: 0x4000_0000, count: 0x20_0000), PhysicalRange(start: 2 << 30, count: 256 << 20)].compactMap { $0 })
+  #expect(try !TargetSpec("/var/crash").isMemory)
+  for word in [
+    "memory:x", "memory:1M", "memory:2M@0x100000", "memory:2M@2M,2M@2M", "memory:@4M", "memory:-2M@4M", "memory:2M@4MM",
+    "memory:2M@4M,", "memory:2M@4M@6M", "memory:" + (1...9).map { "2M@\($0 * 4)M" }.joined(separator: ","),
+  ] {
+    #expect(throws: DumpError.self) { try TargetSpec(word) }
+  }
+  // Its place is known only when a crashed kernel was looked through.
+  #expect(throws: DumpError.self) { try openTarget("memory:", dumpName: "d") }
 }
 
 @Test func whatLooksLikeNothingElseIsAPath() throws {

@@ -68,6 +68,11 @@ import Workers
       occupiedMemory(iomem: text) == [
         PhysicalRange(0, 0x9fc00)!, PhysicalRange(0x2f00_0000, 0x4000_0000)!, PhysicalRange(0xfee0_0000, 0xfee0_1000)!,
       ])
+    #expect(
+      occupiedMemory(iomem: text, kind: "System RAM") == [
+        PhysicalRange(0x1000, 0x9fc00)!, PhysicalRange(0x2f00_0000, 0x3f00_0000)!,
+      ])
+    #expect(occupiedMemory(iomem: text, kind: "Persistent Memory (legacy)") == [])
     #expect(occupiedMemory(iomem: "00000000-00000000 : System RAM\n00000000-00000000 : Reserved\n") == nil)
     #expect(occupiedMemory(iomem: "nonsense") == nil)
     #expect(occupiedMemory(iomem: "") == nil)

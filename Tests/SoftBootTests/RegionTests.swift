@@ -202,7 +202,35 @@ import Testing
     memory.writesLeft = 6
     #expect(throws: DumpError.self) { try writeRegion(file, memory, [memory.window]) }
     memory.writesLeft = .max
-    #expect(throws: DumpError.self) { try writeRegion(file, memory, [memory.window]) }
+    var later = testIdentity()
+    later.nonce = RegionID(noise(16, seed: 100)) ?? .none
+    #expect(throws: DumpError.self) { try writeRegion(file, memory, [memory.window], later) }
+    // Nor by the same crash, where it was given up and not broken off.
+    let small = BufferMemory(units: 2)
+    #expect(throws: DumpError.self) { try writeRegion(try blockFile(6_000_000), small, [small.window]) }
+    let before = small.bytes
+    #expect(throws: DumpError.self) { try writeRegion(file, small, [small.window]) }
+    #expect(small.bytes == before)
+  }
+
+  @Test func aDumpOfTheSameCrashThatWasBrokenOffIsBegunAgain() throws {
+    // As by a process that is killed: nothing is said of its end.
+    func breakOff(_ memory: BufferMemory, _ identity: RegionIdentity) throws {
+      let writer = try RegionWriter(memory, RegionExtents([memory.window]), identity, fitted: false)
+      try file[..<700_000].lent { (piece) throws(DumpError) in try writer.write(piece) }
+    }
+    let memory = BufferMemory(units: 4)
+    try breakOff(memory, testIdentity())
+    try writeRegion(file, memory, [memory.window])
+    let region = try findRegion(memory, in: [memory.window], expecting: testExpectation())
+    let (bytes, outcome) = try contents(region)
+    #expect(outcome.isWhole && bytes == file)
+    // What has no nonce is not known to be the same.
+    var unknown = testIdentity()
+    unknown.nonce = .none
+    let other = BufferMemory(units: 4)
+    try breakOff(other, unknown)
+    #expect(throws: DumpError.self) { try writeRegion(file, other, [other.window], unknown) }
   }
 
   @Test func aSavedDumpAndAnEmptyOneGiveWay() throws {

@@ -8,7 +8,9 @@
 int mcore_finit_module(int fd, const char *parameters, int flags);
 /// reboot(2) with the two magic numbers. `command` is one of the MCORE_REBOOT_ values. Returns -errno, if at all.
 int mcore_reboot(unsigned int command);
-extern const unsigned int MCORE_REBOOT_RESTART, MCORE_REBOOT_POWER_OFF, MCORE_REBOOT_HALT;
+extern const unsigned int MCORE_REBOOT_RESTART, MCORE_REBOOT_POWER_OFF, MCORE_REBOOT_HALT, MCORE_REBOOT_KEXEC;
+/// kexec_file_load(2). `arguments` is the new kernel's command line, `size` its bytes with the NUL. Returns 0 or -errno.
+int mcore_kexec_file_load(int kernel, int initrd, const char *arguments, size_t size, unsigned long flags);
 /// Number of CPUs this process may run on, from sched_getaffinity(2); at least 1.
 int mcore_usable_cpus(void);
 /// ioctl(fd, BLKGETSIZE64). Returns 0 or -errno.

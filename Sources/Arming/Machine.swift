@@ -1,0 +1,59 @@
+internal import DumpBasics
+internal import LinuxSystem
+internal import SoftBoot
+
+/// What this machine says of itself, under /proc and /sys. Tests have a directory in place of the root.
+struct Machine {
+  var root = ""
+
+  func text(_ path: String) throws(DumpError) -> String { try System.text(of: root + path, limit: 1 << 16) }
+
+  /// Without the newline at its end; nil where it can't be read.
+  func line(_ path: String) -> String? {
+    guard let text = try? text(path) else { return nil }
+    return String(Substring(text.utf8.prefix { $0 != 0x0a }))
+  }
+
+  func number(_ path: String) -> UInt64? { line(path).flatMap { UInt64($0) } }
+  func size(_ path: String) -> UInt64? { try? File(root + path, .read).size() }
+  func isThere(_ path: String) -> Bool { System.kind(of: root + path) != nil }
+
+  var release: String { line("/proc/sys/kernel/osrelease") ?? "unknown" }
+  var bootID: String { line("/proc/sys/kernel/random/boot_id") ?? "" }
+  var commandLine: String { line("/proc/cmdline") ?? "" }
+  /// Memory that `crashkernel=` set aside, in bytes.
+  var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
+  var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
+
+  /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command line names it.
+  var bootCPU: UInt32? {
+    let mark = "disable_cpu_apicid="
+    for word in commandLine.utf8.split(separator: 0x20) where word.starts(with: mark.utf8) {
+      return UInt32(String(Substring(word.dropFirst(mark.utf8.count))))
+    }
+    return (try? text("/proc/cpuinfo")).flatMap { firstAPICID(cpuinfo: $0) }
+  }
+
+  /// `none`, `integrity` or `confidentiality`: what stands in brackets.
+  var lockdown: String {
+    guard let text = line("/sys/kernel/security/lockdown"), let open = text.utf8.firstIndex(of: 0x5b),
+      let close = text.utf8.firstIndex(of: 0x5d), open < close
+    else { return "none" }
+    return String(text[text.index(after: open)..<close])
+  }
+
+  /// The memory map as `MemoryMap(record:)` takes it. A kernel that a soft boot started has another one than its machine under
+  /// /sys/firmware/memmap: there the command line has it.
+  func memoryMapRecord() throws(DumpError) -> String {
+    if let map = MemoryMap(commandLine: commandLine) { return map.record }
+    let directory = "/sys/firmware/memmap"
+    var record = ""
+    for name in try System.names(in: root + directory) {
+      guard let start = line("\(directory)/\(name)/start"), let end = line("\(directory)/\(name)/end"),
+        let type = line("\(directory)/\(name)/type")
+      else { throw DumpError("not a memory map", at: "\(directory)/\(name)") }
+      record += "\(start)-\(end) \(type)\n"
+    }
+    return record
+  }
+}

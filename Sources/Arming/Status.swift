@@ -1,0 +1,77 @@
+internal import CoreEncoding
+internal import DumpBasics
+internal import LinuxSystem
+internal import SoftBoot
+
+/// Whether a crash now would be captured, and how.
+public struct ArmStatus: Sendable {
+  /// Why not, a line each. None: it would be.
+  public var problems: [String] = []
+  /// What an operator may want to know besides.
+  public var notes: [String] = []
+  var crashMemory: UInt64
+  var isLoaded: Bool
+  var armed: ArmRecord?
+
+  public var isCaptured: Bool { problems.isEmpty }
+
+  public var text: String {
+    var lines = [isCaptured ? "a crash now would be captured, by the soft boot (memory:)" : "a crash now would not be captured"]
+    lines += problems.map { "  because: \($0)" }
+    if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
+    lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
+    return (lines + notes.map { "note: \($0)" }).joined(separator: "\n")
+  }
+
+  /// docs/soft-boot.md, "mcore status".
+  public var json: String {
+    JSON.object([
+      ("version", .string("1.0")), ("captured", .bool(isCaptured)), ("way", isCaptured ? .string("memory") : .null),
+      ("problems", .array(problems.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
+      ("crash_kernel", .object([("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory))])),
+      (
+        "armed",
+        armed.map { .object([("time", .number($0.time)), ("release", .string($0.release)), ("boot_id", .string($0.bootID))]) }
+          ?? .null
+      ),
+    ]).text()
+  }
+}
+
+/// Looks, and changes nothing.
+public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
+  let machine = Machine(root: request.root)
+  let record = ArmRecord(readFrom: "\(request.directory)/armed")
+  var status = ArmStatus(crashMemory: machine.crashMemory, isLoaded: machine.isCrashKernelLoaded, armed: record)
+  if status.crashMemory == 0 {
+    status.problems.append(
+      "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot")
+  } else if !status.isLoaded {
+    status.problems.append("no crash kernel is loaded: run mcore arm")
+  } else if let record {
+    if record.bootID != machine.bootID {
+      status.problems.append(
+        "the crash kernel that is loaded is not that of mcore, which was armed in an earlier boot: run mcore arm")
+    } else if record.memory != machine.memory {
+      status.problems.append("memory was added or removed since: run mcore arm again")
+    }
+  } else {
+    status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
+  }
+  if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
+  let words = machine.commandLine.utf8.split(separator: 0x20)
+  if let word = words.first(where: { $0.starts(with: "mcore.region=".utf8) }) {
+    let region = try? RegionExtents(word: String(Substring(word.dropFirst(13))))
+    let size = region.map { humanBytes($0.ranges.reduce(0) { $0 + $1.count }) } ?? "a part"
+    status.notes.append(
+      "this kernel was started by a crash kernel: \(size) of memory, where the dump was, is back after a reboot")
+  }
+  if let present = machine.line("/sys/devices/system/cpu/present"), let online = machine.line("/sys/devices/system/cpu/online"),
+    present != online
+  {
+    status.notes.append(
+      "CPUs \(online) of \(present) are on: where another CPU than the boot CPU panicked, the soft boot leaves that one off; reboot when it suits"
+    )
+  }
+  return status
+}

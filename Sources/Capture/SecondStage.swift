@@ -1,0 +1,198 @@
+internal import CoreEncoding
+public import DumpBasics
+internal import DumpSource
+internal import DumpTarget
+public import SoftBoot
+
+/// What the second stage goes by: the normal kernel, in its initramfs or after the boot.
+public struct SecondStageRequest: Sendable {
+  /// Where the region may lie.
+  public var windows: [PhysicalRange]
+  public var expectation: RegionExpectation
+  /// TARGET words, tried in order.
+  public var targets: [String]
+  /// A region that so many boots began to save is left alone: something about it ends them.
+  public var attemptLimit: UInt32 = 3
+  /// For checking a dump that was put together without a head; 0 is one for each CPU.
+  public var threads = 0
+
+  public init(windows: [PhysicalRange], expectation: RegionExpectation, targets: [String]) {
+    self.windows = windows
+    self.expectation = expectation
+    self.targets = targets
+  }
+}
+
+/// Finds the region, checks it, and saves the dump like any other; then marks it saved and wipes it. Nil when there is nothing
+/// to save any more. Throws when there is no region, when it is refused, when it was tried too often, and when no target
+/// took the dump: then it stays as it is.
+public func saveRegion(
+  _ memory: any RegionMemory, _ request: SecondStageRequest, _ reporter: any Reporter
+) throws(DumpError) -> SaveResult? {
+  let region = try findRegion(memory, in: request.windows, expecting: request.expectation)
+  guard region.isUnsaved else { return nil }
+  if region.evidence == .head {
+    guard region.head.attempts < request.attemptLimit else {
+      throw DumpError(
+        "saving the dump in memory was begun \(region.head.attempts) times and never ended: it is left alone",
+        at: "\(memory.name), \(region.head.extents.text)", advice: "save it by hand")
+    }
+    _ = try region.countAttempt()
+  }
+  let stage = SecondStage(region, request, reporter)
+  var last = DumpError(.usage, "no target given", advice: "name a directory, or a device with a path")
+  for (index, target) in request.targets.enumerated() {
+    do throws(DumpError) {
+      let result = try stage.save(to: target)
+      stage.end()
+      return result
+    } catch {
+      last = error
+      let more = index + 1 < request.targets.count
+      reporter.warning("target \(target) failed: \(error)\(more ? "; trying the next" : "")")
+    }
+  }
+  throw last
+}
+
+private struct SecondStage {
+  private let region: Region
+  private let request: SecondStageRequest
+  private let reporter: any Reporter
+
+  init(_ region: Region, _ request: SecondStageRequest, _ reporter: any Reporter) {
+    self.region = region
+    self.request = request
+    self.reporter = reporter
+  }
+
+  func save(to target: String) throws(DumpError) -> SaveResult {
+    let identity = region.head.identity
+    let destination = try openTarget(
+      target, dumpName: dumpName(crashTime: identity.crashTime, release: identity.release))
+    do throws(DumpError) {
+      return try save(to: destination)
+    } catch {
+      let stays = destination.abandon(note: "mcore did not finish this dump: \(error)\nIt is still in memory.\n")
+      throw DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+    }
+  }
+
+  private func save(to destination: any Destination) throws(DumpError) -> SaveResult {
+    let sink = try destination.openDump(fileName: fileName)
+    reporter.message("writing \(sink.name)")
+    var digest = Digest()
+    var written: UInt64 = 0
+    let zeros = [UInt8](repeating: 0, count: 1 << 16)
+    let outcome = try unsafe region.copy(
+      write: { bytes throws(DumpError) in
+        unsafe try sink.write(bytes)
+        unsafe digest?.update(bytes)
+        written += UInt64(bytes.count)
+        reporter.progress(done: written, total: region.length)
+      },
+      skip: { count throws(DumpError) in
+        try sink.skip(count)
+        unsafe zeros.withUnsafeBytes { unsafe digest?.update(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
+        written += count
+      })
+    try sink.finish()
+    var findings = damage(outcome)
+    let isWhole = outcome.isWhole || isWholeByItself(outcome, destination.dumpPath)
+    if isWhole, !outcome.isWhole { findings.append("the dump's own checksums show that it is whole") }
+    let status = sideFiles(destination, written, digest?.finish(), outcome, isWhole, &findings)
+    if isWhole {
+      return SaveResult(status: status, path: try destination.complete(), bytesWritten: written, findings: findings)
+    }
+    let stays = destination.abandon(
+      note: "This dump waited in memory, and not all of it came through.\n" + findings.joined(separator: "\n")
+        + "\nWhat is there can be read: mcore info, mcore dmesg.\n")
+    return SaveResult(status: .cut, path: stays, bytesWritten: written, findings: findings)
+  }
+
+  /// What can be had is on the disk. What is left to do must not fail the boot.
+  func end() {
+    guard region.evidence == .head else {
+      reporter.warning("the region in memory has no head to mark: it is given up with the next boot")
+      return
+    }
+    // Memory that did not appear this time may do so the next.
+    guard region.isAllThere || region.head.attempts >= request.attemptLimit else {
+      reporter.warning("a part of the region is not there: what is there stays for another attempt")
+      return
+    }
+    do throws(DumpError) {
+      try region.markSaved()
+      try region.wipe()
+    } catch { reporter.warning("the region could not be wiped: \(error)") }
+  }
+
+  /// A claim of the region: only a name that the crash kernel may have written becomes a file.
+  private var fileName: String {
+    let name = region.head.identity.fileName
+    let isPlain = name.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2e || $0 == 0x2d }
+    return isPlain && name.utf8.starts(with: "vmcore.".utf8) ? name : "vmcore.elf.gz"
+  }
+
+  private func damage(_ outcome: Region.Outcome) -> [String] {
+    var lines = outcome.damaged.prefix(8).map {
+      "bytes \($0.lowerBound) to \($0.upperBound - 1) of the dump file are damaged or missing: zeros stand there"
+    }
+    if outcome.damaged.count > 8 { lines.append("and \(outcome.damaged.count - 8) more such stretches") }
+    if region.head.isCut { lines.append("the dump did not fit into memory: its most important part is here") }
+    if !outcome.isWhole, outcome.damaged.isEmpty, !region.head.isCut {
+      lines.append("nothing shows that the dump was written to its end")
+    }
+    return region.findings + lines
+  }
+
+  /// Without a head nothing says that the dump is complete, but the dump itself may.
+  private func isWholeByItself(_ outcome: Region.Outcome, _ path: String?) -> Bool {
+    guard region.evidence != .head, outcome.damaged.isEmpty, let path,
+      let result = try? verify(path, threads: request.threads, reporter)
+    else { return false }
+    return result.verdict == .whole
+  }
+
+  /// The log and the manifest, from the dump that was just written. They are not worth failing for.
+  private func sideFiles(
+    _ destination: any Destination, _ bytes: UInt64, _ sha256: String?, _ outcome: Region.Outcome, _ isWhole: Bool,
+    _ findings: inout [String]
+  ) -> SaveStatus {
+    guard destination.acceptsSideFiles, let path = destination.dumpPath else { return .complete }
+    do throws(DumpError) {
+      var files = [(fileName, fileEntry(bytes, sha256))]
+      if let log = try? dmesg(path) {
+        let text = Array(log.utf8)
+        try destination.writeSideFile("dmesg.txt", text)
+        files.append(("dmesg.txt", fileEntry(UInt64(text.count), Digest.of(text))))
+      }
+      var facts = try inspect(try openDump(path), path)
+      if !isWhole { facts.status = .cut }
+      guard case .object(var members) = facts.json(files: .object(files)) else { return .complete }
+      members.append(("travelled", travelled(outcome)))
+      try destination.writeSideFile("dump.json", Array((JSON.object(members).text() + "\n").utf8))
+      return facts.status == .findings ? .findings : .complete
+    } catch {
+      findings.append("dmesg.txt and dump.json could not be made: \(error)")
+      return .findings
+    }
+  }
+
+  private func travelled(_ outcome: Region.Outcome) -> JSON {
+    let evidence =
+      switch region.evidence {
+      case .head: "head"
+      case .tables: "tables"
+      case .blocks: "blocks"
+      }
+    return .object([
+      ("by", .string("memory")), ("evidence", .string(evidence)), ("attempts", .unsigned(UInt64(region.head.attempts))),
+      ("boot_id", .string(region.head.identity.bootID.description)),
+      (
+        "damaged",
+        .array(outcome.damaged.map { .object([("start", .unsigned($0.lowerBound)), ("end", .unsigned($0.upperBound))]) })
+      ),
+    ])
+  }
+}

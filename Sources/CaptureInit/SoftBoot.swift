@@ -1,0 +1,79 @@
+internal import Capture
+internal import DumpBasics
+internal import DumpTarget
+internal import LinuxSystem
+internal import SoftBoot
+
+// The two ends of a soft boot: the crash kernel hands on to the normal one, which saves what was left in memory.
+
+/// What `source=` says in the normal kernel.
+let memorySource = "memory:"
+
+// MARK: in the crash kernel
+
+/// Where the normal kernel lies, if a target needs it. Without it a dump in free memory would be lost; where a window was set
+/// aside, somebody may know how to get at it.
+func normalKernel(_ settings: Settings) -> String? {
+  let memory = settings.targets.compactMap { try? TargetSpec($0.value) }.filter(\.isMemory)
+  if memory.isEmpty || memory.allSatisfy({ $0.memoryWindows != nil }) && System.kind(of: settings.normal.value) == nil {
+    return nil
+  }
+  return settings.normal.value
+}
+
+/// Sees to it that the normal kernel leaves alone what the dump takes, and no more.
+func handOff(to normal: String, _ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
+  guard let region = result.region else {
+    // Another target has it.
+    if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
+    return
+  }
+  let normal = try NormalKernel(normal)
+  // It was loaded before with more memory left out: what can fail now is nothing that lasts.
+  do throws(DumpError) { try normal.load(region) } catch { try normal.load(region) }
+  reporter.message("the normal kernel is loaded, and leaves out \(region.text)")
+}
+
+// MARK: in the normal kernel
+
+/// `source=memory:`, at every boot. There is nothing to do unless a crash kernel left a dump; and whatever happens, the boot goes
+/// on: the work is done by a child, which gets `max-time` (ten minutes where none is set).
+func runSecondStage(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
+  if windows(settings).isEmpty { return 0 }
+  let limit = settings.maxTime.value > 0 ? settings.maxTime.value : 600
+  do throws(DumpError) {
+    let child = Command("/proc/self/exe", [FirstProcess.childWord] + FirstProcess.childWords(settings))
+    switch try System.run(child, limitSeconds: limit).end {
+    case .exited(let status): return status
+    case .killed(let signal): reporter.warning("saving the dump in memory was ended by signal \(signal)")
+    case .timedOut: reporter.warning("saving the dump in memory was ended after \(limit) s")
+    }
+  } catch {
+    reporter.warning(error.description)
+  }
+  return 1
+}
+
+/// Where a region may lie: as the command line says; or, with a nonce to know it by, all memory that was set aside.
+private func windows(_ settings: Settings) -> [PhysicalRange] {
+  if let region = settings.region { return (try? RegionExtents(word: region.value))?.ranges ?? [] }
+  guard settings.nonce != nil, let iomem = try? System.text(of: "/proc/iomem") else { return [] }
+  return occupiedMemory(iomem: iomem, kind: "Persistent Memory (legacy)") ?? []
+}
+
+/// What the child does.
+func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpError) -> Int32 {
+  let windows = windows(settings)
+  var expectation = RegionExpectation()
+  expectation.nonce = settings.nonce?.value
+  expectation.isFoundByScan = settings.region == nil
+  var request = SecondStageRequest(windows: windows, expectation: expectation, targets: settings.targets.map(\.value))
+  request.threads = settings.threads.value
+  waitForDisks(settings, reporter)
+  let memory = MachineMemory(windows, waitSeconds: settings.wait.value)
+  guard let result = try saveRegion(memory, request, reporter) else {
+    reporter.message("the dump in memory was saved already")
+    return 0
+  }
+  return report(result, reporter)
+}

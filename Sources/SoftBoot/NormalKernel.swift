@@ -1,0 +1,96 @@
+public import DumpBasics
+internal import LinuxSystem
+
+/// What a crash initramfs holds of the normal system, so that it can start it again: a directory with
+///
+///     vmlinuz, initrd    what the boot loader starts
+///     cmdline            its command line
+///     memory-map         the machine's memory map (`MemoryMap`)
+///     boot-id            /proc/sys/kernel/random/boot_id of the boot that may crash
+///     nonce              drawn when the crash kernel was loaded
+///     boot-cpu           APIC id of the CPU that firmware started; may be missing
+public struct NormalKernel: Sendable {
+  public static let standardDirectory = "/normal"
+  /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its loader counts the NUL
+  /// (bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, Linux 6.1).
+  static let commandLineLimit = 2046
+  /// Words that belong to one boot alone: where an earlier region lay, and the map that it was left out of.
+  private static let dropped = ["mcore.region=", "mcore.nonce=", "memmap=exactmap", "disable_cpu_apicid="]
+
+  public let map: MemoryMap
+  /// Boot id, nonce and geometry of what is written for it.
+  public let identity: RegionIdentity
+  private let directory: String
+  private let words: [String]
+
+  public init(_ directory: String) throws(DumpError) {
+    self.directory = directory
+    func text(_ name: String) throws(DumpError) -> String { try System.text(of: "\(directory)/\(name)", limit: 1 << 16) }
+    func name(_ file: String) throws(DumpError) -> RegionID {
+      guard let id = RegionID(String(Substring(try text(file).utf8.prefix { $0 > 0x20 }))), id != .none else {
+        throw DumpError("no 32 hexadecimal digits", at: "\(directory)/\(file)")
+      }
+      return id
+    }
+    map = try MemoryMap(record: try text("memory-map"), at: "\(directory)/memory-map")
+    var words = NormalKernel.lastingWords(try text("cmdline"))
+    // An INIT to the CPU that firmware started resets the machine, and below 6.9 a kernel that runs on another one sends it.
+    // Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c) and do not know the word.
+    let bootCPU = (try? text("boot-cpu")).flatMap { UInt32(String(Substring($0.utf8.prefix { $0 > 0x20 }))) }
+    if let bootCPU, let current = firstAPICID(cpuinfo: (try? System.text(of: "/proc/cpuinfo")) ?? ""), bootCPU != current {
+      words.append("disable_cpu_apicid=\(bootCPU)")
+    }
+    self.words = words
+    var identity = RegionIdentity()
+    identity.nonce = try name("nonce")
+    identity.bootID = try name("boot-id")
+    identity.geometry = map.geometry
+    self.identity = identity
+  }
+
+  /// The words of a kernel command line that hold for the next boot as well.
+  static func lastingWords(_ commandLine: String) -> [String] {
+    let words = commandLine.utf8.split(whereSeparator: { $0 <= 0x20 }).map { String(Substring($0)) }
+    let isRebuilt = words.contains("memmap=exactmap")
+    return words.filter { word in
+      // With exactmap all others are of the rebuilt map: what an administrator had set aside is in the recorded one.
+      if isRebuilt, word.utf8.starts(with: "memmap=".utf8) { return false }
+      return !dropped.contains { word.utf8.starts(with: $0.utf8) }
+    }
+  }
+
+  /// Its command line, with the region set aside and named.
+  func commandLine(_ region: RegionExtents) throws(DumpError) -> String {
+    var rest = ""
+    for word in words { rest += " " + word }
+    rest += " mcore.region=\(region.text) mcore.nonce=\(identity.nonce)"
+    // First: exactmap takes back what memmap= words before it said.
+    return try map.commandLine(region.ranges, limit: NormalKernel.commandLineLimit - rest.utf8.count) + rest
+  }
+
+  /// Loads it by kexec_file_load(2) in place of one that is loaded; a reboot by kexec starts it.
+  public func load(_ region: RegionExtents) throws(DumpError) {
+    let line = try commandLine(region)
+    // Beside the old one there might be no room.
+    if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
+    try System.loadKernel("\(directory)/vmlinuz", initrd: "\(directory)/initrd", commandLine: line, .next)
+  }
+}
+
+/// The APIC id of the first CPU in /proc/cpuinfo: the one that the running kernel was started on.
+public func firstAPICID(cpuinfo: String) -> UInt32? {
+  for line in cpuinfo.utf8.split(separator: 0x0a) where line.starts(with: "apicid".utf8) {
+    guard let colon = line.firstIndex(of: 0x3a) else { return nil }
+    return UInt32(String(Substring(line[colon...].dropFirst(2))))
+  }
+  return nil
+}
+
+extension NormalKernel {
+  /// Bytes that a region may take on the normal kernel's command line (none where it is negative), by this map and this command line of the normal boot.
+  public static func room(for map: MemoryMap, commandLine: String) -> Int {
+    var rest = " mcore.region= mcore.nonce=\(RegionID.none)"
+    for word in lastingWords(commandLine) { rest += " " + word }
+    return commandLineLimit - rest.utf8.count - map.words([]).needed.utf8.count
+  }
+}

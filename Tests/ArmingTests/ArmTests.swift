@@ -1,0 +1,154 @@
+import DumpBasics
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Arming
+@testable import LinuxSystem
+@testable import SoftBoot
+
+/// A machine under a directory: what `arm` and `status` read of /proc and /sys, a kernel and an initramfs.
+private struct FakeMachine {
+  let scratch: Scratch
+  var request = ArmRequest()
+
+  init() throws {
+    scratch = try Scratch()
+    request.root = scratch.file("root")
+    request.directory = scratch.file("state")
+    request.kernel = scratch.file("vmlinuz")
+    request.initrd = scratch.file("initrd.img")
+    request.base = scratch.file("base.img")
+    for (path, text) in [
+      ("/proc/sys/kernel/osrelease", "6.1.0-test\n"),
+      ("/proc/sys/kernel/random/boot_id", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n"),
+      ("/proc/cmdline", "root=/dev/vda1 console=ttyS0 quiet\n"), ("/sys/kernel/kexec_crash_size", "268435456\n"),
+      ("/sys/kernel/kexec_crash_loaded", "0\n"), ("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
+      ("/sys/devices/system/cpu/present", "0-1\n"), ("/sys/devices/system/cpu/online", "0-1\n"),
+      ("/proc/cpuinfo", "processor\t: 0\napicid\t\t: 4\ninitial apicid\t: 4\n\nprocessor\t: 1\napicid\t\t: 5\n"),
+      ("/proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n00100000-7ffdbfff : System RAM\n"),
+      ("/sys/firmware/memmap/0/start", "0x0\n"), ("/sys/firmware/memmap/0/end", "0x9fbff\n"),
+      ("/sys/firmware/memmap/0/type", "System RAM\n"), ("/sys/firmware/memmap/1/start", "0x100000\n"),
+      ("/sys/firmware/memmap/1/end", "0x7ffdbfff\n"), ("/sys/firmware/memmap/1/type", "System RAM\n"),
+    ] { try write(path, text) }
+    try Data(noise(50_001, seed: 1)).write(to: URL(fileURLWithPath: scratch.file("vmlinuz")))
+    try Data(noise(70_002, seed: 2)).write(to: URL(fileURLWithPath: scratch.file("initrd.img")))
+    try Data(noise(1001, seed: 3)).write(to: URL(fileURLWithPath: scratch.file("base.img")))
+  }
+
+  func write(_ path: String, _ text: String) throws {
+    let url = URL(fileURLWithPath: request.root + path)
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try text.write(to: url, atomically: true, encoding: .utf8)
+  }
+
+  func reason() -> String {
+    do {
+      _ = try arm(request)
+      return ""
+    } catch { return "\(error)" }
+  }
+}
+
+/// The files of a newc archive, which begins at `offset`.
+private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UInt8]] {
+  var files: [String: [UInt8]] = [:]
+  var position = offset
+  while true {
+    #expect(Array(image[position..<position + 6]) == Array("070701".utf8))
+    let fields = try (0..<13).map { index in
+      let start = position + 6 + 8 * index
+      return try #require(Int(String(decoding: image[start..<start + 8], as: UTF8.self), radix: 16))
+    }
+    let name = String(decoding: image[position + 110..<position + 109 + fields[11]], as: UTF8.self)
+    if name == "TRAILER!!!" { return files }
+    let data = (position + 110 + fields[11] + 3) & ~3
+    files[name] = Array(image[data..<data + fields[6]])
+    position = (data + fields[6] + 3) & ~3
+  }
+}
+
+@Suite(.serialized) struct ArmTests {
+  @Test func theImageHoldsWhatTheCrashKernelNeedsToKnow() throws {
+    let fake = try FakeMachine()
+    let record = try ArmRecord(Machine(root: fake.request.root))
+    let armed = Armed(
+      kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"), imageSize: 0, crashMemory: 0, neededMemory: 0
+    )
+    try build(fake.scratch.file("image"), fake.scratch.file("base.img"), armed, record)
+    let image = Array(try Data(contentsOf: URL(fileURLWithPath: fake.scratch.file("image"))))
+    #expect(Array(image[..<1001]) == noise(1001, seed: 3))
+    let files = try unpacked(image, from: 1004)
+    #expect(
+      Set(files.keys)
+        == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce", "boot-cpu"].reduce(into: []) {
+          $0.insert($1 == "normal" ? $1 : "normal/" + $1)
+        })
+    #expect(files["normal/vmlinuz"] == noise(50_001, seed: 1) && files["normal/initrd"] == noise(70_002, seed: 2))
+    // As the crash kernel reads it.
+    let directory = fake.scratch.file("normal")
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+    for (name, bytes) in files where name != "normal" { try Data(bytes).write(to: URL(fileURLWithPath: fake.scratch.file(name))) }
+    let normal = try NormalKernel(directory)
+    #expect(normal.map.usable.map(\.start) == [0, 0x10_0000])
+    #expect(normal.identity.bootID.description == "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
+    #expect(try ArmRecord(Machine(root: fake.request.root)).nonce != record.nonce)
+  }
+
+  @Test func itSaysWhyItCanNot() throws {
+    var fake = try FakeMachine()
+    Faults.set([.init(call: .kexecFileLoad, after: 0, errno: 1, times: 100)])
+    defer { Faults.set([]) }
+    // All is well up to the system call; and nothing stays behind.
+    #expect(fake.reason().contains("cannot kexecFileLoad: Operation not permitted"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.directory) == [])
+    try fake.write("/sys/kernel/kexec_crash_size", "50000000\n")
+    #expect(fake.reason().contains("47.6 MiB of memory are set aside") && fake.reason().contains("crashkernel="))
+    try fake.write("/sys/kernel/kexec_crash_size", "268435456\n")
+    try fake.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
+    #expect(fake.reason().contains("locked down (integrity)"))
+    try fake.write("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
+    try fake.write("/proc/cmdline", String(repeating: "word ", count: 390))
+    #expect(fake.reason().contains("bytes for a region"))
+    fake.request.base = fake.scratch.file("nothing")
+    #expect(fake.reason().contains("make install"))
+  }
+
+  @Test func statusIsAboutNow() throws {
+    let fake = try FakeMachine()
+    func status() -> ArmStatus { armStatus(fake.request) }
+    #expect(status().problems == ["no crash kernel is loaded: run mcore arm"])
+    try fake.write("/sys/kernel/kexec_crash_loaded", "1\n")
+    #expect(status().problems == ["the crash kernel that is loaded is not that of mcore: run mcore arm"])
+    try FileManager.default.createDirectory(atPath: fake.request.directory, withIntermediateDirectories: false)
+    let record = try ArmRecord(Machine(root: fake.request.root))
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    #expect(status().isCaptured && status().notes.isEmpty)
+    let json = try #require(try JSONSerialization.jsonObject(with: Data(status().json.utf8)) as? [String: Any])
+    #expect(json["captured"] as? Bool == true && json["way"] as? String == "memory" && json["version"] as? String == "1.0")
+    #expect((json["crash_kernel"] as? [String: Any])?["memory_bytes"] as? Int == 268_435_456)
+
+    try fake.write("/sys/devices/system/cpu/online", "1\n")
+    try fake.write("/proc/cmdline", "memmap=exactmap mcore.region=0x1200000@0x42400000\n")
+    #expect(status().isCaptured && status().notes.count == 2 && status().notes[0].contains("18.0 MiB"))
+    try fake.write("/proc/iomem", "00100000-7ffdbfff : System RAM\n")
+    #expect(status().problems == ["memory was added or removed since: run mcore arm again"])
+    try fake.write("/proc/sys/kernel/random/boot_id", "1f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n")
+    #expect(status().problems.count == 1 && status().problems[0].contains("earlier boot"))
+    try fake.write("/sys/kernel/kexec_crash_size", "0\n")
+    #expect(status().problems.count == 1 && status().problems[0].contains("crashkernel=256M"))
+  }
+
+  @Test func afterASoftBootTheMapIsThatOfTheCommandLine() throws {
+    let fake = try FakeMachine()
+    let map = try MemoryMap(
+      record: try Machine(root: fake.request.root).memoryMapRecord() + "0xb0000000-0xbfffffff Reserved\n", at: "test")
+    let region = try RegionExtents(word: "0x400000@0x20000000,0x200000@0x30000000")
+    let line = try map.commandLine(region.ranges, limit: 2046) + " root=/dev/vda1 memmap=2M!1G mcore.region=\(region.text)"
+    try fake.write("/proc/cmdline", line + "\n")
+    let again = try MemoryMap(record: try Machine(root: fake.request.root).memoryMapRecord(), at: "test")
+    #expect(again.usable == map.usable && again.geometry == map.geometry)
+    #expect(again.entries.filter { $0.kind == .persistent }.map(\.range) == [PhysicalRange(start: 1 << 30, count: 2 << 20)!])
+    #expect(again.entries.filter { $0.kind == .reserved }.count == 1)
+  }
+}

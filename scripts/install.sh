@@ -1,0 +1,30 @@
+#!/bin/sh
+# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd.
+#
+# usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local)
+set -eu
+cd "$(dirname "$0")/.."
+bin=$1
+prefix=${PREFIX:-/usr/local}
+to=${DESTDIR:-}$prefix
+
+install -D -m 0755 "$bin/mcore" "$to/bin/mcore"
+install -D -m 0755 "$bin/mcore-capture" "$to/sbin/mcore-capture"
+install -D -m 0644 man/mcore.1 "$to/share/man/man1/mcore.1"
+install -D -m 0644 man/mcore-capture.8 "$to/share/man/man8/mcore-capture.8"
+
+# No modules: the crash kernel of a soft boot needs no disk. build.sh wants a kernel all the same: one without modules.
+kernel=$(mktemp -d)
+trap 'rm -rf "$kernel"' EXIT
+trap 'exit 129' HUP INT TERM
+echo none >"$kernel/release"
+mkdir -p "$kernel/modules/lib/modules/none" "$to/lib/mcore"
+for list in dep builtin softdep; do : >"$kernel/modules/lib/modules/none/modules.$list"; done
+initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
+
+units=${DESTDIR:-}/etc/systemd/system
+mkdir -p "$units"
+for unit in units/*.service; do
+    sed "s|@PREFIX@|$prefix|g" "$unit" >"$units/$(basename "$unit")"
+    chmod 0644 "$units/$(basename "$unit")"
+done
