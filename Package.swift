@@ -119,7 +119,9 @@ let package = Package(
     // The bare codec, for `make bench`.
     .executableTarget(
       name: "mcore-bench",
-      dependencies: ["CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "Workers"],
+      dependencies: [
+        "CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "TestSupport", "Workers",
+      ],
       path: "Tests/CodecBench", swiftSettings: relaxed),
     // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by
     // `make test-mutations`.

@@ -52,9 +52,14 @@ step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
-step 'guests in QEMU' python3 -m unittest -q real.test_guests real.test_watchdog
+step 'guests in QEMU' python3 -m unittest -q real.test_guests
 if [ $full = no ]; then export MCORE_TEST_SOFT_BOOT_SHORT=1; fi
 step 'soft boot in QEMU' python3 -m unittest -q real.test_soft_boot
+if [ $full = yes ]; then
+  step 'a watchdog in QEMU' python3 -m unittest -q real.test_watchdog
+  step 'mcore-bench, for counting' swift build -c release --static-swift-stdlib "${flags[@]}" --product mcore-bench
+  step 'instructions of the hot paths' python3 -m unittest -q real.test_instructions
+fi
 
 echo '== times'
 printf '%s\n' "${times[@]}"

@@ -3,6 +3,8 @@
 // usage: mcore-bench FORMAT THREADS PLAIN-ELF
 //        mcore-bench digest BYTES                SHA-256 over so many bytes
 //        mcore-bench classify THREADS DUMP       page classes with all checks, beside a bare scan of the page map
+//        mcore-bench input PATH                  writes the fixed input of `count`
+//        mcore-bench count WHAT ROUNDS PATH      zero-test, classify or elf.gz, to count the instructions of
 //
 // Groups that are all zeros are left out, as they cost no codec anything. Reading is not timed.
 import CoreEncoding
@@ -35,6 +37,12 @@ func run() throws {
     return print(try classify(words[3], threads: threads, rounds: 9))
   }
   if words.count == 3, words[1] == "digest", let count = Int(words[2]) { return print(try digest(count)) }
+  if words.count == 3, words[1] == "input" { return try Counting.writeInput(to: words[2]) }
+  if words.count == 5, words[1] == "count", let rounds = Int(words[3]),
+    let done = try Counting.run(words[2], rounds: rounds, words[4])
+  {
+    return print("units=\(done.units) unit=\(done.unit)")
+  }
   guard words.count == 4, let format = OutputFormat(rawValue: words[1]), let threads = Int(words[2]),
     let source = try openDump(words[3]) as? ELFSource
   else { throw DumpError(.usage, "usage: mcore-bench FORMAT THREADS PLAIN-ELF") }
