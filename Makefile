@@ -56,6 +56,11 @@ bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hou
 	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore-bench
 	@cd Tests && python3 -m bench
 
+.PHONY: bench-service
+bench-service: build ## from the panic to the reset, beside Debian's kdump-tools; a quarter of an hour, as root
+	@scripts/deps.sh test
+	@cd Tests && python3 -m bench.service
+
 .PHONY: lint
 lint: ## format and style
 	@scripts/lint.sh

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Makes a root of Debian 12 with kdump-tools and a kernel, once, and prints where it is: what `make bench-service` compares
+# with. It boots as a guest's disk; its crash initramfs is the one that kdump-tools itself makes.
+#
+# usage: kdump-root.sh RELEASE        the release of a kernel of Debian 12, as in kernels/pick-6.1
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 1 ] || die "usage: kdump-root.sh RELEASE"
+release=$1
+root=$MCORE_CACHE/kdump-root-$release
+if [ -d "$root" ]; then
+    echo "$root"
+    exit 0
+fi
+[ "$(id -u)" = 0 ] || die "a root of Debian can only be made by root"
+command -v debootstrap >/dev/null || die "debootstrap is missing: run scripts/deps.sh test"
+lock_cache kdump-root
+scratch=$(mktemp -d "$MCORE_CACHE/.tmp-kdump-XXXXXX")
+trap 'rm -rf --one-file-system "$scratch"' EXIT
+trap 'exit 129' HUP INT TERM
+chmod 0755 "$scratch"
+
+# Runs a command with mounts of its own, which vanish with it, as do all processes that it leaves.
+isolated() {
+    timeout -k 10 1500 unshare --mount --pid --fork --kill-child "$@" >"$MCORE_CACHE/kdump-root.log" 2>&1 ||
+        die "failed: $* (see $MCORE_CACHE/kdump-root.log)"
+}
+
+say "making a root of Debian 12 with kdump-tools (some minutes)"
+isolated debootstrap --variant=minbase --keyring="$ARCHIVE_KEYRING" bookworm "$scratch" "$(mirror_uri Debian)"
+echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
+# Packages must not start daemons on the host.
+printf '#!/bin/sh\nexit 101\n' >"$scratch/usr/sbin/policy-rc.d"
+chmod 0755 "$scratch/usr/sbin/policy-rc.d"
+# MODULES=dep, which kdump-tools sets for its own initramfs where it can, needs the running machine to be the one that crashes:
+# here the modules that the guest's disk needs are listed, which comes to the same or less.
+isolated sh -ec '
+    mount -t proc proc "$1/proc"
+    export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+    chroot "$1" apt-get update -qq
+    chroot "$1" apt-get install -y -qq --no-install-recommends systemd-sysv udev initramfs-tools zstd
+    sed -i "s/^MODULES=.*/MODULES=list/" "$1/etc/initramfs-tools/initramfs.conf"
+    printf "virtio_pci\nvirtio_blk\next4\n" >>"$1/etc/initramfs-tools/modules"
+    chroot "$1" apt-get install -y -qq --no-install-recommends kdump-tools makedumpfile kexec-tools "linux-image-$2"
+    # What the kernel package calls when it is installed after kdump-tools.
+    chroot "$1" /etc/kernel/postinst.d/kdump-tools "$2"
+    chroot "$1" apt-get clean
+    sed -i "s/^USE_KDUMP=.*/USE_KDUMP=1/" "$1/etc/default/kdump-tools"
+    rm -rf "$1"/var/lib/apt/lists/* "$1"/usr/share/doc "$1"/usr/share/locale "$1/usr/sbin/policy-rc.d"
+' sh "$scratch" "$release"
+mv "$scratch" "$root"
+echo "$root"
