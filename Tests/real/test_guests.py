@@ -19,8 +19,11 @@ from .test_dumps import BIN, mcore
 
 SERIES = os.environ.get("MCORE_TEST_GUESTS", "6.1").split()
 CAPTURE = BIN / "mcore-capture"
-# What the design promises: it lives in a crash kernel of this size.
-CRASHKERNEL = "128M"
+# What is promised: it lives in a crash kernel of this size, with one CPU. Kernels from 6.12 on need more for themselves.
+CRASHKERNEL = {"5.10": "96M", "6.1": "96M"}
+CRASHKERNEL_NEWER = "128M"
+# The most that mcore-capture may need for 1 GiB of memory, with one thread: 24 MiB, and 40 for each TiB.
+PEAK_MIB = 24
 
 
 class GuestTest:
@@ -30,6 +33,8 @@ class GuestTest:
     def setUpClass(cls):
         cls.kernel = fetch_kernel(cls.series)
         cls.release = kernel_release(cls.kernel)
+
+        cls.crashkernel = CRASHKERNEL.get(cls.series, CRASHKERNEL_NEWER)
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="mcore-guest-")
@@ -71,7 +76,7 @@ class GuestTest:
         cmdline = system.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash"
         image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs(), cmdline)
         log = self.log("direct")
-        with system.start(self.kernel, [image], log, crashkernel=CRASHKERNEL) as guest:
+        with system.start(self.kernel, [image], log, crashkernel=self.crashkernel) as guest:
             guest.expect("MCORE-GUEST: crash kernel loaded", 150, or_fail=system.FAILED)
             guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60)
             guest.expect("Linux version .*\n", 90)
@@ -79,9 +84,10 @@ class GuestTest:
             guest.expect("MCORE-GUEST: dump found after boot 2", 120, or_fail=system.FAILED)
             guest.wait_exit(30)
         text = log.read_text(errors="replace")
-        peak = re.search(r"peak memory (?P<mib>\d+)\.\d MiB", text)
+        peak = re.search(r"peak memory (?P<mib>\d+\.\d) MiB", text)
         self.assertIsNotNone(peak, "the peak memory stands in the log")
-        self.assertLess(int(peak["mib"]), 64)
+        print(f"{self.release}, crashkernel={self.crashkernel}: peak memory {peak['mib']} MiB", flush=True)
+        self.assertLess(float(peak["mib"]), PEAK_MIB)
         self.assertLess(text.index("kernel log saved"), text.index("writing"), "the log is written first")
         facts = self.check_dump(self.only_dump(image))
         self.assertEqual(facts["level"], "kern")
@@ -92,7 +98,7 @@ class GuestTest:
         raw = self.work / "raw.elf"
         subprocess.run(["truncate", "-s", "8G", raw], check=True)
         with system.start(
-            self.kernel, [image, raw], self.log("rescue"), crashkernel=CRASHKERNEL, reboot=False, cpu=1, kexec="classic"
+            self.kernel, [image, raw], self.log("rescue"), crashkernel=self.crashkernel, reboot=False, cpu=1, kexec="classic"
         ) as guest:
             guest.expect("mcore-rescue# ", 240, or_fail=system.FAILED)
             # A wrong word is told, with the place, and nothing happens.
