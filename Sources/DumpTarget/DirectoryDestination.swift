@@ -8,6 +8,9 @@ final class DirectoryDestination: Destination {
   static let noteName = "INCOMPLETE.txt"
   /// Bytes that are set aside for the note when the directory is made, since a full disk takes no new file.
   private static let noteSize = 4096
+  /// Holds room for `dump.json` while the dump is written: that says what is missing of a dump that a full disk cut short.
+  private static let reserveName = ".reserve"
+  private static let reserveSize = 128 << 10
   /// Dumps of the same second and kernel that may lie side by side.
   private static let nameLimit = 1000
 
@@ -46,10 +49,13 @@ final class DirectoryDestination: Destination {
   func openFile(_ fileName: String) throws(DumpError) -> FileSink {
     let opened = try FileSink(creating: joined(directory, fileName))
     sink = opened
+    // A disk that has no room for this will show that soon enough.
+    try? reserve()
     return opened
   }
 
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
+    try? giveBackReserve()
     // Under another name first, so that an earlier file stays whole when this one fails.
     let path = joined(directory, fileName)
     let temporary = path + ".new"
@@ -67,6 +73,7 @@ final class DirectoryDestination: Destination {
 
   func complete() throws(DumpError) -> String {
     try sink?.finish()
+    try giveBackReserve()
     try removeNote()
     try System.synchronizeDirectory(directory)
     try System.rename(directory, finalDirectory)
@@ -77,6 +84,7 @@ final class DirectoryDestination: Destination {
 
   func abandon(note: String) -> String {
     sink?.abandon()
+    try? giveBackReserve()
     // Renamed, but not safely on the disk: it must not pass for whole.
     if directory == finalDirectory, (try? System.rename(directory, directory + incompleteSuffix)) != nil {
       directory += incompleteSuffix
@@ -85,6 +93,21 @@ final class DirectoryDestination: Destination {
     try? writeNote(note)
     try? System.synchronizeDirectory(directory)
     return directory
+  }
+
+  // MARK: the reserve
+
+  private var reservePath: String { joined(directory, DirectoryDestination.reserveName) }
+
+  private func reserve() throws(DumpError) {
+    let file = try File(reservePath, .create)
+    try file.write([UInt8](repeating: 0, count: DirectoryDestination.reserveSize))
+    // Until then a file system may only have promised the room.
+    try file.synchronize()
+  }
+
+  private func giveBackReserve() throws(DumpError) {
+    if System.kind(of: reservePath) != nil { try System.unlink(reservePath) }
   }
 
   // MARK: the note
