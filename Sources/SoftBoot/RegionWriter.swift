@@ -119,8 +119,8 @@ public final class RegionWriter {
     try endChunk()
     try memory.settle()
     let before = head.extents
-    if isFitted { head.extents = before.prefix(UInt64((chunk + RegionLayout.chunksPerUnit - 1) / RegionLayout.chunksPerUnit)) }
     head.length = length
+    if isFitted { head.extents = before.prefix((length + RegionLayout.payloadSize - 1) / RegionLayout.payloadSize) }
     head.seal = seal
     head.state = .complete
     isEnded = true

@@ -213,6 +213,20 @@ import Testing
     #expect(small.bytes == before)
   }
 
+  /// With 6.12 in a guest the last bytes were a part of a unit's first chunk, and that unit was given back.
+  @Test(arguments: [0, 1, 2, 3])
+  func whatIsFittedHoldsAllOfTheDump(units: Int) throws {
+    let full = units * Int(RegionLayout.payloadSize)
+    for size in [full - 1, full, full + 1, full + 65535, full + 65536, full + 65537] where size > 0 {
+      let memory = BufferMemory(units: 5)
+      let dump = noise(size, seed: UInt64(size))
+      let extents = try writeRegion(dump, memory, [memory.window], step: 1 << 20, fitted: true)
+      #expect(extents.units == UInt64((size + Int(RegionLayout.payloadSize) - 1) / Int(RegionLayout.payloadSize)))
+      let (bytes, outcome) = try contents(findRegion(memory, in: extents.ranges, expecting: testExpectation()))
+      #expect(outcome.isWhole && bytes == dump, "\(size) bytes")
+    }
+  }
+
   @Test func aDumpOfTheSameCrashThatWasBrokenOffIsBegunAgain() throws {
     // As by a process that is killed: nothing is said of its end.
     func breakOff(_ memory: BufferMemory, _ identity: RegionIdentity) throws {
