@@ -28,6 +28,11 @@ from drgn.helpers.linux.mm import pfn_to_page
 for pfn in open("{}"):
     print(pfn_to_page(prog, int(pfn)).page_type.value_() & 0xffffffff)
 """
+DRGN_REFERENCES = """
+from drgn.helpers.linux.mm import pfn_to_page
+for pfn in open("{}"):
+    print(pfn_to_page(prog, int(pfn))._refcount.counter.value_())
+"""
 
 
 class Oracles:
@@ -107,13 +112,20 @@ class Oracles:
                     theirs.add(pfn)
         return ours, theirs
 
-    def page_types(self, pages) -> dict:
-        """The type byte (page_type >> 24, from 6.12 on) of each page frame."""
+    def of_pages(self, pages, program) -> dict:
+        """What a drgn program prints of each page frame."""
         ordered = sorted(pages)
         listing = self.work / "pages"
         listing.write_text("".join(f"{pfn}\n" for pfn in ordered))
-        lines = self.drgn(self.raw, DRGN_TYPES.format(listing))
-        return {pfn: int(line) >> 24 for pfn, line in zip(ordered, lines, strict=True)}
+        return dict(zip(ordered, map(int, self.drgn(self.raw, program.format(listing))), strict=True))
+
+    def page_types(self, pages) -> dict:
+        """The type byte (page_type >> 24, from 6.12 on) of each page frame."""
+        return {pfn: word >> 24 for pfn, word in self.of_pages(pages, DRGN_TYPES).items()}
+
+    def in_use(self, pages) -> set:
+        """Those of the pages that somebody holds."""
+        return {pfn for pfn, count in self.of_pages(pages, DRGN_REFERENCES).items() if count != 0} if pages else set()
 
     def tails_of_kernel_memory(self, pages) -> set:
         """Those of the pages that follow the head of a slab or of a large kmalloc: makedumpfile is wrong about them."""

@@ -80,7 +80,9 @@ class EveryKind(Oracles):
         for kind, classes in KINDS.items():
             pages = self.guest.pages(kind)
             left_out = set().union(*(self.absent[name] for name in classes))
-            self.assertEqual(len(pages - left_out), 0, f"{kind}: {sorted(pages - left_out)[:20]} of {len(pages)}")
+            # A torn huge page can be given back between the process' look and the panic: then nobody holds its pages.
+            held = self.in_use(pages - left_out) if kind == "thp-torn" else pages - left_out
+            self.assertEqual(held, set(), f"{kind}: {sorted(held)[:20]} of {len(pages)}")
 
     def test_huge_pages_are_all_there(self):
         """Those of the pool that nobody uses too: they are of the class of the others."""
@@ -130,6 +132,9 @@ class EveryKind(Oracles):
         single = next(check["kept_pages"] for check in self.facts["checks"] if check["name"] == "offline-pages")
         tails = self.tails_of_kernel_memory(more) if self.series.startswith("7.") else set()
         anonymous = ours["hwpoison"] - theirs["hwpoison"]
+        # On 6.1 makedumpfile counts 512 pages of each later section of the page of 1 GiB twice: fewer are left out than it says.
+        twice = sum(theirs.values()) - len(left_out_by_them)
+        self.assertIn(twice, (0, 7 * 512))
         # Poisoned, and still with the `mapping` of their process: on 6.12 the anonymous one, the one in a transparent huge
         # page, and the one that was taken softly.
         self.assertIn(anonymous, range(4) if self.absent["hwpoison"] else [0])
@@ -137,7 +142,7 @@ class EveryKind(Oracles):
             ours,
             {
                 **theirs,
-                "user": theirs["user"] - anonymous - len(tails),
+                "user": theirs["user"] - twice - anonymous - len(tails),
                 "hwpoison": theirs["hwpoison"] + anonymous,
                 "offline": theirs["offline"] - single,
             },
