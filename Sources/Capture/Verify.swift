@@ -46,7 +46,6 @@ private struct ContentCheck {
   private(set) var problems: [String] = []
   private(set) var groups = 0
   /// In the hole and elsewhere.
-  private var holePages: UInt64 = 0
   private var zeroPages: UInt64 = 0
   private static let problemLimit = 20
 
@@ -81,8 +80,7 @@ private struct ContentCheck {
         zeros += result.zeroPages
         progress(min(covered, UInt64(group + 1) * groupSize))
       })
-    holePages = pages.holePages
-    zeroPages = zeros
+    zeroPages = zeros + pages.holePages
     if found.count > ContentCheck.problemLimit {
       let more = found.count - ContentCheck.problemLimit
       found = Array(found.prefix(ContentCheck.problemLimit)) + ["and \(more) more"]
@@ -100,8 +98,8 @@ private struct ContentCheck {
       problems.append("the program headers hold \(kept) pages, the note says \(metadata.note.keptPages)")
     }
     let stated = metadata.note.zeroPages + (trailer.zeroPages ?? 0)
-    if holePages + zeroPages != stated {
-      problems.append("\(holePages + zeroPages) pages are zero, note and trailer say \(stated)")
+    if zeroPages != stated {
+      problems.append("\(zeroPages) pages are zero, note and trailer say \(stated)")
     }
     if metadata.fileSize != source.contentSize {
       problems.append("the content has \(source.contentSize) bytes, the footer says \(metadata.fileSize ?? 0)")
@@ -140,21 +138,16 @@ private struct MemoryInFile: Sendable {
   /// Zero pages that begin in `bytes`, which stand at `start` of the file.
   func zeroPages(in bytes: UnsafeRawBufferPointer, at start: UInt64) -> UInt64 {
     let end = start + UInt64(bytes.count)
-    var count: UInt64 = 0
+    var zeros = ZeroCount(pageSize)
     var index = pieces.partitionPoint { $0.end <= start }
     while index < pieces.count, pieces[index].start < end {
       let piece = pieces[index]
-      var cursor = max(piece.start, start)
-      let stop = min(piece.end, end)
-      while cursor < stop {
-        let memory = piece.memory + (cursor - piece.start)
-        let next = min(stop, cursor + (pageSize.bytes - memory % pageSize.bytes))
-        if unsafe isZero(UnsafeRawBufferPointer(rebasing: bytes[Int(cursor - start)..<Int(next - start)])) { count += 1 }
-        cursor = next
-      }
+      let (first, stop) = (max(piece.start, start), min(piece.end, end))
+      let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[Int(first - start)..<Int(stop - start)])
+      unsafe zeros.add(part, at: piece.memory + (first - piece.start), isLast: stop == piece.end)
       index += 1
     }
-    return count
+    return zeros.pages
   }
 }
 

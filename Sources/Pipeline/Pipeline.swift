@@ -80,7 +80,6 @@ public struct Pipeline: Sendable {
     var readError: DumpError?
     var zeroPages: UInt64 = 0
     let filler = GroupFiller(plan, source)
-    let plan = self.plan
     let tailEncoder = try format.makeEncoder()
     // Encoders are made first, where a failure still has somebody to tell.
     var encoders: [any GroupEncoder] = []
