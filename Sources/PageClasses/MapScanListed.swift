@@ -5,7 +5,7 @@ internal import DumpBasics
 ///
 /// This only ever says yes, and only where `MapScan.evidence` says the same: a page that is anything but plain goes there.
 struct ListedRules: Sendable {
-  /// `flags` under the mask must be these.
+  /// `flags` under the mask must be these and the zone's.
   let flagsMask: UInt64
   let flags: UInt64
   /// A link less the base is an offset in the page map, in whole struct pages.
@@ -22,7 +22,7 @@ struct ListedRules: Sendable {
       field.sectionBits == 0, rules.layout.bits.lru != 0, rules.mapBase % 8 == 0, rules.space.directBase % 8 == 0
     else { return nil }
     let bits = rules.layout.bits
-    flagsMask = bits.lru | bits.head | bits.poison | bits.slab
+    flagsMask = bits.lru | bits.head | bits.poison | bits.slab | field.mask
     flags = bits.lru
     linkBase = UInt64(rules.layout.lru) &+ rules.mapBase  // wraps only where the base is nonsense; then no link is in the map
     linkLimit = rules.mapSize
@@ -46,7 +46,6 @@ extension MapScan {
     let frames = knownFrames
     guard frames.lowerBound <= base &+ UInt64(first), frames.upperBound > base else { return first }
     let limit = Int(truncatingIfNeeded: min(UInt64(count), frames.upperBound &- base))
-    let flagsMask = rules.flagsMask | rules.field.mask
     let plainFlags = rules.flags | rules.field.flags(knownTag)
     var place = section.map &+ UInt64(offset &+ first) &* UInt64(size) &+ UInt64(lru)
     var (own, near) = (ownLinks, nearLinks)
@@ -64,7 +63,7 @@ extension MapScan {
       let after = next &- rules.linkBase
       let before = previous &- rules.linkBase
       let kind = mapping & 7
-      guard flags & flagsMask == plainFlags,
+      guard flags & rules.flagsMask == plainFlags,
         // Links to other pages, see `linksAreRight`; and so no tail. `previous` alone leading to itself shows in the sums.
         after < rules.linkLimit, before < rules.linkLimit, (after | before) & alignment == 0, next != place,
         // An address_space, or (bit 0) an anon_vma, or (bits 0 and 1) a node of KSM's tree.
