@@ -15,22 +15,23 @@ struct Machine {
   }
 
   func number(_ path: String) -> UInt64? { line(path).flatMap { UInt64($0) } }
-  func size(_ path: String) -> UInt64? { try? File(root + path, .read).size() }
-  func isThere(_ path: String) -> Bool { System.kind(of: root + path) != nil }
 
   var release: String { line("/proc/sys/kernel/osrelease") ?? "unknown" }
   var bootID: String { line("/proc/sys/kernel/random/boot_id") ?? "" }
   var commandLine: String { line("/proc/cmdline") ?? "" }
+  /// What stands behind `key`, which ends with its `=`, on the kernel command line: the first such word's.
+  func word(_ key: String) -> String? {
+    let word = commandLine.utf8.split(separator: 0x20).first { $0.starts(with: key.utf8) }
+    return word.map { String(Substring($0.dropFirst(key.utf8.count))) }
+  }
+
   /// Memory that `crashkernel=` set aside, in bytes.
   var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 
   /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command line names it.
   var bootCPU: UInt32? {
-    let mark = "disable_cpu_apicid="
-    for word in commandLine.utf8.split(separator: 0x20) where word.starts(with: mark.utf8) {
-      return UInt32(String(Substring(word.dropFirst(mark.utf8.count))))
-    }
+    if let word = word("disable_cpu_apicid=") { return UInt32(word) }
     return (try? text("/proc/cpuinfo")).flatMap { firstAPICID(cpuinfo: $0) }
   }
 

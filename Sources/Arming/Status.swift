@@ -59,9 +59,8 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
   if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
-  let words = machine.commandLine.utf8.split(separator: 0x20)
-  if let word = words.first(where: { $0.starts(with: "mcore.region=".utf8) }) {
-    let region = try? RegionExtents(word: String(Substring(word.dropFirst(13))))
+  if let word = machine.word("mcore.region=") {
+    let region = try? RegionExtents(word: word)
     let size = region.map { humanBytes($0.ranges.reduce(0) { $0 + $1.count }) } ?? "a part"
     status.notes.append(
       "this kernel was started by a crash kernel: \(size) of memory, where the dump was, is back after a reboot")

@@ -77,7 +77,6 @@ public final class MachineMemory: RegionMemory {
 
   /// `0x20000000` and a newline.
   private static func number(_ path: String) -> UInt64? {
-    guard let text = try? System.text(of: path, limit: 64), text.utf8.starts(with: [0x30, 0x78]) else { return nil }
-    return UInt64(String(Substring(text.utf8.dropFirst(2).prefix { $0 > 0x20 })), radix: 16)
+    (try? System.text(of: path, limit: 64)).flatMap { MemoryMap.number($0.utf8.prefix { $0 > 0x20 }) }
   }
 }

@@ -54,7 +54,8 @@ public struct MemoryMap: Sendable, Equatable {
     return words.starts(with: "Persistent Memory".utf8) ? .persistent : .reserved
   }
 
-  private static func number(_ text: Substring.UTF8View) -> UInt64? {
+  /// Hexadecimal with 0x, as sysfs has addresses.
+  static func number(_ text: Substring.UTF8View) -> UInt64? {
     guard text.starts(with: [0x30, 0x78]) else { return nil }
     return UInt64(String(decoding: text.dropFirst(2), as: UTF8.self), radix: 16)
   }
