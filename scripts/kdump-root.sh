@@ -13,26 +13,12 @@ if [ -d "$root" ]; then
     echo "$root"
     exit 0
 fi
-[ "$(id -u)" = 0 ] || die "a root of Debian can only be made by root"
-command -v debootstrap >/dev/null || die "debootstrap is missing: run scripts/deps.sh test"
-lock_cache kdump-root
-scratch=$(mktemp -d "$MCORE_CACHE/.tmp-kdump-XXXXXX")
-trap 'rm -rf --one-file-system "$scratch"' EXIT
-trap 'exit 129' HUP INT TERM
-chmod 0755 "$scratch"
-
-# Runs a command with mounts of its own, which vanish with it, as do all processes that it leaves.
-isolated() {
-    timeout -k 10 1500 unshare --mount --pid --fork --kill-child "$@" >"$MCORE_CACHE/kdump-root.log" 2>&1 ||
-        die "failed: $* (see $MCORE_CACHE/kdump-root.log)"
-}
+require_root_tools
+begin_root kdump-root
 
 say "making a root of Debian 12 with kdump-tools (some minutes)"
-isolated debootstrap --variant=minbase --keyring="$ARCHIVE_KEYRING" bookworm "$scratch" "$(mirror_uri Debian)"
+bootstrap bookworm
 echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
-# Packages must not start daemons on the host.
-printf '#!/bin/sh\nexit 101\n' >"$scratch/usr/sbin/policy-rc.d"
-chmod 0755 "$scratch/usr/sbin/policy-rc.d"
 # MODULES=dep, which kdump-tools sets for its own initramfs where it can, needs the running machine to be the one that crashes:
 # here the modules that the guest's disk needs are listed, which comes to the same or less.
 isolated sh -ec '

@@ -37,3 +37,33 @@ lock_cache() {
     exec 9>"$MCORE_CACHE/.$1.lock"
     flock -w 1800 9 || die "another run has held $MCORE_CACHE/.$1.lock for half an hour"
 }
+
+# Makes the directory that a root of Debian grows in: $scratch, which vanishes with the script unless it is moved away. Needs root.
+# $1 is what the root is called, $MCORE_CACHE/$1.log where `isolated` writes.
+begin_root() {
+    root_name=$1
+    lock_cache "$root_name"
+    scratch=$(mktemp -d "$MCORE_CACHE/.tmp-$root_name-XXXXXX")
+    trap 'rm -rf --one-file-system "$scratch"' EXIT
+    trap 'exit 129' HUP INT TERM
+    chmod 0755 "$scratch"
+}
+
+# Ends the script where no root of Debian can be made.
+require_root_tools() {
+    [ "$(id -u)" = 0 ] || die "a root of Debian can only be made by root"
+    command -v debootstrap >/dev/null || die "debootstrap is missing: run scripts/deps.sh test"
+}
+
+# Runs a command with mounts of its own, which vanish with it, as do all processes that it leaves.
+isolated() {
+    timeout -k 10 1500 unshare --mount --pid --fork --kill-child "$@" >"$MCORE_CACHE/$root_name.log" 2>&1 ||
+        die "failed: $* (see $MCORE_CACHE/$root_name.log)"
+}
+
+# Fills $scratch with the smallest Debian of suite $1, in which packages do not start daemons on the host.
+bootstrap() {
+    isolated debootstrap --variant=minbase --keyring="$ARCHIVE_KEYRING" "$1" "$scratch" "$(mirror_uri Debian)"
+    printf '#!/bin/sh\nexit 101\n' >"$scratch/usr/sbin/policy-rc.d"
+    chmod 0755 "$scratch/usr/sbin/policy-rc.d"
+}

@@ -18,27 +18,12 @@ case "${1:-}" in
 --refresh) ;;
 *) die "unknown argument '$1'; usage: sid-root.sh [--refresh]" ;;
 esac
-[ "$(id -u)" = 0 ] || die "a root of sid can only be made by root"
-command -v debootstrap >/dev/null || die "debootstrap is missing: run scripts/deps.sh test"
-lock_cache sid-root
+require_root_tools
+begin_root sid-root
 [ "${1:-}" = --refresh ] || ! newest || exit 0
 
-scratch=$(mktemp -d "$MCORE_CACHE/.tmp-sid-XXXXXX")
-trap 'rm -rf --one-file-system "$scratch"' EXIT
-trap 'exit 129' HUP INT TERM
-chmod 0755 "$scratch"
-
-# Runs a command with mounts of its own, which vanish with it, as do all processes that it leaves.
-isolated() {
-    timeout -k 10 1500 unshare --mount --pid --fork --kill-child "$@" >"$MCORE_CACHE/sid-root.log" 2>&1 ||
-        die "failed: $* (see $MCORE_CACHE/sid-root.log)"
-}
-
 say "making a root of Debian sid (some minutes)"
-isolated debootstrap --variant=minbase --keyring="$ARCHIVE_KEYRING" sid "$scratch" "$(mirror_uri Debian)"
-# Packages must not start daemons on the host.
-printf '#!/bin/sh\nexit 101\n' >"$scratch/usr/sbin/policy-rc.d"
-chmod 0755 "$scratch/usr/sbin/policy-rc.d"
+bootstrap sid
 say "installing $packages"
 # shellcheck disable=SC2086 # a list of words
 isolated sh -ec '
