@@ -15,6 +15,7 @@ from guest import dumps
 from guest.paths import REPOSITORY
 
 from .elf import Core, compare_memory
+from .series import for_each
 
 SERIES = os.environ.get("MCORE_TEST_KERNELS", "6.1").split()
 BIN = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release"))
@@ -333,7 +334,5 @@ class Documents(unittest.TestCase):
 
 def load_tests(loader, _, __):
     suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (LiveCore, Documents))
-    for series in SERIES:
-        made = type(f"Kernel_{series.replace('.', '_')}", (RealDump, unittest.TestCase), {"series": series})
-        suite.addTests(loader.loadTestsFromTestCase(made))
+    suite.addTests(for_each(loader, SERIES, RealDump, "Kernel"))
     return suite

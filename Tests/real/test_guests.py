@@ -9,12 +9,12 @@ import pathlib
 import re
 import subprocess
 import tempfile
-import unittest
 
 from guest import disk, system
 from guest.paths import CACHE, build_initramfs, fetch_kernel, kernel_release
 
 from .elf import Core, compare_memory
+from .series import for_each
 from .test_dumps import BIN, mcore
 
 SERIES = os.environ.get("MCORE_TEST_GUESTS", "6.1").split()
@@ -132,8 +132,4 @@ class GuestTest:
 
 
 def load_tests(loader, _, __):
-    suite = unittest.TestSuite()
-    for series in SERIES:
-        made = type(f"Guest_{series.replace('.', '_')}", (GuestTest, unittest.TestCase), {"series": series})
-        suite.addTests(loader.loadTestsFromTestCase(made))
-    return suite
+    return for_each(loader, SERIES, GuestTest, "Guest")

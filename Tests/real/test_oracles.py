@@ -5,12 +5,12 @@ Which kernels: MCORE_TEST_CRASH, a list of series. Each needs the kernel's debug
 
 import json
 import os
-import unittest
 
 from guest import dumps
 
 from .elf import Core
 from .oracles import CLASSES, Oracles
+from .series import for_each
 from .test_dumps import command, mcore
 
 SERIES = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
@@ -107,8 +107,4 @@ class Judged(Oracles):
 
 
 def load_tests(loader, _, __):
-    suite = unittest.TestSuite()
-    for series in SERIES:
-        made = type(f"Kernel_{series.replace('.', '_')}", (Judged, unittest.TestCase), {"series": series})
-        suite.addTests(loader.loadTestsFromTestCase(made))
-    return suite
+    return for_each(loader, SERIES, Judged, "Kernel")

@@ -16,6 +16,7 @@ from guest import disk, soft_boot, system
 from guest.paths import CACHE, REPOSITORY, fetch_kernel, kernel_release
 
 from .elf import Core, compare_memory
+from .series import for_each
 from .test_dumps import BIN, command, mcore
 
 SERIES = os.environ.get("MCORE_TEST_SOFT_BOOT", "6.1").split()
@@ -192,9 +193,4 @@ class LongTest(SoftBootTest):
 def load_tests(loader, _, __):
     """MCORE_TEST_SOFT_BOOT_SHORT=1: the short tests alone, as `make test` has them."""
     bases = [ShortTest] if os.environ.get("MCORE_TEST_SOFT_BOOT_SHORT") else [ShortTest, LongTest]
-    suite = unittest.TestSuite()
-    for series in SERIES:
-        for base in bases:
-            made = type(f"{base.__name__}_{series.replace('.', '_')}", (base, unittest.TestCase), {"series": series})
-            suite.addTests(loader.loadTestsFromTestCase(made))
-    return suite
+    return unittest.TestSuite(for_each(loader, SERIES, base, base.__name__) for base in bases)

@@ -5,13 +5,13 @@ Which kernels: MCORE_TEST_VARIETY, a list of series; each needs the kernel's deb
 
 import os
 import re
-import unittest
 
 from guest.variety import BALLOON, GIGANTIC_PAGES, HUGE_PAGES, Variety, variety
 
 from .elf import Core
 from .mcore_note import absent_pages
 from .oracles import CLASSES, Oracles
+from .series import for_each
 
 SERIES = os.environ.get("MCORE_TEST_VARIETY", "6.12").split()
 COMMANDS = ["sys", "bt -a", "ps", "log", "kmem -n", "kmem -i", "kmem -V", "foreach bt", "swap"]
@@ -161,8 +161,4 @@ class EveryKind(Oracles):
 
 
 def load_tests(loader, _, __):
-    suite = unittest.TestSuite()
-    for series in SERIES:
-        made = type(f"Variety_{series.replace('.', '_')}", (EveryKind, unittest.TestCase), {"series": series})
-        suite.addTests(loader.loadTestsFromTestCase(made))
-    return suite
+    return for_each(loader, SERIES, EveryKind, "Variety")
