@@ -37,7 +37,7 @@ test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QE
 .PHONY: test-soft-boot
 test-soft-boot: build ## the soft boot in QEMU, alone (MCORE_TEST_SOFT_BOOT="6.1 6.12 7.x": which kernels)
 	@scripts/deps.sh test
-	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot
+	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot real.test_soft_boot_ways
 
 .PHONY: test-full
 test-full: ## all of it on all five kernels, with their debug symbols; an hour or more

@@ -11,6 +11,13 @@ public struct ArmRequest: Sendable {
   public var base: String?
   /// More words for the crash kernel's command line.
   public var append = ""
+  /// Memory that was set aside for the dump, as `memory:` has it (SIZE@ADDRESS). Nil: what is free when the kernel crashes.
+  public var window: String?
+  /// Whether the crash kernel restarts the machine through its firmware, which has to leave memory alone, in place of starting
+  /// the normal kernel itself. Only with a window.
+  public var isByReset = false
+  /// Also where crashes came one after the other.
+  public var isForced = false
   /// Where the crash initramfs and the record go.
   public var directory = "/var/lib/mcore"
   /// In place of / for what is read from /proc and /sys: for tests.
@@ -33,22 +40,26 @@ public struct Armed: Sendable {
 /// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on takes the soft boot.
 public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   let machine = Machine(root: request.root)
-  let release = machine.release
-  let kernel = try existing([request.kernel ?? "/boot/vmlinuz-\(release)"], "the normal kernel", "name it with --kernel")
-  let initrd = try existing(
-    [request.initrd ?? "/boot/initrd.img-\(release)", "/boot/initramfs-\(release).img"].prefix(request.initrd == nil ? 2 : 1),
-    "its initramfs", "name it with --initrd")
+  let path = "\(request.directory)/armed"
+  let earlier = ArmedRecord(readFrom: path)
+  let loop = CrashLoop(earlier, bootID: machine.bootID, now: System.secondsSince1970)
+  if loop.isLoop, !request.isForced {
+    throw DumpError(
+      .usage, "not armed: \(loop.text), and it may go on so for ever", at: path,
+      advice: "find the cause, then mcore arm --force, or mcore disarm to forget the crashes")
+  }
   let base = try existing(
     request.base.map { [$0] } ?? ["/usr/local/lib/mcore/crash-base.img", "/usr/lib/mcore/crash-base.img"],
     "the start of the crash initramfs", "run make install, or name it with --base")
+  let normal = try normalFiles(request, machine)
   guard machine.lockdown == "none" else {
     throw DumpError(
       .unsupported, "the kernel is locked down (\(machine.lockdown)): a crash kernel can't write to memory", at: "/dev/mem",
       advice: "it is because of Secure Boot in most cases")
   }
   var armed = Armed(
-    kernel: kernel, initrd: initrd, imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: try neededMemory(kernel: kernel, initrd: initrd))
+    kernel: normal.kernel, initrd: normal.initrd, imageSize: 0, crashMemory: machine.crashMemory,
+    neededMemory: try neededMemory(normal, request))
   guard armed.crashMemory >= armed.neededMemory else {
     throw DumpError(
       .full,
@@ -56,22 +67,29 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
       at: "crashkernel=",
       advice: "put crashkernel=\((armed.neededMemory + 1 << 20 - 1) >> 20)M on the kernel command line and reboot")
   }
-  let record = try ArmRecord(machine)
-  try requireRoomForMap(record)
+  var record = try ArmRecord(machine)
+  record.armed.crashes = loop.crashes
+  let window = try request.window.map { (word) throws(DumpError) in try setAside(word, machine) }
+  record.armed.isByReset = request.isByReset
+  (record.armed.kernel, record.armed.initrd) = (normal.kernel, normal.initrd)
+  if let window { record.take(window, earlier: earlier) }
+  if !request.isByReset { try requireRoomForMap(record) }
 
   if try System.mkdir(request.directory, mode: 0o700) { try? System.synchronizeDirectory(request.directory) }
   let image = "\(request.directory)/crash.img"
   // What is loaded holds for the record that lies there: neither may outlive the other.
   try? disarm(directory: request.directory)
   do throws(DumpError) {
-    try build(image, base, armed, record)
+    try build(image, base, request.isByReset ? nil : normal, record)
     armed.imageSize = try File(image, .read).size()
-    try System.loadKernel(kernel, initrd: image, commandLine: crashCommandLine(machine, request.append), .crash)
+    let target = "memory:\(window?.text ?? "")"
+    try System.loadKernel(
+      normal.kernel, initrd: image, commandLine: crashCommandLine(machine, target, request.append), .crash)
   } catch {
     try? System.unlink(image)
     throw error
   }
-  try File("\(request.directory)/armed", .replace).write(record.text)
+  try record.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
   return armed
@@ -99,9 +117,40 @@ let crashKernelOwn: UInt64 = 64 << 20
 
 /// What a crash kernel needs to get on to the normal one: it holds both files, and two more copies while it loads them; beside that
 /// it has its own kernel, mcore-capture and the tables it works with. docs/soft-boot.md, "Measured".
-func neededMemory(kernel: String, initrd: String) throws(DumpError) -> UInt64 {
-  let files = try File(kernel, .read).size() + File(initrd, .read).size()
+func neededMemory(_ normal: NormalFiles, _ request: ArmRequest) throws(DumpError) -> UInt64 {
+  if request.isByReset { return crashKernelOwn }
+  let files = try File(normal.kernel, .read).size() + File(normal.initrd, .read).size()
   return 3 * files + crashKernelOwn
+}
+
+/// What the boot loader starts.
+struct NormalFiles {
+  var kernel: String
+  var initrd: String
+}
+
+func normalFiles(_ request: ArmRequest, _ machine: Machine) throws(DumpError) -> NormalFiles {
+  let release = machine.release
+  let kernel = try existing([request.kernel ?? "/boot/vmlinuz-\(release)"], "the normal kernel", "name it with --kernel")
+  // A restart through the firmware finds it by itself.
+  if request.isByReset, request.initrd == nil { return NormalFiles(kernel: kernel, initrd: "") }
+  let initrd = try existing(
+    [request.initrd ?? "/boot/initrd.img-\(release)", "/boot/initramfs-\(release).img"].prefix(request.initrd == nil ? 2 : 1),
+    "its initramfs", "name it with --initrd")
+  return NormalFiles(kernel: kernel, initrd: initrd)
+}
+
+/// The window, which the running kernel has to leave alone.
+func setAside(_ word: String, _ machine: Machine) throws(DumpError) -> RegionExtents {
+  let window = try RegionExtents(word: word)
+  for range in window.ranges {
+    guard RangeSet.subtracting(machine.systemRAM, from: range) == [range] else {
+      throw DumpError(
+        .usage, "the running kernel uses this memory", at: "window \(range)",
+        advice: "put memmap=\(hex(range.count))!\(hex(range.start)) on the kernel command line and reboot")
+    }
+  }
+  return window
 }
 
 /// Whether the map and at least one extent fit the normal kernel's command line; 0x… of 40 bits each at most.
@@ -116,24 +165,28 @@ private func requireRoomForMap(_ record: ArmRecord) throws(DumpError) {
   }
 }
 
-func build(_ image: String, _ base: String, _ armed: Armed, _ record: ArmRecord) throws(DumpError) {
+/// `normal` is nil where the crash kernel does not start it.
+func build(_ image: String, _ base: String, _ normal: NormalFiles?, _ record: ArmRecord) throws(DumpError) {
   let archive = try CpioArchive(image, beginningWith: base)
   try archive.addDirectory("normal")
-  try archive.add("normal/vmlinuz", contentsOf: armed.kernel)
-  try archive.add("normal/initrd", contentsOf: armed.initrd)
+  if let normal {
+    try archive.add("normal/vmlinuz", contentsOf: normal.kernel)
+    try archive.add("normal/initrd", contentsOf: normal.initrd)
+  }
   try archive.add("normal/cmdline", record.commandLine + "\n")
   try archive.add("normal/memory-map", record.memoryMap)
-  try archive.add("normal/boot-id", record.bootID + "\n")
-  try archive.add("normal/nonce", record.nonce + "\n")
+  try archive.add("normal/boot-id", record.armed.bootID + "\n")
+  try archive.add("normal/nonce", record.armed.nonce + "\n")
   if let cpu = record.bootCPU { try archive.add("normal/boot-cpu", "\(cpu)\n") }
+  if let image = record.image { try archive.add("normal/kernel-image", "\(hex(image.start))-\(hex(image.end - 1))\n") }
   try archive.finish()
 }
 
 /// Consoles as they are now. One CPU: bringing up others from another than the boot CPU can reset the machine (below 6.9).
-private func crashCommandLine(_ machine: Machine, _ append: String) -> String {
+private func crashCommandLine(_ machine: Machine, _ target: String, _ append: String) -> String {
   var line = ""
   for word in machine.commandLine.utf8.split(separator: 0x20) where word.starts(with: "console=".utf8) {
     line += String(Substring(word)) + " "
   }
-  return line + "panic=5 nr_cpus=1 reset_devices mcore.target=memory:" + (append.isEmpty ? "" : " " + append)
+  return line + "panic=5 nr_cpus=1 reset_devices mcore.target=\(target)" + (append.isEmpty ? "" : " " + append)
 }

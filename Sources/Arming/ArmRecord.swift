@@ -2,55 +2,76 @@ internal import DumpBasics
 internal import LinuxSystem
 internal import SoftBoot
 
-/// What `arm` leaves behind of itself, in `/var/lib/mcore/armed`: lines `key value`.
+/// All that the crash kernel is told of this machine, and what of it stays here.
 struct ArmRecord {
-  var time: Int64
-  var release: String
-  var bootID: String
-  var nonce: String
-  /// Bytes of RAM that the kernel had.
-  var memory: UInt64
+  /// What stays in `/var/lib/mcore/armed`.
+  var armed: ArmedRecord
   /// Only in the crash initramfs.
   var commandLine = ""
   var memoryMap = ""
   /// APIC id of the CPU that firmware started; nil where there is none.
   var bootCPU: UInt32?
+  /// Where the running kernel lies; nil where the boot CPU is not in it.
+  var image: PhysicalRange?
 
   /// Of the machine as it is now, with a nonce that nobody had before.
   init(_ machine: Machine) throws(DumpError) {
-    time = System.secondsSince1970
-    release = machine.release
-    bootID = machine.bootID
-    nonce = try RegionID.random().description
-    memory = machine.memory
+    armed = ArmedRecord(
+      time: System.secondsSince1970, release: machine.release, bootID: machine.bootID,
+      nonce: try RegionID.random().description, memory: machine.memory)
     commandLine = machine.commandLine
     memoryMap = try machine.memoryMapRecord()
     bootCPU = machine.bootCPU
+    // One that an earlier soft boot left off is still in the kernel that crashed then, and the map says so.
+    if machine.word("disable_cpu_apicid=") == nil { image = machine.kernelImage }
   }
 
-  /// Nil where there is none, or none that is understood.
-  init?(readFrom path: String) {
-    guard let text = try? System.text(of: path, limit: 4096) else { return nil }
-    var values: [String: String] = [:]
-    for line in text.utf8.split(separator: 0x0a) {
-      let parts = line.split(separator: 0x20, maxSplits: 1)
-      if parts.count == 2 { values[String(Substring(parts[0]))] = String(Substring(parts[1])) }
-    }
-    guard let time = values["time"].flatMap({ Int64($0) }), let release = values["release"], let bootID = values["boot-id"],
-      let nonce = values["nonce"], let memory = values["memory"].flatMap({ UInt64($0) })
-    else { return nil }
-    (self.time, self.release, self.bootID, self.nonce, self.memory) = (time, release, bootID, nonce, memory)
+  /// With memory that was set aside for the dump.
+  mutating func take(_ window: RegionExtents, earlier: ArmedRecord?) {
+    armed.window = window
+    // A dump that nobody saved yet may wait there: by a new nonce it would not be known any more.
+    if let earlier, earlier.window == window { armed.nonce = earlier.nonce }
+    // In a system that a soft boot has started these words went with the rebuilt map.
+    var words = NormalKernel.lastingWords(commandLine)
+    let window = window.ranges.map { "memmap=\(hex($0.count))!\(hex($0.start))" }
+    if MemoryMap(commandLine: commandLine) != nil { words += window }
+    commandLine = joined(words)
   }
 
-  var text: String {
-    "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
+  private func joined(_ words: [String]) -> String {
+    var line = ""
+    for word in words { line += (line.isEmpty ? "" : " ") + word }
+    return line
+  }
+
+  /// Puts it in place of the last one. It is on the disk when this returns: a crash may come at any time now.
+  func write(in directory: String) throws(DumpError) {
+    let path = "\(directory)/armed"
+    let file = try File(path + ".new", .replace)
+    try file.write(armed.text)
+    try file.synchronize()
+    try System.rename(path + ".new", path)
+    try System.synchronizeDirectory(directory)
   }
 }
 
 extension Machine {
   /// Bytes of RAM that this kernel has.
-  var memory: UInt64 {
-    guard let iomem = try? text("/proc/iomem"), let ranges = occupiedMemory(iomem: iomem, kind: "System RAM") else { return 0 }
-    return ranges.reduce(0) { $0 + $1.count }
+  var memory: UInt64 { systemRAM.reduce(0) { $0 + $1.count } }
+
+  /// Code, data and page tables of the running kernel: all that /proc/iomem calls "Kernel ..." (arch/x86/kernel/setup.c).
+  var kernelImage: PhysicalRange? {
+    guard let iomem = try? text("/proc/iomem") else { return nil }
+    var inner = ""
+    for line in iomem.utf8.split(separator: 0x0a) { inner += String(Substring(line.drop { $0 == 0x20 })) + "\n" }
+    let kinds = ["Kernel code", "Kernel rodata", "Kernel data", "Kernel bss"]
+    let parts = kinds.flatMap { occupiedMemory(iomem: inner, kind: $0) ?? [] }
+    guard let start = parts.map(\.start).min(), let end = parts.map(\.end).max() else { return nil }
+    return PhysicalRange(start & ~4095, (end + 4095) & ~4095)
+  }
+
+  /// RAM that this kernel has.
+  var systemRAM: [PhysicalRange] {
+    (try? text("/proc/iomem")).flatMap { occupiedMemory(iomem: $0, kind: "System RAM") } ?? []
   }
 }

@@ -11,7 +11,7 @@ public struct ArmStatus: Sendable {
   public var notes: [String] = []
   var crashMemory: UInt64
   var isLoaded: Bool
-  var armed: ArmRecord?
+  var armed: ArmedRecord?
 
   public var isCaptured: Bool { problems.isEmpty }
 
@@ -41,13 +41,15 @@ public struct ArmStatus: Sendable {
 /// Looks, and changes nothing.
 public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   let machine = Machine(root: request.root)
-  let record = ArmRecord(readFrom: "\(request.directory)/armed")
+  let record = ArmedRecord(readFrom: "\(request.directory)/armed")
   var status = ArmStatus(crashMemory: machine.crashMemory, isLoaded: machine.isCrashKernelLoaded, armed: record)
   if status.crashMemory == 0 {
     status.problems.append(
       "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot")
   } else if !status.isLoaded {
-    status.problems.append("no crash kernel is loaded: run mcore arm")
+    let loop = CrashLoop(record, bootID: machine.bootID, now: System.secondsSince1970)
+    status.problems.append(
+      loop.isLoop ? "\(loop.text): find the cause, then mcore arm --force" : "no crash kernel is loaded: run mcore arm")
   } else if let record {
     if record.bootID != machine.bootID {
       status.problems.append(
@@ -58,12 +60,20 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   } else {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
+  if let window = record?.window, isDumpWaiting(window, request) {
+    status.problems.append(
+      "a dump that nobody saved lies in the memory that is set aside (\(window.text)), and it is never overwritten: "
+        + "mcore-capture source=memory: target=... saves it")
+  }
   if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
   if let word = machine.word("mcore.region=") {
     let region = try? RegionExtents(word: word)
     let size = region.map { humanBytes($0.ranges.reduce(0) { $0 + $1.count }) } ?? "a part"
     status.notes.append(
       "this kernel was started by a crash kernel: \(size) of memory, where the dump was, is back after a reboot")
+  }
+  if let rehearsal = RehearsalRecord(readFrom: "\(request.directory)/rehearsal") {
+    status.notes.append(rehearsal.description(bootID: machine.bootID))
   }
   if let present = machine.line("/sys/devices/system/cpu/present"), let online = machine.line("/sys/devices/system/cpu/online"),
     present != online
@@ -73,4 +83,11 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     )
   }
   return status
+}
+
+/// Whether the window holds a dump that was not saved. What can't be looked at (without root, say) holds none.
+private func isDumpWaiting(_ window: RegionExtents, _ request: ArmRequest) -> Bool {
+  guard request.root.isEmpty else { return false }
+  let memory = MachineMemory(window.ranges, waitSeconds: 0)
+  return (try? findRegion(memory, in: window.ranges, expecting: RegionExpectation()))?.isUnsaved ?? false
 }

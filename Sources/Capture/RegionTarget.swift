@@ -38,7 +38,7 @@ func openRegion(
   let memory = try DeviceMemory(settings.device)
   func opened(_ extents: RegionExtents) throws(DumpError) -> MemoryDestination {
     try requireUnused(extents, plan, own)
-    try load(normal, extents)
+    if let normal, windows == nil || normal.isThere { try load(normal, extents) }
     return MemoryDestination(memory, extents, identity, fitted: windows == nil)
   }
   if let windows { return try opened(windows) }
@@ -51,8 +51,8 @@ func openRegion(
   return try opened(try chosenExtents(normal?.map, plan, trust, occupied, 1))
 }
 
-private func load(_ normal: NormalKernel?, _ extents: RegionExtents) throws(DumpError) {
-  do throws(DumpError) { try normal?.load(extents) } catch {
+private func load(_ normal: NormalKernel, _ extents: RegionExtents) throws(DumpError) {
+  do throws(DumpError) { try normal.load(extents) } catch {
     throw DumpError(
       error.kind, "the normal kernel, which has to save the dump from memory, can't be loaded: \(error.what)", at: error.place,
       advice: error.advice)

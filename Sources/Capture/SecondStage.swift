@@ -13,6 +13,8 @@ public struct SecondStageRequest: Sendable {
   public var targets: [String]
   /// A region that so many boots began to save is left alone: something about it ends them.
   public var attemptLimit: UInt32 = 3
+  /// Where the result of a rehearsal goes.
+  public var rehearsal = RehearsalRecord.standardPath
   /// For checking a dump that was put together without a head; 0 is one for each CPU.
   public var threads = 0
 
@@ -31,6 +33,10 @@ public func saveRegion(
 ) throws(DumpError) -> SaveResult? {
   let region = try findRegion(memory, in: request.windows, expecting: request.expectation)
   guard region.isUnsaved else { return nil }
+  if region.isRehearsal {
+    try endRehearsal(region, request.rehearsal, reporter)
+    return nil
+  }
   if region.evidence == .head {
     guard region.head.attempts < request.attemptLimit else {
       throw DumpError(

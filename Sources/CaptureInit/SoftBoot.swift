@@ -29,6 +29,10 @@ func handOff(to normal: String, _ result: SaveResult, _ reporter: any Reporter) 
     return
   }
   let normal = try NormalKernel(normal)
+  guard normal.isThere else {
+    reporter.message("the dump waits in memory for the boot after a restart: \(region.text)")
+    return
+  }
   // It was loaded before with more memory left out: what can fail now is nothing that lasts.
   do throws(DumpError) { try normal.load(region) } catch { try normal.load(region) }
   reporter.message("the normal kernel is loaded, and leaves out \(region.text)")
@@ -39,7 +43,7 @@ func handOff(to normal: String, _ result: SaveResult, _ reporter: any Reporter) 
 /// `source=memory:`, at every boot. There is nothing to do unless a crash kernel left a dump; and whatever happens, the boot goes
 /// on: the work is done by a child, which gets `max-time` (ten minutes where none is set).
 func runSecondStage(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
-  if windows(settings).isEmpty { return 0 }
+  if Search(settings).windows.isEmpty { return 0 }
   let limit = settings.maxTime.value > 0 ? settings.maxTime.value : 600
   do throws(DumpError) {
     let child = Command("/proc/self/exe", [FirstProcess.childWord] + FirstProcess.childWords(settings))
@@ -54,25 +58,43 @@ func runSecondStage(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   return 1
 }
 
-/// Where a region may lie: as the command line says; or, with a nonce to know it by, all memory that was set aside.
-private func windows(_ settings: Settings) -> [PhysicalRange] {
-  if let region = settings.region { return (try? RegionExtents(word: region.value))?.ranges ?? [] }
-  guard settings.nonce != nil, let iomem = try? System.text(of: "/proc/iomem") else { return [] }
-  return occupiedMemory(iomem: iomem, kind: "Persistent Memory (legacy)") ?? []
+/// Where a region may lie, and how it is known.
+private struct Search {
+  var windows: [PhysicalRange] = []
+  var expectation = RegionExpectation()
+
+  /// As the command line says. Without that: where `mcore arm` said on this machine's disk that it will be; or, with a nonce to
+  /// know it by, all memory that was set aside.
+  init(_ settings: Settings) {
+    expectation.nonce = settings.nonce?.value
+    if let region = settings.region {
+      windows = (try? RegionExtents(word: region.value))?.ranges ?? []
+      return
+    }
+    expectation.isFoundByScan = true
+    // An orderly shutdown, as for a rehearsal, takes the first one back.
+    let record = ArmedRecord(readFrom: ArmedRecord.standardPath) ?? ArmedRecord(readFrom: RehearsalRecord.standardPath)
+    if let record, let window = record.window {
+      windows = window.ranges
+      if settings.nonce == nil { expectation.nonce = RegionID(record.nonce) }
+    } else if settings.nonce != nil, let iomem = try? System.text(of: "/proc/iomem") {
+      windows = occupiedMemory(iomem: iomem, kind: "Persistent Memory (legacy)") ?? []
+    }
+  }
 }
 
 /// What the child does.
 func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpError) -> Int32 {
-  let windows = windows(settings)
-  var expectation = RegionExpectation()
-  expectation.nonce = settings.nonce?.value
-  expectation.isFoundByScan = settings.region == nil
-  var request = SecondStageRequest(windows: windows, expectation: expectation, targets: settings.targets.map(\.value))
+  let search = Search(settings)
+  let memory = MachineMemory(search.windows, waitSeconds: settings.wait.value)
+  // At most boots nothing is there.
+  if search.expectation.isFoundByScan, try !holdsRegion(memory, search.windows) { return 0 }
+  var request = SecondStageRequest(
+    windows: search.windows, expectation: search.expectation, targets: settings.targets.map(\.value))
   request.threads = settings.threads.value
   waitForDisks(settings, reporter)
-  let memory = MachineMemory(windows, waitSeconds: settings.wait.value)
   guard let result = try saveRegion(memory, request, reporter) else {
-    reporter.message("the dump in memory was saved already")
+    if !search.expectation.isFoundByScan { reporter.message("the dump in memory was saved already") }
     return 0
   }
   return report(result, reporter)

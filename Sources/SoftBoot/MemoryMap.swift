@@ -37,10 +37,9 @@ public struct MemoryMap: Sendable, Equatable {
     var entries: [Entry] = []
     for line in text.utf8.split(separator: 0x0a) where entries.count <= MemoryMap.limit {
       let parts = line.split(separator: 0x20, maxSplits: 1)
-      let bounds = parts.first?.split(separator: 0x2d).map { MemoryMap.number($0) } ?? []
-      guard parts.count == 2, bounds.count == 2, let start = bounds[0], let last = bounds[1], last < .max,
-        let range = PhysicalRange(start, last + 1)
-      else { throw DumpError("no line of a memory map: \(String(decoding: line.prefix(80), as: UTF8.self))", at: place) }
+      guard parts.count == 2, let range = MemoryMap.range(parts[0]) else {
+        throw DumpError("no line of a memory map: \(String(decoding: line.prefix(80), as: UTF8.self))", at: place)
+      }
       if let kind = MemoryMap.kind(parts[1]) { entries.append(Entry(range, kind)) }
     }
     try self.init(entries, at: place)
@@ -52,6 +51,13 @@ public struct MemoryMap: Sendable, Equatable {
     if words.starts(with: "ACPI".utf8) { return .acpi }
     if words.elementsEqual("Persistent Memory".utf8) { return nil }
     return words.starts(with: "Persistent Memory".utf8) ? .persistent : .reserved
+  }
+
+  /// `0x100000-0x7ffdbfff`, both ends included.
+  static func range(_ text: Substring.UTF8View) -> PhysicalRange? {
+    let bounds = text.split(separator: 0x2d).map { MemoryMap.number($0) }
+    guard bounds.count == 2, let start = bounds[0], let last = bounds[1], last < .max else { return nil }
+    return PhysicalRange(start, last + 1)
   }
 
   /// Hexadecimal with 0x, as sysfs has addresses.
@@ -79,14 +85,14 @@ public struct MemoryMap: Sendable, Equatable {
   }
 
   /// The words of the kernel command line (Documentation/admin-guide/kernel-parameters.txt, `memmap=`) that give all of this
-  /// map to the next kernel, with `region` set aside as persistent memory. Reserved ranges are left out where `limit` bytes
+  /// map to the next kernel, with `region` set aside as persistent memory, and `parked` reserved. Reserved ranges are left out where `limit` bytes
   /// do not hold them: ACPI tells the kernel most of them again.
-  func commandLine(_ region: [PhysicalRange], limit: Int) throws(DumpError) -> String {
+  func commandLine(_ region: [PhysicalRange], parked: PhysicalRange? = nil, limit: Int) throws(DumpError) -> String {
     let ram = usable
     for extent in region where !ram.contains(where: { $0.intersection(extent) == extent }) {
       throw DumpError("not in RAM by the memory map that was recorded", at: "memory:, \(extent)")
     }
-    let words = self.words(RangeSet.joined(region))
+    let words = self.words(RangeSet.joined(region), parked)
     for words in [words.all, words.needed] where words.utf8.count <= limit { return words }
     throw DumpError(
       .full, "the memory map takes \(words.needed.utf8.count) bytes of the command line, and there are \(max(0, limit))",
@@ -94,11 +100,13 @@ public struct MemoryMap: Sendable, Equatable {
   }
 
   /// With reserved ranges and without.
-  func words(_ holes: [PhysicalRange]) -> (all: String, needed: String) {
-    var parts = usable.flatMap { RangeSet.subtracting(holes, from: $0) }.map { MemoryMap.word($0, "@") }
+  func words(_ holes: [PhysicalRange], _ parked: PhysicalRange? = nil) -> (all: String, needed: String) {
+    let taken = RangeSet.joined(holes + (parked.map { [$0] } ?? []))
+    var parts = usable.flatMap { RangeSet.subtracting(taken, from: $0) }.map { MemoryMap.word($0, "@") }
     for entry in entries where entry.kind == .acpi { parts.append(MemoryMap.word(entry.range, "#")) }
     for entry in entries where entry.kind == .persistent { parts.append(MemoryMap.word(entry.range, "!")) }
     for hole in holes { parts.append(MemoryMap.word(hole, "!")) }
+    if let parked { parts.append(MemoryMap.word(parked, "$")) }
     let needed = "memmap=exactmap memmap=" + MemoryMap.joined(parts)
     for entry in entries where entry.kind == .reserved { parts.append(MemoryMap.word(entry.range, "$")) }
     let all = "memmap=exactmap memmap=" + MemoryMap.joined(parts)

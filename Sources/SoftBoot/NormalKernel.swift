@@ -9,6 +9,7 @@ internal import LinuxSystem
 ///     boot-id            /proc/sys/kernel/random/boot_id of the boot that may crash
 ///     nonce              drawn when the crash kernel was loaded
 ///     boot-cpu           APIC id of the CPU that firmware started; may be missing
+///     kernel-image       where the kernel lies that may crash, as a line of the memory map has it; may be missing
 public struct NormalKernel: Sendable {
   public static let standardDirectory = "/normal"
   /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its loader counts the NUL
@@ -20,36 +21,58 @@ public struct NormalKernel: Sendable {
   public let map: MemoryMap
   /// Boot id, nonce and geometry of what is written for it.
   public let identity: RegionIdentity
-  private let directory: String
+  private let kernel: String
+  private let initrd: String
   private let words: [String]
+  /// Memory in which a CPU still runs that can't be stopped.
+  private var parked: PhysicalRange?
 
+  /// As a crash initramfs has it.
   public init(_ directory: String) throws(DumpError) {
-    self.directory = directory
     func text(_ name: String) throws(DumpError) -> String { try System.text(of: "\(directory)/\(name)", limit: 1 << 16) }
-    func name(_ file: String) throws(DumpError) -> RegionID {
-      guard let id = RegionID(String(Substring(try text(file).utf8.prefix { $0 > 0x20 }))), id != .none else {
-        throw DumpError("no 32 hexadecimal digits", at: "\(directory)/\(file)")
+    let bootCPU = (try? text("boot-cpu")).flatMap { UInt32(String(Substring($0.utf8.prefix { $0 > 0x20 }))) }
+    try self.init(
+      kernel: "\(directory)/vmlinuz", initrd: "\(directory)/initrd", commandLine: try text("cmdline"),
+      memoryMap: try text("memory-map"), bootID: try text("boot-id"), nonce: try text("nonce"), bootCPU: bootCPU,
+      image: (try? text("kernel-image")).flatMap { MemoryMap.range($0.utf8.prefix { $0 > 0x20 }) }, place: directory)
+  }
+
+  /// What the files of the directory hold, one by one; `place` is where they are from.
+  public init(
+    kernel: String, initrd: String, commandLine: String, memoryMap: String, bootID: String, nonce: String, bootCPU: UInt32?,
+    image: PhysicalRange?, place: String
+  ) throws(DumpError) {
+    (self.kernel, self.initrd) = (kernel, initrd)
+    func name(_ text: String, _ file: String) throws(DumpError) -> RegionID {
+      guard let id = RegionID(String(Substring(text.utf8.prefix { $0 > 0x20 }))), id != .none else {
+        throw DumpError("no 32 hexadecimal digits", at: "\(place)/\(file)")
       }
       return id
     }
-    map = try MemoryMap(record: try text("memory-map"), at: "\(directory)/memory-map")
-    var words = NormalKernel.lastingWords(try text("cmdline"))
+    map = try MemoryMap(record: memoryMap, at: "\(place)/memory-map")
+    var words = NormalKernel.lastingWords(commandLine)
     // An INIT to the CPU that firmware started resets the machine, and below 6.9 a kernel that runs on another one sends it.
     // Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c) and do not know the word.
-    let bootCPU = (try? text("boot-cpu")).flatMap { UInt32(String(Substring($0.utf8.prefix { $0 > 0x20 }))) }
     if let bootCPU, let current = firstAPICID(cpuinfo: (try? System.text(of: "/proc/cpuinfo")) ?? ""), bootCPU != current {
       words.append("disable_cpu_apicid=\(bootCPU)")
+      // It goes on in the kernel that crashed: in the loop behind the HLT of crash_nmi_callback (arch/x86/kernel/reboot.c), with
+      // that kernel's page tables. Were this memory used, it would run what is written there.
+      parked = image
     }
     self.words = words
     var identity = RegionIdentity()
-    identity.nonce = try name("nonce")
-    identity.bootID = try name("boot-id")
+    identity.nonce = try name(nonce, "nonce")
+    identity.bootID = try name(bootID, "boot-id")
     identity.geometry = map.geometry
     self.identity = identity
   }
 
+  /// Whether it can be started from here. Where the machine restarts through its firmware there is only what a region needs to
+  /// be known by.
+  public var isThere: Bool { System.kind(of: kernel) != nil }
+
   /// The words of a kernel command line that hold for the next boot as well.
-  static func lastingWords(_ commandLine: String) -> [String] {
+  public static func lastingWords(_ commandLine: String) -> [String] {
     let words = commandLine.utf8.split(whereSeparator: { $0 <= 0x20 }).map { String(Substring($0)) }
     let isRebuilt = words.contains("memmap=exactmap")
     return words.filter { word in
@@ -65,7 +88,7 @@ public struct NormalKernel: Sendable {
     for word in words { rest += " " + word }
     rest += " mcore.region=\(region.text) mcore.nonce=\(identity.nonce)"
     // First: exactmap takes back what memmap= words before it said.
-    return try map.commandLine(region.ranges, limit: NormalKernel.commandLineLimit - rest.utf8.count) + rest
+    return try map.commandLine(region.ranges, parked: parked, limit: NormalKernel.commandLineLimit - rest.utf8.count) + rest
   }
 
   /// Loads it by kexec_file_load(2) in place of one that is loaded; a reboot by kexec starts it.
@@ -73,7 +96,7 @@ public struct NormalKernel: Sendable {
     let line = try commandLine(region)
     // Beside the old one there might be no room.
     if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
-    try System.loadKernel("\(directory)/vmlinuz", initrd: "\(directory)/initrd", commandLine: line, .next)
+    try System.loadKernel(kernel, initrd: initrd, commandLine: line, .next)
   }
 }
 

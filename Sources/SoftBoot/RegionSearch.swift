@@ -26,6 +26,15 @@ public func findRegion(
     ?? DumpError("no region is here", at: windows.first.map { "\(memory.name), \($0)" } ?? memory.name)
 }
 
+/// Whether anything lies there that looks like a region: at most boots there is nothing. Throws where the memory can't be had.
+public func holdsRegion(_ memory: any RegionMemory, _ windows: [PhysicalRange]) throws(DumpError) -> Bool {
+  guard let first = windows.first else { return false }
+  _ = try memory.bytes(at: first.start, count: RegionLayout.headSize)
+  let search = RegionSearch(memory, windows)
+  let heads = search.heads
+  return !heads.found.isEmpty || heads.foreign != nil || heads.damage != nil || search.holdsTable
+}
+
 /// Of several dumps the one that was not saved, the latest crash; of its heads the latest.
 private func newest(_ heads: [RegionHead]) -> RegionHead? {
   let latest = heads.filter { head in
@@ -104,6 +113,12 @@ struct RegionSearch {
   }
 
   // MARK: without heads
+
+  var holdsTable: Bool {
+    places.contains { place in
+      (try? memory.bytes(at: place + RegionLayout.tableOffset, count: UnitTable.headerSize)).flatMap { UnitTable($0) } != nil
+    }
+  }
 
   /// Of the units of several dumps, those of the latest crash.
   func rebuiltFromTables(_ expecting: RegionExpectation) throws(DumpError) -> Region? {

@@ -23,13 +23,27 @@ struct Arm: ParsableCommand {
   @Option(help: "More words for the crash kernel's command line, such as mcore.level=used.")
   var append = ""
 
+  @Option(help: "SIZE@ADDRESS: the dump waits in memory that was set aside by memmap=SIZE!ADDRESS, and nowhere else.")
+  var window: String?
+
+  @Flag(help: "The crash kernel restarts the machine through its firmware, where that leaves memory alone. Needs --window.")
+  var reset = false
+
+  @Flag(help: "Also after three crashes within an hour.")
+  var force = false
+
+  func validate() throws {
+    if reset, window == nil { throw ValidationError("--reset needs --window: what a restart finds has to be set aside then too") }
+  }
+
   mutating func run() throws {
     var request = ArmRequest()
     (request.kernel, request.initrd, request.base, request.append) = (kernel, initrd, base, append)
+    (request.window, request.isByReset, request.isForced) = (window, reset, force)
     try failing { () throws(DumpError) in
       let armed = try arm(request)
       try standardOutput(
-        "armed: \(armed.kernel), \(armed.initrd); crash initramfs \(humanBytes(armed.imageSize)); "
+        "armed: \(armed.kernel)\(armed.initrd.isEmpty ? "" : ", " + armed.initrd); crash initramfs \(humanBytes(armed.imageSize)); "
           + "\(humanBytes(armed.crashMemory)) for the crash kernel, \(humanBytes(armed.neededMemory)) needed\n")
     }
   }
@@ -39,6 +53,37 @@ struct Disarm: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Take the crash kernel back.")
 
   mutating func run() throws { try failing { () throws(DumpError) in try disarm() } }
+}
+
+struct Rehearse: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Prove the way that is armed, on this machine, without a crash.",
+    discussion: """
+      Writes a pattern to memory where a dump would wait, and restarts the machine as the crash kernel would: the normal kernel by \
+      kexec, with that memory set aside, or through the firmware ('mcore arm --reset'). In the next boot 'mcore-capture \
+      source=memory:' checks every byte (the unit mcore-memory.service calls it), and 'mcore status' tells what came out.
+      """)
+
+  @Flag(help: "Restart this machine now, by systemctl where there is systemd. Without it nothing is done.")
+  var restart = false
+
+  @Option(help: "MiB of memory for the pattern; with a window set aside all of that is used.")
+  var size = 64
+
+  func validate() throws {
+    if !restart { throw ValidationError("it restarts this machine: mcore rehearse --restart") }
+    guard (2...4096).contains(size) else { throw ValidationError("--size is 2 to 4096, not \(size)") }
+  }
+
+  mutating func run() throws {
+    try failing { () throws(DumpError) in
+      let rehearsal = try prepareRehearsal(ArmRequest(), megabytes: size)
+      try standardOutput(
+        "a pattern of \(humanBytes(rehearsal.bytes)) lies in \(rehearsal.place); restarting by \(rehearsal.way). "
+          + "mcore status tells the result after the boot\n")
+      try restartForRehearsal(rehearsal)
+    }
+  }
 }
 
 struct Status: ParsableCommand {

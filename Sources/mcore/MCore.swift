@@ -38,7 +38,10 @@ struct MCore: ParsableCommand {
         mcore convert --format elf DUMP vmcore      a plain ELF for crash, drgn and gdb
       """,
     version: toolVersion,
-    subcommands: [Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Arm.self, Disarm.self, Status.self])
+    subcommands: [
+      Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Arm.self, Disarm.self, Rehearse.self,
+      Status.self,
+    ])
 }
 
 /// Options that several commands share.

@@ -72,27 +72,27 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
   @Test func theImageHoldsWhatTheCrashKernelNeedsToKnow() throws {
     let fake = try FakeMachine()
     let record = try ArmRecord(Machine(root: fake.request.root))
-    let armed = Armed(
-      kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"), imageSize: 0, crashMemory: 0, neededMemory: 0
-    )
-    try build(fake.scratch.file("image"), fake.scratch.file("base.img"), armed, record)
+    let files = NormalFiles(kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"))
+    try build(fake.scratch.file("image"), fake.scratch.file("base.img"), files, record)
     let image = Array(try Data(contentsOf: URL(fileURLWithPath: fake.scratch.file("image"))))
     #expect(Array(image[..<1001]) == noise(1001, seed: 3))
-    let files = try unpacked(image, from: 1004)
+    let unpackedFiles = try unpacked(image, from: 1004)
     #expect(
-      Set(files.keys)
+      Set(unpackedFiles.keys)
         == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce", "boot-cpu"].reduce(into: []) {
           $0.insert($1 == "normal" ? $1 : "normal/" + $1)
         })
-    #expect(files["normal/vmlinuz"] == noise(50_001, seed: 1) && files["normal/initrd"] == noise(70_002, seed: 2))
+    #expect(unpackedFiles["normal/vmlinuz"] == noise(50_001, seed: 1) && unpackedFiles["normal/initrd"] == noise(70_002, seed: 2))
     // As the crash kernel reads it.
     let directory = fake.scratch.file("normal")
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-    for (name, bytes) in files where name != "normal" { try Data(bytes).write(to: URL(fileURLWithPath: fake.scratch.file(name))) }
+    for (name, bytes) in unpackedFiles where name != "normal" {
+      try Data(bytes).write(to: URL(fileURLWithPath: fake.scratch.file(name)))
+    }
     let normal = try NormalKernel(directory)
     #expect(normal.map.usable.map(\.start) == [0, 0x10_0000])
     #expect(normal.identity.bootID.description == "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
-    #expect(try ArmRecord(Machine(root: fake.request.root)).nonce != record.nonce)
+    #expect(try ArmRecord(Machine(root: fake.request.root)).armed.nonce != record.armed.nonce)
   }
 
   @Test func itSaysWhyItCanNot() throws {
@@ -122,7 +122,7 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(status().problems == ["the crash kernel that is loaded is not that of mcore: run mcore arm"])
     try FileManager.default.createDirectory(atPath: fake.request.directory, withIntermediateDirectories: false)
     let record = try ArmRecord(Machine(root: fake.request.root))
-    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    try record.armed.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
     #expect(status().isCaptured && status().notes.isEmpty)
     let json = try #require(try JSONSerialization.jsonObject(with: Data(status().json.utf8)) as? [String: Any])
     #expect(json["captured"] as? Bool == true && json["way"] as? String == "memory" && json["version"] as? String == "1.0")
@@ -137,6 +137,26 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(status().problems.count == 1 && status().problems[0].contains("earlier boot"))
     try fake.write("/sys/kernel/kexec_crash_size", "0\n")
     #expect(status().problems.count == 1 && status().problems[0].contains("crashkernel=256M"))
+  }
+
+  /// A CPU that can't be stopped runs in the kernel that crashed: that memory is no RAM of the next one.
+  @Test func whereTheKernelLiesIsKnown() throws {
+    let fake = try FakeMachine()
+    try fake.write(
+      "/proc/iomem",
+      "00100000-7ffdbfff : System RAM\n  2b000000-2c0020d6 : Kernel code\n  2c200000-2cd1efff : Kernel rodata\n"
+        + "  2ce00000-2d18f73f : Kernel data\n  2d6c6000-2d9fffff : Kernel bss\n")
+    let image = PhysicalRange(0x2b00_0000, 0x2da0_0000)
+    #expect(try ArmRecord(Machine(root: fake.request.root)).image == image)
+    let map = try MemoryMap(record: try Machine(root: fake.request.root).memoryMapRecord(), at: "test")
+    let region = try RegionExtents(word: "2M@1G")
+    let line = try map.commandLine(region.ranges, parked: image, limit: 2046)
+    #expect(line.contains(",42M$688M"))
+    let next = try #require(MemoryMap(commandLine: line))
+    let start = try #require(image?.start)
+    #expect(next.usable.contains { $0.end == start } && !next.usable.contains { $0.contains(start) })
+    try fake.write("/proc/cmdline", line + " disable_cpu_apicid=0\n")
+    #expect(try ArmRecord(Machine(root: fake.request.root)).image == nil)
   }
 
   @Test func afterASoftBootTheMapIsThatOfTheCommandLine() throws {

@@ -300,3 +300,33 @@ import Testing
     }
   }
 }
+
+/// A rehearsal is a region like any other, with a pattern for the dump.
+@Suite struct RehearsalRegionTests {
+  @Test func aByteThatChangedIsFound() throws {
+    let memory = BufferMemory(units: 3)
+    let extents = try RegionExtents([memory.extent(0..<3)])
+    #expect(try holdsRegion(memory, [memory.window]) == false)
+    #expect(try writeRehearsal(memory, extents, RegionIdentity()) == extents.capacity)
+    #expect(try holdsRegion(memory, [memory.window]))
+    let region = try findRegion(memory, in: [memory.window], expecting: RegionExpectation())
+    #expect(region.isRehearsal && region.isUnsaved)
+    #expect(region.check().isWhole && region.check().good == extents.capacity)
+    memory.bytes[3_000_000] ^= 1
+    #expect(!region.check().isWhole && region.check().good == extents.capacity - 65536)
+  }
+
+  @Test func theRecordTellsWhatCameOut() throws {
+    let scratch = try Scratch()
+    let armed = ArmedRecord(time: 0, release: "6.1", bootID: "a", nonce: "b", memory: 1)
+    var record = RehearsalRecord(armed, bytes: 4 << 20)
+    #expect(record.description(bootID: "a").contains("not been restarted"))
+    #expect(record.description(bootID: "b").contains("nothing came through"))
+    (record.checked, record.lost) = (7, 1 << 20)
+    try record.write(to: scratch.file("rehearsal"))
+    let read = try #require(RehearsalRecord(readFrom: scratch.file("rehearsal")))
+    #expect(read.description(bootID: "b").hasSuffix("by kexec: 1.0 MiB of 4.0 MiB were lost"))
+    record.lost = 0
+    #expect(record.description(bootID: "b").hasSuffix("all 4.0 MiB came through"))
+  }
+}

@@ -1,0 +1,35 @@
+internal import DumpBasics
+internal import SoftBoot
+
+/// A machine that crashes again right after each boot must not go on so for ever: after the third crash within an hour it boots
+/// without a crash kernel. A crash is a boot that was armed and ended without `disarm`, whatever ended it, and whether its dump
+/// was saved or not.
+struct CrashLoop {
+  static let limit = 3
+  static let seconds: Int64 = 3600
+
+  /// When those boots were armed, seconds since 1970.
+  let crashes: [Int64]
+
+  /// `earlier` is the record that lies there.
+  init(_ earlier: ArmedRecord?, bootID: String, now: Int64) {
+    guard let earlier else {
+      crashes = []
+      return
+    }
+    var times = earlier.crashes
+    if earlier.bootID != bootID { times.append(earlier.time) }
+    // Times to come are of a clock that was wrong once: they count, or they would never be looked at.
+    times = times.filter { $0 > now || $0 > now - CrashLoop.seconds }
+    crashes = Array(times.suffix(CrashLoop.limit))
+  }
+
+  var isLoop: Bool { crashes.count >= CrashLoop.limit }
+
+  /// For people.
+  var text: String {
+    var times = ""
+    for crash in crashes { times += (times.isEmpty ? "" : ", ") + UTCTime(secondsSince1970: crash).text }
+    return "this machine ended \(crashes.count) times within an hour without a shutdown (armed \(times))"
+  }
+}

@@ -1,0 +1,66 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// What `arm` leaves behind of itself on the normal system, in `/var/lib/mcore/armed`: lines `key value`. It is there from `arm` to
+/// `disarm`: so one of an earlier boot says that this boot ended in another way than it should.
+public struct ArmedRecord: Sendable, Equatable {
+  public static let standardPath = "/var/lib/mcore/armed"
+
+  /// Seconds since 1970, UTC.
+  public var time: Int64
+  public var release: String
+  public var bootID: String
+  /// What a region has to carry, 32 hexadecimal digits.
+  public var nonce: String
+  /// Bytes of RAM that the kernel had.
+  public var memory: UInt64
+  /// What was set aside for the region; nil for memory that is free when the kernel crashes.
+  public var window: RegionExtents?
+  /// Whether the crash kernel restarts the machine through its firmware, in place of starting the normal kernel.
+  public var isByReset = false
+  /// What it starts.
+  public var kernel = ""
+  public var initrd = ""
+  /// When those boots were armed that ended without `disarm`, one after the other, the last ones of them.
+  public var crashes: [Int64] = []
+
+  public init(time: Int64, release: String, bootID: String, nonce: String, memory: UInt64) {
+    (self.time, self.release, self.bootID, self.nonce, self.memory) = (time, release, bootID, nonce, memory)
+  }
+
+  /// Nil where there is none, or none that is understood.
+  public init?(readFrom path: String) {
+    guard let text = try? System.text(of: path, limit: 4096) else { return nil }
+    let values = keyedLines(text)
+    guard let time = values["time"].flatMap({ Int64($0) }), let release = values["release"], let bootID = values["boot-id"],
+      let nonce = values["nonce"], let memory = values["memory"].flatMap({ UInt64($0) })
+    else { return nil }
+    self.init(time: time, release: release, bootID: bootID, nonce: nonce, memory: memory)
+    window = values["window"].flatMap { try? RegionExtents(word: $0) }
+    isByReset = values["way"] == "reset"
+    (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
+    crashes = (values["crashes"] ?? "").utf8.split(separator: 0x20).compactMap { Int64(String(Substring($0))) }
+  }
+
+  public var text: String {
+    var text = "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
+    text += "way \(isByReset ? "reset" : "kexec")\nkernel \(kernel)\ninitrd \(initrd)\n"
+    if let window { text += "window \(window.text)\n" }
+    if !crashes.isEmpty {
+      text += "crashes"
+      for time in crashes { text += " \(time)" }
+      text += "\n"
+    }
+    return text
+  }
+}
+
+/// Lines `key value`; of two with one key the last one.
+func keyedLines(_ text: String) -> [String: String] {
+  var values: [String: String] = [:]
+  for line in text.utf8.split(separator: 0x0a) {
+    let parts = line.split(separator: 0x20, maxSplits: 1)
+    if parts.count == 2 { values[String(Substring(parts[0]))] = String(Substring(parts[1])) }
+  }
+  return values
+}

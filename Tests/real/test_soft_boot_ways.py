@@ -1,0 +1,191 @@
+"""The ways of the soft boot beside the usual one: memory that was set aside, a restart through the firmware, a rehearsal, a region
+that is damaged on the way, and a machine that crashes again and again. All of them armed by `mcore arm`.
+
+Which kernels: MCORE_TEST_SOFT_BOOT, as in test_soft_boot.py.
+"""
+
+import json
+import os
+import subprocess
+import unittest
+
+from guest import armed, disk, system
+from guest.paths import CACHE
+
+from .series import for_each
+from .test_dumps import BIN, mcore
+from .test_soft_boot import CAPTURE, JUDGED, SERIES, SoftBootTest
+
+
+ERRORS = "error: .*\n|" + system.FAILED
+
+
+class WaysTest(SoftBootTest):
+    def boot(self, name: str, arm: str, *, append="", files=(), memory="1G"):
+        """A guest that is armed at each boot with `arm` beside the files."""
+        files = {"/boot/arm": f"{armed.ARM} {arm}\n", **dict(files)}
+        self.image = self.work / "disk.img"
+        initramfs = armed.make_disk(self.image, self.kernel, BIN / "mcore", CAPTURE, self.work, files)
+        self.raw = self.work / "raw.elf"
+        subprocess.run(["truncate", "-s", "64G", self.raw], check=True)
+        self.log = CACHE / "logs" / f"test-{self.release}-soft-{name}.log"
+        return system.start(
+            self.kernel, [self.image, self.raw], self.log, initramfs=initramfs, append=f"{armed.APPEND} {append}", memory=memory)
+
+    def armed_boot(self, guest, number: int, said="", or_fail=ERRORS) -> dict:
+        """Waits until this boot is armed and at its shell; `said` is what the second stage says."""
+        numbers = guest.expect(rf"boot {number}, memory (?P<kib>\d+) kB, CPUs (?P<cpus>\d+)", 180, or_fail=or_fail)
+        if said:
+            guest.expect(said, 120, or_fail=or_fail)
+        guest.expect("second stage ended with status 0", 120, or_fail=or_fail)
+        guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=or_fail)
+        self.shell(guest)
+        return numbers
+
+    def shell(self, guest) -> None:
+        """Waits for the prompt: what is typed before is lost."""
+        guest.expect("MCORE-GUEST: shell", 30)
+        guest.expect("/ # ", 30)
+
+    def panic(self, guest, cpu=0) -> None:
+        guest.send(f"sync; taskset {1 << cpu:x} sh -c 'echo c >/proc/sysrq-trigger'\n")
+        guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60, or_fail=system.FAILED)
+
+    def power_off(self, guest) -> None:
+        guest.send("cd /; umount /disk; poweroff -f\n")
+        guest.wait_exit(60)
+        disk.check(self.image)
+
+    def dump(self):
+        (name,) = disk.list_directory(self.image, "/var/crash")
+        return disk.extract_tree(self.image, f"/var/crash/{name}", self.work)
+
+    def check_window(self, name: str, way: str, handing_off: str) -> None:
+        """Rehearsed, then a crash, both by the window: the dump is the one that a direct one would be."""
+        arm = f"--window {armed.WINDOW} {way} --append rdinit=/raw-copy-init"
+        with self.boot(name, arm, append=armed.RESERVED) as guest:
+            before = self.armed_boot(guest, 1)
+            guest.send("mcore status; echo status=$?\n")
+            guest.expect("status=0", 30, or_fail=ERRORS)
+            guest.send("mcore rehearse --restart\n")
+            self.armed_boot(guest, 2, r"rehearsal of .*: all \d+\.\d MiB came through")
+            guest.send("mcore status --json\n")
+            guest.expect(r"all \d+\.\d MiB came through", 30, or_fail=ERRORS)
+            self.panic(guest)
+            size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 120)["size"])
+            guest.expect("MCORE-GUEST: disks left: 0", 300)
+            guest.expect(f"handing off: {handing_off}", 300, or_fail=ERRORS)
+            after = self.armed_boot(guest, 3, r"dump saved: /disk/var/crash/\S+, .*, complete\n")
+            # Saved, and known to be: nothing is left to do.
+            guest.send("mcore-capture source=memory:; echo again=$?; mcore status; echo status=$?\n")
+            guest.expect("again=0\n", 30, or_fail=ERRORS)
+            guest.expect("status=0\n", 30, or_fail=ERRORS)
+            self.power_off(guest)
+        os.truncate(self.raw, size)
+        # What was set aside at every boot is all that is missing.
+        self.assertLess(abs(int(before["kib"]) - int(after["kib"])), 4096, (before, after))
+        self.assertEqual(before["cpus"], after["cpus"])
+        dump = self.dump()
+        self.check_memory(dump, self.check_dump(dump))
+        if self.series in JUDGED:
+            self.check_crash(dump)
+
+    def test_a_window_by_a_warm_reset(self):
+        self.check_window("reset", "--reset", "reboot")
+
+    def test_a_window_by_kexec(self):
+        self.check_window("window", "", "kexec")
+
+    def test_a_rehearsal_in_memory_that_is_free(self):
+        with self.boot("rehearsal", "") as guest:
+            self.armed_boot(guest, 1)
+            guest.send("mcore rehearse; echo rehearse=$?\n")
+            guest.expect("mcore rehearse --restart", 30)
+            guest.expect("rehearse=2\n", 30, or_fail=system.FAILED)
+            guest.send("mcore rehearse --restart --size 32\n")
+            self.armed_boot(guest, 2, r"rehearsal of .* by kexec: all \d+\.\d MiB came through")
+            guest.send("mcore status; echo status=$?\n")
+            guest.expect("note: rehearsal of .* by kexec: all .* came through", 30, or_fail=ERRORS)
+            guest.expect("status=0\n", 30, or_fail=ERRORS)
+            self.power_off(guest)
+        self.assertEqual(disk.list_directory(self.image, "/var/crash"), [])
+
+    def check_again(self, cpu: int) -> None:
+        """Two crashes, one after the other, each on `cpu`, and each by the soft boot."""
+        with self.boot(f"again-{cpu}", "") as guest:
+            self.armed_boot(guest, 1)
+            for number in (2, 3):
+                # The second time there may be one CPU left.
+                self.panic(guest, cpu if number == 2 else 0)
+                guest.expect("handing off: kexec", 300, or_fail=ERRORS)
+                guest.expect(r"dump saved: /disk/var/crash/\S+, .*, complete\n", 180, or_fail=ERRORS)
+                guest.expect("second stage ended with status 0", 120, or_fail=ERRORS)
+                guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS + "|Linux version")
+                self.shell(guest)
+                if number == 2:
+                    # All memory of this kernel is written to: nothing of it is where the other CPU still runs.
+                    size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
+                    guest.send(f"dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
+                    guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
+            self.power_off(guest)
+        names = disk.list_directory(self.image, "/var/crash")
+        self.assertEqual(len(names), 2, names)
+        for name in names:
+            mcore("verify", "-q", disk.extract_tree(self.image, f"/var/crash/{name}", self.work))
+
+    def test_it_is_armed_again_afterwards(self):
+        self.check_again(0)
+
+    def test_it_is_armed_again_without_the_boot_cpu(self):
+        self.check_again(1)
+
+    def test_a_damaged_region_gives_what_is_whole(self):
+        """Both heads and a byte of the dump are overwritten between the two kernels."""
+        with self.boot("damaged", "", files={"/boot/damage": ""}) as guest:
+            self.armed_boot(guest, 1)
+            self.panic(guest)
+            guest.expect("MCORE-GUEST: damaged", 300, or_fail=ERRORS)
+            guest.expect("both heads of the region are gone: it is put together from the tables", 120, or_fail=ERRORS)
+            guest.expect("second stage ended with status 3", 120, or_fail=ERRORS)
+            guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS + "|Linux version")
+            self.shell(guest)
+            self.power_off(guest)
+        dump = self.dump()
+        self.assertTrue(dump.name.endswith(".incomplete"), dump)
+        files = {path.name for path in dump.iterdir()}
+        self.assertTrue({"vmcore.elf.gz", "dmesg.txt", "dump.json"} <= files, files)
+        travelled = json.loads((dump / "dump.json").read_text())["travelled"]
+        # One chunk: the one in which byte 3000000 of the region lies.
+        (damaged,) = travelled["damaged"]
+        self.assertEqual(damaged["end"] - damaged["start"], 65536)
+        self.assertEqual(travelled["evidence"], "tables")
+        self.assertIn("sysrq triggered crash", (dump / "dmesg.txt").read_text())
+        data = (dump / "vmcore.elf.gz").read_bytes()
+        self.assertEqual(data[damaged["start"]:damaged["end"]], bytes(65536))
+        result = mcore("verify", "-q", dump / "vmcore.elf.gz", status=1)
+        self.assertIn("CORRUPT", (result.stdout + result.stderr).decode())
+
+    def test_crashes_one_after_the_other_end_in_a_boot_without_capture(self):
+        """The crash kernel panics each time, and the machine restarts; the fourth boot is not armed any more."""
+        with self.boot("loop", "--append rdinit=/nothing", files={"/boot/panic": ""}) as guest:
+            for number in (1, 2, 3):
+                guest.expect(f"MCORE-GUEST: boot {number}, ", 120, or_fail=ERRORS)
+                guest.expect("MCORE-GUEST: arm ended with status 0", 120, or_fail=ERRORS)
+                guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60)
+                guest.expect("Kernel panic - not syncing: VFS: Unable to mount root", 120, or_fail="no other panic")
+            guest.expect("MCORE-GUEST: boot 4, ", 120)
+            guest.expect("not armed: this machine ended 3 times within an hour without a shutdown", 120)
+            guest.expect("MCORE-GUEST: arm ended with status 2", 30)
+            self.shell(guest)
+            guest.send("mcore status; echo status=$?\n")
+            guest.expect("this machine ended 3 times .* mcore arm --force", 30)
+            guest.expect("status=1\n", 30)
+            guest.send(f"mcore arm {armed.ARM} --force; echo forced=$?\n")
+            guest.expect("forced=0\n", 60)
+            guest.send("mcore disarm; mcore status; echo status=$?\n")
+            guest.expect("no crash kernel is loaded: run mcore arm", 30)
+            self.power_off(guest)
+
+
+def load_tests(loader, _, __):
+    return unittest.TestSuite([for_each(loader, SERIES, WaysTest, "WaysTest")])
