@@ -18,7 +18,8 @@ public struct PageClassification: Sendable {
   let map: [PhysicalRange]
   /// Every check, in a fixed order, also those that were not made.
   public let checks: [CheckResult]
-  /// What failed, by section, zone and pfn: at most `Findings.limit` lines and one that counts the rest.
+  /// What failed, by section, zone and pfn: at most `Findings.limit` lines in full, then as many that count the rest by place,
+  /// and one for the rest that is about no page.
   public let findings: [DumpError]
   /// For each finding the page frames that it is about; empty for one about something else.
   public let findingFrames: [Range<UInt64>]

@@ -320,4 +320,35 @@ import Testing
     #expect(other.classify()[.zoneSpan].failed == 1)
     #expect(other.classify().pages == other.truth)
   }
+
+  /// Six kinds of damage in each of twelve sections: more findings than are kept in full. Each costs its own page, and each
+  /// is named.
+  @Test func damageInManyPlaces() {
+    let machine = TinyMachine()
+    var damaged: [UInt64] = []
+    // But for those inside the large compound page.
+    for section in [0..<UInt64(4), 8..<16].joined() {
+      // Pages of the kernel that touch one another nowhere.
+      let frames = (0..<UInt64(6)).map { section * TinyMachine.sectionPages + 4000 + $0 * 4 }
+      for frame in frames { #expect(machine.truth[Int(frame)] == .kernel) }
+      machine[machine.at(frames[0])] |= machine.lru
+      machine[machine.at(frames[1], 48)] = machine.offline | 1 << 32
+      machine[machine.at(frames[1], 24)] = TinyMachine.direct + 0x7000
+      machine[machine.at(frames[2], 8)] = TinyMachine.structAddress(64) | 1
+      machine[machine.at(frames[3])] |= machine.head
+      machine[machine.at(frames[4], 48)] = machine.buddy
+      machine[machine.at(frames[4], 40)] = 40
+      machine[machine.at(frames[5])] |= machine.lru | 7 << 58
+      machine[machine.at(frames[5], 24)] = TinyMachine.fileMapping
+      damaged += frames
+    }
+    let result = machine.classify()
+    let isRight = result.pages == machine.truth
+    #expect(isRight)
+    #expect(result.checks.reduce(0) { $0 + $1.keptPages } == UInt64(damaged.count))
+    // And one that is marked as broken hardware.
+    #expect(result.findings.count == damaged.count + 1)
+    let named = result.findingFrames.reduce(into: Set<UInt64>()) { $0.formUnion($1) }
+    #expect(named.symmetricDifference(damaged + [TinyMachine.poisonPage]).isEmpty)
+  }
 }

@@ -116,11 +116,13 @@ public final class SyntheticMachine: DumpSource {
   /// The table of 4 KiB pages that maps the `number`th section's page map.
   private func fillSmallMap(_ number: UInt64, _ words: UnsafeMutableBufferPointer<UInt64>) {
     words.update(repeating: 0)
-    guard let run = plan.sections.first(where: { number >= $0.before && number - $0.before < UInt64($0.sections.count) }),
-      let map = plan.pageMap(ofSection: run.sections.lowerBound + number - run.before),
-      plan.hasSmallMap(run.sections.lowerBound + number - run.before)
+    guard let run = plan.sections.first(where: { number >= $0.before && number - $0.before < UInt64($0.sections.count) })
     else { return }
-    for index in words.indices { words[index] = PageTableWriter.smallLeaf(map + UInt64(index) * 4096) }
+    let section = run.sections.lowerBound + number - run.before
+    guard plan.hasSmallMap(section) else { return }
+    for index in words.indices {
+      words[index] = plan.mapPage(ofSection: section, UInt64(index)).map(PageTableWriter.smallLeaf) ?? 0
+    }
   }
 
   /// Next and previous in the free list; the ends are the list head in the zone.

@@ -11,6 +11,16 @@ public struct SyntheticMachineConfiguration: Sendable {
     case separate
   }
 
+  /// The page map of a 1 GiB hugetlb page: "hugetlb_free_vmemmap" gives most of it back (mm/hugetlb_vmemmap.c), and maps one
+  /// page of map again and again in its place, read-only.
+  public enum GiganticMap: Sendable, CaseIterable {
+    case whole
+    /// The page with the head in it, so that a copy of the head begins each: 5.18 to 7.0.
+    case headAgain
+    /// A page of nothing but tails: 5.14 to 5.17, and since 7.1.
+    case tailsAgain
+  }
+
   public var generation: KernelGeneration
   /// Bytes of RAM, a multiple of 4 MiB; at least 128 MiB.
   public var memory: UInt64
@@ -27,6 +37,7 @@ public struct SyntheticMachineConfiguration: Sendable {
   public var movableShare: UInt64 = 20
   /// 1 GiB hugetlb pages, as far as there is room above 4 GiB.
   public var giganticPages: UInt64 = 0
+  public var giganticMap = GiganticMap.whole
   /// Share of the blocks that are fragmented, in percent; the others are huge pages and, every sixth, one free chunk.
   /// This decides how many runs of classes there are: at 64 about 20 for each MiB.
   public var fragmentedShare = 64

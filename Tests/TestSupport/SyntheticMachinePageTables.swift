@@ -90,10 +90,28 @@ extension PageTableWriter {
 extension MachinePlan {
   /// Whether the section's part of vmemmap is mapped by 4 KiB pages.
   func hasSmallMap(_ section: UInt64) -> Bool {
-    switch configuration.pageMap {
+    if giganticPage(withFreedMap: section) != nil { return true }
+    return switch configuration.pageMap {
     case .largePages, .separate: false
     case .smallPages: true
     case .mixed: SeededRandom.mix(section ^ configuration.seed) & 1 == 0
     }
+  }
+
+  /// The 1 GiB page that the section lies in, if most of its map was given back.
+  private func giganticPage(withFreedMap section: UInt64) -> UInt64? {
+    guard configuration.pageMap != .separate, configuration.giganticMap != .whole,
+      case .gigantic = extent(ofBlock: section * MachinePlan.sectionPages / UInt64(BlockPattern.pages))?.source
+    else { return nil }
+    return section * MachinePlan.sectionPages & ~(1 << 18 - 1)
+  }
+
+  /// Physical address of the `index`th page of the section's map.
+  func mapPage(ofSection section: UInt64, _ index: UInt64) -> UInt64? {
+    guard let head = giganticPage(withFreedMap: section),
+      let first = pageMap(ofSection: head / MachinePlan.sectionPages)
+    else { return pageMap(ofSection: section).map { $0 + index * 4096 } }
+    let isFirst = section * MachinePlan.sectionPages == head && index == 0
+    return isFirst || configuration.giganticMap == .headAgain ? first : first + 4096
   }
 }

@@ -32,6 +32,7 @@ struct area {
   const char *kind;
   char *start;
   size_t bytes;
+  int is_file;
 };
 static struct area areas[32];
 static int count;
@@ -78,7 +79,7 @@ static void fill(char *start, size_t bytes) {
 }
 
 static char *keep(const char *kind, char *start, size_t bytes) {
-  areas[count++] = (struct area){kind, start, bytes};
+  areas[count++] = (struct area){kind, start, bytes, 0};
   return start;
 }
 
@@ -106,6 +107,11 @@ static char *huge(const char *kind, size_t bytes) {
   return keep(kind, start, bytes);
 }
 
+static void look_at(const struct area *area) {
+  volatile char byte = 0;
+  for (size_t at = 0; at < area->bytes; at += PAGE) byte += area->start[at];
+}
+
 static void use_file(const char *kind, const char *path, size_t bytes, int flags) {
   int file = open(path, flags, 0600);
   if (file < 0 || ((flags & O_CREAT) && ftruncate(file, (off_t)bytes) != 0)) {
@@ -117,10 +123,10 @@ static void use_file(const char *kind, const char *path, size_t bytes, int flags
     missing(kind);
     return;
   }
-  volatile char byte = 0;
-  for (size_t at = 0; at < bytes; at += PAGE) byte += start[at];
   if (flags & O_CREAT) fill(start, bytes);
   keep(kind, start, bytes);
+  areas[count - 1].is_file = 1;
+  look_at(&areas[count - 1]);
 }
 
 // One byte of it is enough to have it all; filled, it would make the dump larger by 1 GiB.
@@ -246,7 +252,11 @@ int main(int arguments, char **words) {
   puts("ready");
   char byte;
   while (read(0, &byte, 1) > 0) continue;
-  for (int index = 0; index < count; index++) write_frames(&areas[index]);
+  for (int index = 0; index < count; index++) {
+    // 7.3 maps large folios of a file as huge pages, and unmaps them when memory goes offline: they stay in the page cache.
+    if (areas[index].is_file) look_at(&areas[index]);
+    write_frames(&areas[index]);
+  }
   if (fclose(record) != 0) stop("record");
   puts("recorded");
   for (;;) pause();

@@ -23,10 +23,32 @@ CLASSES = {
 }
 # The page types that makedumpfile 1.7.8 takes the first tail page of for anonymous memory; include/linux/page-flags.h, 6.12.
 PGTY_SLAB, PGTY_LARGE_KMALLOC = 0xF5, 0xF8
+# SECTION_IS_VMEMMAP_PREINIT, include/linux/mmzone.h: the sixth flag beside the address of a section's page map, since 6.15.
+# makedumpfile 1.7.8 clears five, and reads that page map 32 bytes too far.
+VMEMMAP_PREINIT = 1 << 5
+PAGES_PER_SECTION = 1 << 15
 DRGN_TYPES = """
 from drgn.helpers.linux.mm import pfn_to_page
 for pfn in open("{}"):
     print(pfn_to_page(prog, int(pfn)).page_type.value_() & 0xffffffff)
+"""
+# A root of mem_section is a page of entries (SPARSEMEM_EXTREME).
+DRGN_SECTION_FLAGS = f"""
+from drgn import sizeof
+per_root = 4096 // sizeof(prog.type("struct mem_section"))
+for pfn in open("{{}}"):
+    section = int(pfn) // {PAGES_PER_SECTION}
+    print(prog["mem_section"][section // per_root][section % per_root].section_mem_map.value_() & 0xfff)
+"""
+# The head of each tail, -1 for a page that is none: include/linux/page-flags.h, 7.1; the word is a mask for the address.
+DRGN_HEADS = """
+from drgn import sizeof
+from drgn.helpers.linux.mm import pfn_to_page
+size = sizeof(prog.type("struct page"))
+for pfn in open("{}"):
+    page = pfn_to_page(prog, int(pfn))
+    word, address = page.compound_info.value_(), page.value_()
+    print(int(pfn) - (address - (address & (word - 1))) // size if word & 1 else -1)
 """
 DRGN_REFERENCES = """
 from drgn.helpers.linux.mm import pfn_to_page
@@ -126,6 +148,17 @@ class Oracles:
     def in_use(self, pages) -> set:
         """Those of the pages that somebody holds."""
         return {pfn for pfn, count in self.of_pages(pages, DRGN_REFERENCES).items() if count != 0} if pages else set()
+
+    def in_misread_sections(self, pages) -> set:
+        """Those of the pages that are in sections whose page map makedumpfile reads at a wrong place: what it says is noise."""
+        flags = self.of_pages({pfn - pfn % PAGES_PER_SECTION for pfn in pages}, DRGN_SECTION_FLAGS)
+        return {pfn for pfn in pages if flags[pfn - pfn % PAGES_PER_SECTION] & VMEMMAP_PREINIT}
+
+    def tails_without_heads(self, pages, left_out) -> set:
+        """Those of the pages that are tails, and their head is not left out: who leaves out these took a tail for a page of
+        its own. makedumpfile 1.7.8 does not know tails since 7.1, where `compound_head` became `compound_info`."""
+        heads = self.of_pages(pages, DRGN_HEADS)
+        return {pfn for pfn, head in heads.items() if head >= 0 and head not in left_out}
 
     def tails_of_kernel_memory(self, pages) -> set:
         """Those of the pages that follow the head of a slab or of a large kmalloc: makedumpfile is wrong about them."""

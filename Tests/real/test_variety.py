@@ -41,6 +41,9 @@ POISONED = {"poison-anonymous", "poison-soft", "poison-thp", "poison-hugetlb", "
 OLD = POISONED | {"secret"}
 MISSING = {"5.10": OLD, "6.1": OLD, "6.12": set(), "7.2": {"poison-hugetlb"}, "7.x": {"poison-hugetlb"}}
 
+# Where the page map of a huge page is freed while the kernel boots, in a way that makedumpfile 1.7.8 does not know.
+MISREAD = {"7.2", "7.x"}
+
 
 class EveryKind(Oracles):
     """The tests for one kernel; a class for each series is made below."""
@@ -121,32 +124,41 @@ class EveryKind(Oracles):
         self.assertEqual(sum(int(match[1]) for match in named), len(self.absent["hwpoison"]))
 
     def test_classes_are_makedumpfiles_page_by_page(self):
-        """But for three things: pages that are poisoned and anonymous are hwpoison for us and user memory for makedumpfile;
-        single pages of the balloon are kept; and so are, from 7.x on, the tails of kernel memory that it takes for user."""
+        """But for four things: pages that are poisoned and anonymous are hwpoison for us and user memory for makedumpfile;
+        single pages of the balloon are kept; and on 7.x it leaves out tails of pages that it keeps, and keeps a page of
+        1 GiB whose page map it misreads."""
         theirs, kept = self.makedumpfile()
         ours = {name: self.facts["pages"][name]["total"] for name in CLASSES}
         left_out_by_us, left_out_by_them = self.left_out(kept)
-        self.assertEqual(left_out_by_us - left_out_by_them, set(), "we leave out nothing more")
-        more = left_out_by_them - left_out_by_us
-        self.assertLess(len(more), len(left_out_by_them) / 1000)
-        single = next(check["kept_pages"] for check in self.facts["checks"] if check["name"] == "offline-pages")
-        tails = self.tails_of_kernel_memory(more) if self.series.startswith("7.") else set()
-        anonymous = ours["hwpoison"] - theirs["hwpoison"]
         # On 6.1 makedumpfile counts 512 pages of each later section of the page of 1 GiB twice: fewer are left out than it says.
         twice = sum(theirs.values()) - len(left_out_by_them)
         self.assertIn(twice, (0, 7 * 512))
+        misread = self.in_misread_sections(left_out_by_us | left_out_by_them)
+        self.assertEqual(len(misread), GIGANTIC_PAGES if self.series in MISREAD else 0)
+        # The guest's word, /proc/self/pagemap: this is the page of 1 GiB, and its process has it.
+        self.assertLessEqual(misread, self.guest.pages("gigantic") & left_out_by_us)
+        noise = misread & left_out_by_them
+        left_out_by_us -= misread
+        left_out_by_them -= misread
+        self.assertEqual(left_out_by_us - left_out_by_them, set(), "we leave out nothing more")
+        more = left_out_by_them - left_out_by_us
+        single = next(check["kept_pages"] for check in self.facts["checks"] if check["name"] == "offline-pages")
+        tails = self.tails_without_heads(more, left_out_by_them) if self.series.startswith("7.") else set()
+        self.assertLess(len(more - tails), len(left_out_by_them) / 1000)
+        anonymous = ours["hwpoison"] - theirs["hwpoison"]
         # Poisoned, and still with the `mapping` of their process: on 6.12 the anonymous one, the one in a transparent huge
         # page, and the one that was taken softly.
         self.assertIn(anonymous, range(4) if self.absent["hwpoison"] else [0])
-        self.assertEqual(
-            ours,
-            {
-                **theirs,
-                "user": theirs["user"] - twice - anonymous - len(tails),
-                "hwpoison": theirs["hwpoison"] + anonymous,
-                "offline": theirs["offline"] - single,
-            },
-        )
+        expected = {
+            **theirs,
+            "user": theirs["user"] - twice - anonymous - len(tails) + len(misread),
+            "hwpoison": theirs["hwpoison"] + anonymous,
+            "offline": theirs["offline"] - single,
+        }
+        # What makedumpfile leaves out of what it misreads is in any of its classes.
+        over = {name: expected[name] - ours[name] for name in CLASSES}
+        self.assertEqual(sum(over.values()), len(noise), over)
+        self.assertGreaterEqual(min(over.values()), 0, over)
         # The balloon has all that was asked for, and no other page is offline.
         self.assertEqual(ours["offline"] + single, BALLOON // 4096)
         # The rest are pages that the log needs: pass 1 holds them whatever their class is.
