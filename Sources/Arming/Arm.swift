@@ -48,7 +48,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   }
   var armed = Armed(
     kernel: kernel, initrd: initrd, imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: try neededMemory(kernel: kernel, initrd: initrd))
+    neededMemory: try CrashMemory(kernel: kernel, initrd: initrd).withNormalKernel)
   guard armed.crashMemory >= armed.neededMemory else {
     throw DumpError(
       .full,
@@ -92,16 +92,6 @@ private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: 
     if first.isEmpty { first = path }
   }
   throw DumpError(.usage, "\(what) is not there", at: first, advice: advice)
-}
-
-/// A crash kernel's own: kernel, page map, mcore-capture in its initramfs, what it works with.
-let crashKernelOwn: UInt64 = 64 << 20
-
-/// What a crash kernel needs to get on to the normal one: it holds both files, and two more copies while it loads them; beside that
-/// it has its own kernel, mcore-capture and the tables it works with. docs/soft-boot.md, "Measured".
-func neededMemory(kernel: String, initrd: String) throws(DumpError) -> UInt64 {
-  let files = try File(kernel, .read).size() + File(initrd, .read).size()
-  return 3 * files + crashKernelOwn
 }
 
 /// Whether the map and at least one extent fit the normal kernel's command line; 0x… of 40 bits each at most.

@@ -1,6 +1,7 @@
 """The smallest crashkernel= with which a soft boot comes through, found by trying: docs/soft-boot.md, "Memory for the crash kernel".
 
-    cd Tests && python3 -m bench.crash_memory 6.1 16 [64 ...]       one row for each size of the normal initramfs, in MiB
+    cd Tests && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
+                                                                       with what is thought to fail and to work
 
 A guest of 2 GiB panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
 when the normal kernel has saved the dump. Sizes are tried in steps of 8 MiB, by halving.
@@ -67,20 +68,30 @@ class Trial:
                 return False, said[0].strip() if said else "nothing on the console"
 
 
-def smallest(series: str, mebibytes: int) -> None:
+def smallest(series: str, mebibytes: int, low=0, high=0) -> None:
+    """Halves what lies between a size that fails and one that works, which are tried as well."""
     with tempfile.TemporaryDirectory(prefix="mcore-memory-", dir=CACHE) as directory:
         trial = Trial(series, mebibytes, pathlib.Path(directory))
         files = (trial.sizes[0] + trial.sizes[1]) / (1 << 20)
         print(f"{kernel_release(trial.kernel)}: kernel, initramfs, crash initramfs: {trial.sizes} bytes", flush=True)
-        low, high, reason = 48, int(3 * files + 128) // STEP * STEP, ""
-        while high - low > STEP:
-            middle = (low + high) // 2 // STEP * STEP
-            works, said = trial.works(middle)
-            print(f"  {middle}M {'works' if works else 'fails: ' + said}", flush=True)
-            low, high, reason = (low, middle, reason) if works else (middle, high, said)
-        print(f"| {kernel_release(trial.kernel)} | {files:.1f} | {high}M | {high - 3 * files:.0f} | {reason} |", flush=True)
+        low, high, reason = low or 64, high or int(4 * files + 256) // STEP * STEP, None
+        has_worked = False
+        while high - low > STEP or reason is None or not has_worked:
+            if high - low > STEP:
+                size = (low + high) // 2 // STEP * STEP
+            else:
+                size = low if reason is None else high
+            works, said = trial.works(size)
+            print(f"  {size}M {'works' if works else 'fails: ' + said}", flush=True)
+            if works:
+                has_worked, high = True, size
+                low = low if size > low else low - STEP
+            else:
+                reason, low = said, size
+                high = high if size < high else high + STEP
+        print(f"| {kernel_release(trial.kernel)} | {files:.1f} | {high}M | {reason} |", flush=True)
 
 
 if __name__ == "__main__":
-    for size in sys.argv[2:]:
-        smallest(sys.argv[1], int(size))
+    for word in sys.argv[2:]:
+        smallest(sys.argv[1], *map(int, word.split(":")))
