@@ -11,7 +11,7 @@ struct CrashMemory {
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what they work with.
   var own: UInt64 { kernelMemory + CrashMemory.rest }
-  static let rest: UInt64 = 40 << 20
+  static let rest: UInt64 = 48 << 20
 
   /// Both files lie in its initramfs; kexec_file_load reads both whole, and then collects pages for all that the new kernel will
   /// take, its bss too (kimage_load_normal_segment in kernel/kexec_core.c, Linux 6.1).
