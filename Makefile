@@ -37,7 +37,8 @@ test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QE
 .PHONY: test-soft-boot
 test-soft-boot: build ## the soft boot in QEMU, alone (MCORE_TEST_SOFT_BOOT="6.1 6.12 7.x": which kernels)
 	@scripts/deps.sh test
-	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot real.test_soft_boot_ways
+	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot real.test_soft_boot_ways \
+	  real.test_soft_boot_debian
 
 .PHONY: test-full
 test-full: ## all of it on all five kernels, with their debug symbols; an hour or more
@@ -60,6 +61,11 @@ bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hou
 bench-service: build ## from the panic to the reset, beside Debian's kdump-tools; a quarter of an hour, as root
 	@scripts/deps.sh test
 	@cd Tests && python3 -m bench.service
+
+.PHONY: bench-soft-boot
+bench-soft-boot: build ## from the panic to the login of the next boot, beside the direct way; half an hour, as root
+	@scripts/deps.sh test
+	@cd Tests && python3 -m bench.soft_boot
 
 .PHONY: lint
 lint: ## format and style

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd.
+# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd, and, where there is
+# none yet, /etc/mcore.conf, which says where dumps go.
 #
 # usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local)
 set -eu
@@ -28,3 +29,6 @@ for unit in units/*.service; do
     sed "s|@PREFIX@|$prefix|g" "$unit" >"$units/$(basename "$unit")"
     chmod 0644 "$units/$(basename "$unit")"
 done
+
+[ -d "${DESTDIR:-}/var/crash" ] || install -d -m 0700 "${DESTDIR:-}/var/crash"
+[ -e "${DESTDIR:-}/etc/mcore.conf" ] || echo target=/var/crash >"${DESTDIR:-}/etc/mcore.conf"

@@ -89,10 +89,19 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
     try? System.unlink(image)
     throw error
   }
-  try record.write(in: request.directory)
+  try record.armed.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
   return armed
+}
+
+/// The system goes down in order: what follows is no crash. The crash kernel stays, for a crash on the way down.
+public func endInOrder(directory: String = ArmRequest().directory) throws(DumpError) {
+  let path = "\(directory)/armed"
+  guard var record = ArmedRecord(readFrom: path) else { return }
+  record.isEnded = true
+  record.crashes = []
+  try record.write(in: directory)
 }
 
 /// Takes the crash kernel back, and what was recorded for it.
@@ -112,15 +121,10 @@ private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: 
   throw DumpError(.usage, "\(what) is not there", at: first, advice: advice)
 }
 
-/// A crash kernel's own: kernel, page map, mcore-capture in its initramfs, what it works with.
-let crashKernelOwn: UInt64 = 64 << 20
-
-/// What a crash kernel needs to get on to the normal one: it holds both files, and two more copies while it loads them; beside that
-/// it has its own kernel, mcore-capture and the tables it works with. docs/soft-boot.md, "Measured".
+/// What `crashkernel=` has to set aside, in bytes.
 func neededMemory(_ normal: NormalFiles, _ request: ArmRequest) throws(DumpError) -> UInt64 {
-  if request.isByReset { return crashKernelOwn }
-  let files = try File(normal.kernel, .read).size() + File(normal.initrd, .read).size()
-  return 3 * files + crashKernelOwn
+  let memory = try CrashMemory(kernel: normal.kernel, initrd: request.isByReset ? nil : normal.initrd)
+  return request.isByReset ? memory.own : memory.withNormalKernel
 }
 
 /// What the boot loader starts.

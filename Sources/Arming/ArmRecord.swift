@@ -43,12 +43,14 @@ struct ArmRecord {
     for word in words { line += (line.isEmpty ? "" : " ") + word }
     return line
   }
+}
 
+extension ArmedRecord {
   /// Puts it in place of the last one. It is on the disk when this returns: a crash may come at any time now.
   func write(in directory: String) throws(DumpError) {
     let path = "\(directory)/armed"
     let file = try File(path + ".new", .replace)
-    try file.write(armed.text)
+    try file.write(text)
     try file.synchronize()
     try System.rename(path + ".new", path)
     try System.synchronizeDirectory(directory)

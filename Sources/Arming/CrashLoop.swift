@@ -2,8 +2,8 @@ internal import DumpBasics
 internal import SoftBoot
 
 /// A machine that crashes again right after each boot must not go on so for ever: after the third crash within an hour it boots
-/// without a crash kernel. A crash is a boot that was armed and ended without `disarm`, whatever ended it, and whether its dump
-/// was saved or not.
+/// without a crash kernel. A crash is a boot that was armed and ended without an orderly shutdown (`disarm`, or `disarm --shutdown`),
+/// whatever ended it, and whether its dump was saved or not.
 struct CrashLoop {
   static let limit = 3
   static let seconds: Int64 = 3600
@@ -13,7 +13,7 @@ struct CrashLoop {
 
   /// `earlier` is the record that lies there.
   init(_ earlier: ArmedRecord?, bootID: String, now: Int64) {
-    guard let earlier else {
+    guard let earlier, !earlier.isEnded else {
       crashes = []
       return
     }

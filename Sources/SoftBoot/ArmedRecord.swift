@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// What `arm` leaves behind of itself on the normal system, in `/var/lib/mcore/armed`: lines `key value`. It is there from `arm` to
-/// `disarm`: so one of an earlier boot says that this boot ended in another way than it should.
+/// What `arm` leaves behind of itself on the normal system, in `/var/lib/mcore/armed`: lines `key value`. One of an earlier boot that
+/// does not say `ended` is of a boot that ended in another way than it should.
 public struct ArmedRecord: Sendable, Equatable {
   public static let standardPath = "/var/lib/mcore/armed"
 
@@ -21,6 +21,8 @@ public struct ArmedRecord: Sendable, Equatable {
   /// What it starts.
   public var kernel = ""
   public var initrd = ""
+  /// Whether the system went down in order after it: then it is no sign of a crash.
+  public var isEnded = false
   /// When those boots were armed that ended without `disarm`, one after the other, the last ones of them.
   public var crashes: [Int64] = []
 
@@ -39,12 +41,14 @@ public struct ArmedRecord: Sendable, Equatable {
     window = values["window"].flatMap { try? RegionExtents(word: $0) }
     isByReset = values["way"] == "reset"
     (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
+    isEnded = values["ended"] == "yes"
     crashes = (values["crashes"] ?? "").utf8.split(separator: 0x20).compactMap { Int64(String(Substring($0))) }
   }
 
   public var text: String {
     var text = "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
     text += "way \(isByReset ? "reset" : "kexec")\nkernel \(kernel)\ninitrd \(initrd)\n"
+    if isEnded { text += "ended yes\n" }
     if let window { text += "window \(window.text)\n" }
     if !crashes.isEmpty {
       text += "crashes"

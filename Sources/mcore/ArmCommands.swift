@@ -52,7 +52,12 @@ struct Arm: ParsableCommand {
 struct Disarm: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Take the crash kernel back.")
 
-  mutating func run() throws { try failing { () throws(DumpError) in try disarm() } }
+  @Flag(help: "Leave it loaded, and only put down that the system goes down in order, so that this boot's end is no crash.")
+  var shutdown = false
+
+  mutating func run() throws {
+    try failing { () throws(DumpError) in if shutdown { try endInOrder() } else { try disarm() } }
+  }
 }
 
 struct Rehearse: ParsableCommand {

@@ -102,8 +102,8 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     // All is well up to the system call; and nothing stays behind.
     #expect(fake.reason().contains("cannot kexecFileLoad: Operation not permitted"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.directory) == [])
-    try fake.write("/sys/kernel/kexec_crash_size", "50000000\n")
-    #expect(fake.reason().contains("47.6 MiB of memory are set aside") && fake.reason().contains("crashkernel="))
+    try fake.write("/sys/kernel/kexec_crash_size", "40000000\n")
+    #expect(fake.reason().contains("38.1 MiB of memory are set aside") && fake.reason().contains("crashkernel="))
     try fake.write("/sys/kernel/kexec_crash_size", "268435456\n")
     try fake.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     #expect(fake.reason().contains("locked down (integrity)"))
@@ -112,6 +112,31 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(fake.reason().contains("bytes for a region"))
     fake.request.base = fake.scratch.file("nothing")
     #expect(fake.reason().contains("make install"))
+  }
+
+  /// What was found by trying (docs/soft-boot.md, "Memory for the crash kernel"): never less is asked for than the smallest
+  /// crashkernel= that works, in MiB, and not much more.
+  @Test(arguments: [
+    (14_186_432, 53_968_896, 15_728_232, 208), (11_737_024, 58_580_992, 15_728_248, 200),
+    (13_965_248, 63_148_032, 15_727_896, 232),
+  ])
+  func theCrashKernelGetsWhatItWasSeenToNeed(kernel: UInt64, kernelMemory: UInt64, initrd: UInt64, smallest: UInt64) {
+    let needed = CrashMemory(kernelSize: kernel, kernelMemory: kernelMemory, initrdSize: initrd).withNormalKernel
+    #expect(needed >= smallest << 20 && needed <= (smallest + 32) << 20)
+  }
+
+  @Test func whatAKernelTakesStandsInItsHeader() throws {
+    let fake = try FakeMachine()
+    var header = [UInt8](repeating: 0, count: 0x264)
+    header.replaceSubrange(0x202..<0x208, with: Array("HdrS".utf8) + [0x0f, 0x02])
+    header.replaceSubrange(0x260..<0x264, with: [0, 0x10, 0x37, 0x03])
+    #expect(bzImageMemory(header) == 0x0337_1000)
+    #expect(bzImageMemory(Array(header.dropLast())) == nil)
+    header[0x206] = 9
+    #expect(bzImageMemory(header) == nil)
+    let memory = try CrashMemory(kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"))
+    #expect((memory.kernelSize, memory.kernelMemory, memory.initrdSize) == (50_001, 250_005, 70_002))
+    #expect(memory.withNormalKernel == 2 * 120_003 + 2 * 250_005 + 70_002 + CrashMemory.rest)
   }
 
   @Test func statusIsAboutNow() throws {

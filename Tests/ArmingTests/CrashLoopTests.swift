@@ -34,6 +34,16 @@ import Testing
     #expect(!CrashLoop(record("a", at: 0, crashes: [0, 0]), bootID: "this", now: 3600).isLoop)
   }
 
+  @Test func anOrderlyShutdownEndsIt() throws {
+    let scratch = try Scratch()
+    let written = record("a", at: 100, crashes: [50, 60])
+    try written.write(in: scratch.file(""))
+    #expect(CrashLoop(ArmedRecord(readFrom: scratch.file("armed")), bootID: "b", now: 200).isLoop)
+    try endInOrder(directory: scratch.file(""))
+    #expect(CrashLoop(ArmedRecord(readFrom: scratch.file("armed")), bootID: "b", now: 200).crashes.isEmpty)
+    #expect(ArmedRecord(readFrom: scratch.file("armed"))?.nonce == "00")
+  }
+
   @Test func aClockThatWasAheadCounts() {
     #expect(CrashLoop(record("a", at: 9_000_000), bootID: "b", now: 100).crashes == [9_000_000])
   }

@@ -1,0 +1,36 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// Memory that a crash kernel needs to start the normal one, in bytes. It is at its fullest while that one is loaded.
+/// Found by trying: docs/soft-boot.md, "Memory for the crash kernel".
+struct CrashMemory {
+  /// The file, and what it takes when it is unpacked, with its data and bss.
+  var kernelSize: UInt64
+  var kernelMemory: UInt64
+  var initrdSize: UInt64
+
+  /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what they work with.
+  var own: UInt64 { kernelMemory + CrashMemory.rest }
+  static let rest: UInt64 = 48 << 20
+
+  /// Both files lie in its initramfs; kexec_file_load reads both whole, and then collects pages for all that the new kernel will
+  /// take, its bss too (kimage_load_normal_segment in kernel/kexec_core.c, Linux 6.1).
+  var withNormalKernel: UInt64 { own + 2 * (kernelSize + initrdSize) + kernelMemory + initrdSize }
+}
+
+extension CrashMemory {
+  /// `initrd` is nil for a crash kernel that starts no other one.
+  init(kernel: String, initrd: String?) throws(DumpError) {
+    let file = try File(kernel, .read)
+    kernelSize = try file.size()
+    kernelMemory = bzImageMemory(try file.bytes(at: 0, count: 0x264)) ?? 5 * kernelSize
+    if let initrd { initrdSize = try File(initrd, .read).size() } else { initrdSize = 0 }
+  }
+}
+
+/// `init_size` of a bzImage's header, from version 2.10 on (Documentation/arch/x86/boot.rst); nil for anything else.
+func bzImageMemory(_ header: [UInt8]) -> UInt64? {
+  let header = ByteReader(header, .little)
+  guard header.slice(0x202, 4) == Array("HdrS".utf8), let version = header.u16(0x206), version >= 0x020a else { return nil }
+  return header.u32(0x260).map(UInt64.init)
+}
