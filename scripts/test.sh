@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 full=no
 if [ "${1:-}" = --full ]; then full=yes; fi
 if [ $full = yes ]; then
-  export MCORE_TEST_SCALE=yes MCORE_TEST_FULL=yes
+  export MCORE_TEST_FULL=yes
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-5.10 6.1 6.12 7.2 7.x}
@@ -59,8 +59,10 @@ if [ $full = yes ]; then
   step 'soft boot in QEMU, its other ways' python3 -m unittest -q real.test_soft_boot_ways
   step 'soft boot of Debian 12 with an encrypted disk' python3 -m unittest -q real.test_soft_boot_debian
   step 'a watchdog in QEMU' python3 -m unittest -q real.test_watchdog
-  step 'mcore-bench, for counting' swift build -c release --static-swift-stdlib "${flags[@]}" --product mcore-bench
+  step 'mcore-bench, for counting and scale' swift build -c release --static-swift-stdlib "${flags[@]}" --product mcore-bench
   step 'instructions of the hot paths' python3 -m unittest -q real.test_instructions
+  step 'memory for a machine of 1 TiB' .build/release/mcore-bench scale 1024
+  step 'memory for a machine of 4 TiB' .build/release/mcore-bench scale 4096
 fi
 
 echo '== times'

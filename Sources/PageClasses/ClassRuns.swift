@@ -3,11 +3,13 @@
 /// Memory: one byte for each run of up to 31 pages, two to four for longer ones, whatever the number of pages; kept by
 /// section of the page map. `byteLimit` bounds it; see there for what happens beyond.
 public struct ClassRuns: Sequence, Sendable {
-  /// Bytes of packed runs at most, 24 MiB: for 1 TiB in 4 KiB pages that is one run for every 11 pages. Memory that is
-  /// more fragmented than that has the shortest runs of its most fragmented sections kept as `kernel`
-  /// (`Check.runMemory`). With the set of free blocks that a damaged free list can need (32 MiB for 1 TiB, and only then)
-  /// and the buffers of the threads, classification stays below 64 MiB.
-  public static let byteLimit = 24 << 20
+  /// Bytes of packed runs at most: 24 MiB for each TiB of 4 KiB pages, that is one run for every 11 pages; and no less than
+  /// that for less memory. Memory that is more fragmented has the shortest runs of its most fragmented sections kept as
+  /// `kernel` (`Check.runMemory`). With the set of free blocks that a damaged free list can need (32 MiB for 1 TiB, and only
+  /// then; it is taken off from what is beyond the first 24) and the buffers of the threads, classification stays below
+  /// 24 MiB and 40 for each TiB.
+  public static func byteLimit(pages: UInt64) -> Int { Swift.max(leastByteLimit, Int(clamping: pages / 32 * 3)) }
+  static let leastByteLimit = 24 << 20
 
   struct Piece: Sendable {
     var first: UInt64

@@ -6,6 +6,9 @@ struct FrameSet: Sendable {
 
   init(sectionShift: UInt64) { shift = sectionShift }
 
+  /// Of memory, nearly.
+  var bytes: Int { sections.reduce(0) { $0 + $1.value.count * 8 } }
+
   /// Whether it was not there yet.
   mutating func insert(_ frame: UInt64) -> Bool {
     let (word, bit) = place(frame)

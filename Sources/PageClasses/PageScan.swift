@@ -21,6 +21,8 @@ struct PageScan {
     var sectionsFailed: UInt64 = 0
     var findings = Findings()
     fileprivate var bytes = 0
+    /// Of packed runs.
+    fileprivate var byteLimit = ClassRuns.leastByteLimit
   }
 
   let source: any DumpSource
@@ -37,6 +39,8 @@ struct PageScan {
     let units = sections.sections.filter { !rules.refused.contains($0.number) }
     var workers: [ScanWorker] = []
     var result = Result(tally: tally, ledger: ledger)
+    let pages = frames.reduce(0) { $0 + UInt64($1.count) }
+    result.byteLimit = max(result.byteLimit, ClassRuns.byteLimit(pages: pages) - (rules.verdicts?.listed.bytes ?? 0))
     var cursor: UInt64 = 0
     let shift = rules.geometry.shift
     let (sections, frames) = (self.sections, self.frames)
@@ -126,7 +130,7 @@ extension PageScan.Result {
   /// each section, so that fragmented ones can use what others don't.
   private mutating func store(_ packed: [UInt8], _ first: UInt64, _ section: UInt64, _ unitsLeft: Int) {
     var packed = packed
-    let share = max(16, (ClassRuns.byteLimit - bytes) / max(1, unitsLeft) * 2)
+    let share = max(16, (byteLimit - bytes) / max(1, unitsLeft) * 2)
     var shortest = 2
     var lost: UInt64 = 0
     while packed.count > share, shortest <= 1 << 24 {

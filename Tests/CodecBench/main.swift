@@ -3,6 +3,7 @@
 // usage: mcore-bench FORMAT THREADS PLAIN-ELF
 //        mcore-bench digest BYTES                SHA-256 over so many bytes
 //        mcore-bench classify THREADS DUMP       page classes with all checks, beside a bare scan of the page map
+//        mcore-bench scale GIB                   memory to classify a simulated machine; status 1 when it is too much
 //        mcore-bench input PATH                  writes the fixed input of `count`
 //        mcore-bench count WHAT ROUNDS PATH      zero-test, classify or elf.gz, to count the instructions of
 //
@@ -37,6 +38,7 @@ func run() throws {
     return print(try classify(words[3], threads: threads, rounds: 9))
   }
   if words.count == 3, words[1] == "digest", let count = Int(words[2]) { return print(try digest(count)) }
+  if words.count == 3, words[1] == "scale", let size = UInt64(words[2]) { return try Scale.measure(gibibytes: size) }
   if words.count == 3, words[1] == "input" { return try Counting.writeInput(to: words[2]) }
   if words.count == 5, words[1] == "count", let rounds = Int(words[3]),
     let done = try Counting.run(words[2], rounds: rounds, words[4])

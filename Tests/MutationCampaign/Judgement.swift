@@ -61,7 +61,9 @@ extension CampaignImage {
       covered.append(0..<UInt64.max)
     }
     compare(changes(from: classes.runs, to: found.runs), covered, &result)
-    if found.runs.packedBytes > ClassRuns.byteLimit { result.violations.append("\(found.runs.packedBytes) bytes of runs") }
+    if found.runs.packedBytes > ClassRuns.byteLimit(pages: pages) {
+      result.violations.append("\(found.runs.packedBytes) bytes of runs")
+    }
     if found.counts.total != pages { result.violations.append("\(found.counts.total) pages of \(pages) have a class") }
     return result
   }

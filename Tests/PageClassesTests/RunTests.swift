@@ -56,4 +56,10 @@ import Testing
     #expect(MapExtent.shared([extent(0, 0x1000_0000), extent(0, 0x1000_0000), extent(0x200000, 0x1020_0000)]).isEmpty)
     #expect(MapExtent.shared([extent(0, 0x1000_0000), extent(0x200000, 0x5000_0000), extent(0x100000, 0x9000_0000)]).count == 4)
   }
+
+  /// In pages of 4 KiB: 128 MiB, 1 TiB, 4 TiB, and what a header may claim at most.
+  @Test(arguments: [(1 << 15, 24), (1 << 28, 24), (1 << 30, 96), (1 << 52, 3 << 27)] as [(UInt64, Int)])
+  func roomForRunsGrowsWithMemory(_ pages: UInt64, _ mebibytes: Int) {
+    #expect(ClassRuns.byteLimit(pages: pages) == mebibytes << 20)
+  }
 }

@@ -253,7 +253,7 @@ int main(int arguments, char **words) {
   char byte;
   while (read(0, &byte, 1) > 0) continue;
   for (int index = 0; index < count; index++) {
-    // 7.3 maps large folios of a file as huge pages, and unmaps them when memory goes offline: they stay in the page cache.
+    // On 7.3 the large folios of a clean file were in the page cache by now, and mapped no more.
     if (areas[index].is_file) look_at(&areas[index]);
     write_frames(&areas[index]);
   }
