@@ -125,7 +125,7 @@ class WaysTest(SoftBootTest):
                 if number == 2:
                     # All memory of this kernel is written to: nothing of it is where the other CPU still runs.
                     size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
-                    guest.send(f"dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
+                    guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
                     guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
             self.power_off(guest)
         names = disk.list_directory(self.image, "/var/crash")
