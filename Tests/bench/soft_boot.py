@@ -60,9 +60,9 @@ def once(way: str, root, pristine: pathlib.Path, work: pathlib.Path) -> dict:
         times["all units"] = time.monotonic() - start
         name = session.check("ls /var/crash").strip()
         size = session.check(f"du -sk /var/crash/{name}").split()[0]
+        print(f"{way}: " + ", ".join(f"{stage} {at:.1f}" for stage, at in times.items()) + f" s; {state}; dump {size} KiB", flush=True)
         session.power_off()
     disk.check(image)
-    print(f"{way}: " + ", ".join(f"{stage} {at:.1f}" for stage, at in times.items()) + f" s; {state}; dump {size} KiB", flush=True)
     return times
 
 
