@@ -6,19 +6,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 1 ] || die "usage: kdump-root.sh RELEASE"
-release=$1
-root=$MCORE_CACHE/kdump-root-$release
-if [ -d "$root" ]; then
-    echo "$root"
-    exit 0
-fi
-require_root_tools
-begin_root kdump-root
-
-say "making a root of Debian 12 with kdump-tools (some minutes)"
-bootstrap bookworm
-echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
+begin_release_root kdump-root "kdump-tools" "$@"
 # MODULES=dep, which kdump-tools sets for its own initramfs where it can, needs the running machine to be the one that crashes:
 # here the modules that the guest's disk needs are listed, which comes to the same or less.
 isolated sh -ec '

@@ -67,3 +67,23 @@ bootstrap() {
     printf '#!/bin/sh\nexit 101\n' >"$scratch/usr/sbin/policy-rc.d"
     chmod 0755 "$scratch/usr/sbin/policy-rc.d"
 }
+
+# For a script `KIND-root.sh RELEASE`: prints where the root with a kernel of that release is, and ends the script, where it was made
+# before. Else $scratch is filled with the smallest Debian 12, with its security updates; $root is where it belongs, $release is RELEASE.
+# $1 is KIND-root, $2 what it is to have, for people; the rest are the script's arguments.
+begin_release_root() {
+    kind=$1 content=$2
+    shift 2
+    [ $# -eq 1 ] || die "usage: $kind.sh RELEASE"
+    release=$1
+    root=$MCORE_CACHE/$kind-$release
+    if [ -d "$root" ]; then
+        echo "$root"
+        exit 0
+    fi
+    require_root_tools
+    begin_root "$kind"
+    say "making a root of Debian 12 with $content (some minutes)"
+    bootstrap bookworm
+    echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
+}

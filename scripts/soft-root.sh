@@ -8,19 +8,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 1 ] || die "usage: soft-root.sh RELEASE"
-release=$1
-root=$MCORE_CACHE/soft-root-$release
-if [ -d "$root" ]; then
-    echo "$root"
-    exit 0
-fi
-require_root_tools
-begin_root soft-root
-
-say "making a root of Debian 12 with systemd and cryptsetup (some minutes)"
-bootstrap bookworm
-echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
+begin_release_root soft-root "systemd and cryptsetup" "$@"
 # The initramfs is Debian's default one (MODULES=most). The libraries at the end are those of mcore.
 isolated sh -ec '
     mount -t proc proc "$1/proc"

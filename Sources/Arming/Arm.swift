@@ -147,8 +147,9 @@ func normalFiles(_ request: ArmRequest, _ machine: Machine) throws(DumpError) ->
 /// The window, which the running kernel has to leave alone.
 func setAside(_ word: String, _ machine: Machine) throws(DumpError) -> RegionExtents {
   let window = try RegionExtents(word: word)
+  let ram = machine.systemRAM
   for range in window.ranges {
-    guard RangeSet.subtracting(machine.systemRAM, from: range) == [range] else {
+    guard RangeSet.subtracting(ram, from: range) == [range] else {
       throw DumpError(
         .usage, "the running kernel uses this memory", at: "window \(range)",
         advice: "put memmap=\(hex(range.count))!\(hex(range.start)) on the kernel command line and reboot")

@@ -35,25 +35,14 @@ struct ArmRecord {
     var words = NormalKernel.lastingWords(commandLine)
     let window = window.ranges.map { "memmap=\(hex($0.count))!\(hex($0.start))" }
     if MemoryMap(commandLine: commandLine) != nil { words += window }
-    commandLine = joined(words)
-  }
-
-  private func joined(_ words: [String]) -> String {
-    var line = ""
-    for word in words { line += (line.isEmpty ? "" : " ") + word }
-    return line
+    commandLine = words.joined(separator: " ")
   }
 }
 
 extension ArmedRecord {
   /// Puts it in place of the last one. It is on the disk when this returns: a crash may come at any time now.
   func write(in directory: String) throws(DumpError) {
-    let path = "\(directory)/armed"
-    let file = try File(path + ".new", .replace)
-    try file.write(text)
-    try file.synchronize()
-    try System.rename(path + ".new", path)
-    try System.synchronizeDirectory(directory)
+    try System.replaceFile("\(directory)/armed", with: Array(text.utf8))
   }
 }
 

@@ -21,7 +21,6 @@ public func prepareRehearsal(_ request: ArmRequest, megabytes: Int) throws(DumpE
       advice: "mcore arm first")
   }
   var current = try ArmRecord(machine)
-  (current.armed.window, current.armed.isByReset, current.armed.nonce) = (armed.window, armed.isByReset, armed.nonce)
   if let window = armed.window { current.take(window, earlier: armed) }
   let normal = try NormalKernel(
     kernel: armed.kernel, initrd: armed.initrd, commandLine: current.commandLine, memoryMap: current.memoryMap,
@@ -44,9 +43,10 @@ public func prepareRehearsal(_ request: ArmRequest, megabytes: Int) throws(DumpE
   // The shutdown is an orderly one, and is not to be counted as a crash.
   try disarm(directory: request.directory)
   if !armed.isByReset { try normal.load(extents) }
-  current.armed.crashes = []
-  (current.armed.kernel, current.armed.initrd) = (armed.kernel, armed.initrd)
-  try RehearsalRecord(current.armed, bytes: bytes).write(to: "\(request.directory)/rehearsal")
+  var rehearsed = armed
+  rehearsed.time = current.armed.time
+  rehearsed.crashes = []
+  try RehearsalRecord(rehearsed, bytes: bytes).write(to: "\(request.directory)/rehearsal")
   return Rehearsal(bytes: bytes, place: extents.text, isByReset: armed.isByReset)
 }
 

@@ -56,19 +56,7 @@ final class DirectoryDestination: Destination {
 
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
     try? giveBackReserve()
-    // Under another name first, so that an earlier file stays whole when this one fails.
-    let path = joined(directory, fileName)
-    let temporary = path + ".new"
-    do throws(DumpError) {
-      let file = try File(temporary, .replace)
-      try file.write(bytes)
-      try file.synchronize()
-      try System.rename(temporary, path)
-      try System.synchronizeDirectory(directory)
-    } catch {
-      try? System.unlink(temporary)
-      throw error
-    }
+    try System.replaceFile(joined(directory, fileName), with: bytes)
   }
 
   func complete() throws(DumpError) -> String {

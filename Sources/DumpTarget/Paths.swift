@@ -1,17 +1,6 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// The directory that holds `path`: `.` for a plain name.
-func parentDirectory(of path: String) -> String {
-  let bytes = Array(path.utf8)
-  var end = bytes.count
-  while end > 1, bytes[end - 1] == 0x2f { end -= 1 }
-  guard let slash = bytes[..<end].lastIndex(of: 0x2f) else { return "." }
-  var last = slash
-  while last > 0, bytes[last - 1] == 0x2f { last -= 1 }
-  return last == 0 ? "/" : String(decoding: bytes[..<last], as: UTF8.self)
-}
-
 /// `directory` and `name` as one path.
 func joined(_ directory: String, _ name: String) -> String {
   directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"

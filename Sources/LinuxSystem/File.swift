@@ -142,6 +142,21 @@ extension System {
     try directory.synchronize()
   }
 
+  /// Puts a small file in place of one that may be there, which stays whole when this fails. It is on the device after this.
+  public static func replaceFile(_ path: String, with bytes: [UInt8]) throws(DumpError) {
+    let temporary = path + ".new"
+    do throws(DumpError) {
+      let file = try File(temporary, .replace)
+      try file.write(bytes)
+      try file.synchronize()
+      try rename(temporary, path)
+      try synchronizeDirectory(parentDirectory(of: path))
+    } catch {
+      try? unlink(temporary)
+      throw error
+    }
+  }
+
   /// The text of a small file, as under /proc or /etc.
   public static func text(of path: String, limit: Int = 1 << 20) throws(DumpError) -> String {
     let file = try File(path, .read)

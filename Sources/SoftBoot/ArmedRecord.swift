@@ -32,8 +32,12 @@ public struct ArmedRecord: Sendable, Equatable {
 
   /// Nil where there is none, or none that is understood.
   public init?(readFrom path: String) {
-    guard let text = try? System.text(of: path, limit: 4096) else { return nil }
-    let values = keyedLines(text)
+    guard let values = keyedLines(of: path) else { return nil }
+    self.init(values)
+  }
+
+  /// Nil where a line is missing.
+  init?(_ values: [String: String]) {
     guard let time = values["time"].flatMap({ Int64($0) }), let release = values["release"], let bootID = values["boot-id"],
       let nonce = values["nonce"], let memory = values["memory"].flatMap({ UInt64($0) })
     else { return nil }
@@ -59,8 +63,9 @@ public struct ArmedRecord: Sendable, Equatable {
   }
 }
 
-/// Lines `key value`; of two with one key the last one.
-func keyedLines(_ text: String) -> [String: String] {
+/// Lines `key value`; of two with one key the last one. Nil where the file can't be read.
+func keyedLines(of path: String) -> [String: String]? {
+  guard let text = try? System.text(of: path, limit: 4096) else { return nil }
   var values: [String: String] = [:]
   for line in text.utf8.split(separator: 0x0a) {
     let parts = line.split(separator: 0x20, maxSplits: 1)

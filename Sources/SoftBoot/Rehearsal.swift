@@ -31,9 +31,8 @@ public struct RehearsalRecord: Sendable {
 
   /// Nil where there is none, or none that is understood.
   public init?(readFrom path: String) {
-    guard let armed = ArmedRecord(readFrom: path), let text = try? System.text(of: path, limit: 4096) else { return nil }
-    let values = keyedLines(text)
-    guard let bytes = values["bytes"].flatMap({ UInt64($0) }) else { return nil }
+    guard let values = keyedLines(of: path), let armed = ArmedRecord(values), let bytes = values["bytes"].flatMap({ UInt64($0) })
+    else { return nil }
     self.init(armed, bytes: bytes)
     checked = values["checked"].flatMap { Int64($0) }
     lost = values["lost"].flatMap { UInt64($0) } ?? 0
@@ -43,10 +42,7 @@ public struct RehearsalRecord: Sendable {
   public func write(to path: String) throws(DumpError) {
     var text = armed.text + "bytes \(bytes)\n"
     if let checked { text += "checked \(checked)\nlost \(lost)\n" }
-    let file = try File(path + ".new", .replace)
-    try file.write(text)
-    try file.synchronize()
-    try System.rename(path + ".new", path)
+    try System.replaceFile(path, with: Array(text.utf8))
   }
 
   /// For people; `bootID` is the running boot's.

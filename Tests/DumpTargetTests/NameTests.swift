@@ -1,4 +1,5 @@
 import DumpBasics
+import LinuxSystem
 import Testing
 
 @testable import DumpTarget
