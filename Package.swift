@@ -120,8 +120,8 @@ let package = Package(
     .executableTarget(
       name: "mcore-bench",
       dependencies: [
-        "CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport",
-        "Workers",
+        "CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpPlan", "DumpSource", "LinuxSystem", "PageClasses",
+        "PageSelection", "TestSupport", "Workers",
       ],
       path: "Tests/CodecBench", swiftSettings: relaxed),
     // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by

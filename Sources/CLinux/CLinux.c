@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <malloc.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/reboot.h>
@@ -53,3 +54,5 @@ int mcore_is_in_proc(int fd) {
   struct statfs information;
   return fstatfs(fd, &information) == 0 && information.f_type == PROC_SUPER_MAGIC;
 }
+
+void mcore_return_freed_memory(void) { malloc_trim(0); }

@@ -35,7 +35,7 @@ extension DumpFacts {
   mutating func take(cutOff: [PhysicalRange], _ note: MCoreNote, present: UInt64) {
     self.cutOff = cutOff
     passes = PassProgress.of(note, present: present)
-    absent += cutOff.map { AbsentRange($0, .cutOff) }
+    absent = absent.merged(with: cutOff.lazy.map { AbsentRange($0, .cutOff) })
     let pages = pages(cutOff)
     keptPages -= min(keptPages, pages)
   }

@@ -33,7 +33,7 @@ public struct DumpFacts: Sendable {
   /// Pages that were read again when everything was written, and those of them that had changed.
   var sampledPages: UInt64 = 0
   var changed: [PhysicalRange] = []
-  public var absent: [AbsentRange]
+  public var absent = AbsentRanges()
   public var findings: [String]
   /// Pages by class; empty where none was looked for.
   var classes: [MCoreNote.ClassCount] = []
@@ -61,7 +61,6 @@ public struct DumpFacts: Sendable {
     reason = log?.panicMessage
     keptPages = 0
     unreadable = []
-    absent = []
     findings = []
     fileBytes = 0
     memoryBytes = 0
@@ -162,8 +161,8 @@ extension DumpFacts {
   /// Pages that are not in the dump, for each reason there is.
   private var absentPages: [(reason: Absence, pages: UInt64)] {
     Absence.allCases.compactMap { reason in
-      let ranges = absent.filter { $0.reason == reason }.map(\.range)
-      return ranges.isEmpty ? nil : (reason, pages(ranges))
+      let count = pages(absent.lazy.filter { $0.reason == reason }.map(\.range))
+      return count == 0 ? nil : (reason, count)
     }
   }
 

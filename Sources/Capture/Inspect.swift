@@ -24,7 +24,7 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   } else {
     facts.level = "unknown"
     facts.keptPages = facts.pages(present)
-    facts.absent = coverage.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+    facts.absent = AbsentRanges(coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) })
   }
   if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
     facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)

@@ -239,6 +239,24 @@ private final class PreparedCapture {
 
   private func plannedDump() throws(DumpError) -> DumpPlan {
     if let plan { return plan }
+    let (selection, classes, checks) = selected()
+    System.returnFreedMemory()
+    let total = selection.kept.reduce(0) { $0 + $1.range.count }
+    reporter.message("looking for long runs of zeros in \(humanBytes(total))")
+    let reporter = self.reporter
+    let zeros = try ZeroScan(selection.kept.lazy.map(\.range), source, kernel.pageSize, work) {
+      reporter.progress(done: $0, total: total)
+    }
+    let made = try DumpPlan(
+      selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
+      findings: findings, classes: classes, checks: checks)
+    plan = made
+    return made
+  }
+
+  /// What goes into the dump, and what the note says of that. The classes themselves end here: of a large machine they take
+  /// more room than anything that comes after.
+  private func selected() -> (PageSelection, [MCoreNote.ClassCount], [MCoreNote.CheckCount]) {
     let classes = request.level.needsClasses || isOrderedByClass ? classified() : nil
     var selection = PageSelection(
       request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
@@ -249,16 +267,7 @@ private final class PreparedCapture {
         "memory is too fragmented for a program header each: \(selection.closedPages) pages in \(selection.closedGaps) "
           + "small gaps are kept")
     }
-    let ranges = selection.kept.map(\.range)
-    let total = ranges.reduce(0) { $0 + $1.count }
-    reporter.message("looking for long runs of zeros in \(humanBytes(total))")
-    let reporter = self.reporter
-    let zeros = try ZeroScan(ranges, source, kernel.pageSize, work) { reporter.progress(done: $0, total: total) }
-    let made = try DumpPlan(
-      selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
-      findings: findings, classes: counts(classes, selection), checks: checks(classes, selection))
-    plan = made
-    return made
+    return (selection, counts(classes, selection), checks(classes, selection))
   }
 
   /// Whether classes decide the order alone. A dump of ours that is converted keeps the order it has.

@@ -52,7 +52,8 @@ public enum CRC32 {
     #endif
   }
 
-  public static func of(_ bytes: [UInt8]) -> UInt32 { unsafe bytes.withUnsafeBytes { unsafe of($0) } }
+  public static func of(_ bytes: [UInt8]) -> UInt32 { of(bytes[...]) }
+  public static func of(_ bytes: ArraySlice<UInt8>) -> UInt32 { unsafe bytes.withUnsafeBytes { unsafe of($0) } }
 
   /// The CRC of two pieces of which the second has `count` bytes.
   public static func combined(_ first: UInt32, _ second: UInt32, count: Int) -> UInt32 {

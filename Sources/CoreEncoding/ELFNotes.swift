@@ -56,7 +56,7 @@ extension ELF64 {
   /// Notes as they stand in a PT_NOTE segment: header, name with NUL, descriptor, each padded to 4 bytes
   /// (System V gABI, "Note Section"; Linux pads to 4 in 64-bit cores too).
   public static func encodeNotes(_ notes: [DumpNote], _ order: ByteOrder) -> [UInt8] {
-    var writer = ByteWriter(order)
+    var writer = ByteWriter(order, capacity: notes.reduce(0) { $0 + encodedSize($1.name, $1.descriptor.count) })
     for note in notes {
       writer.u32(UInt32(note.name.utf8.count + 1))
       writer.u32(UInt32(note.descriptor.count))
@@ -68,5 +68,10 @@ extension ELF64 {
       writer.align(4)
     }
     return writer.bytes
+  }
+
+  /// Bytes of a note whose descriptor has `count`.
+  public static func encodedSize(_ name: String, _ count: Int) -> Int {
+    12 + (name.utf8.count + 1 + 3) / 4 * 4 + (count + 3) / 4 * 4
   }
 }

@@ -118,7 +118,10 @@ public enum ELF64 {
 
   /// The headers of a core: ELF header, program headers right after it, and section header 0 where their number
   /// needs it. `p_align` is 0: with anything else crash takes the file for a netdump.
-  public static func encode(_ identity: MachineIdentity, _ programHeaders: [ELFProgramHeader]) throws(DumpError) -> [UInt8] {
+  /// `room`: how many bytes the caller will append.
+  public static func encode(
+    _ identity: MachineIdentity, _ programHeaders: some Collection<ELFProgramHeader>, room: Int = 0
+  ) throws(DumpError) -> [UInt8] {
     let count = programHeaders.count
     let extended = count >= Int(extendedCount)
     var header = Elf64_Ehdr()
@@ -137,18 +140,28 @@ public enum ELF64 {
       header.e_shnum = 1
       header.e_shentsize = UInt16(sectionHeaderSize)
     }
-    var raw = programHeaders.map {
-      Elf64_Phdr(
-        p_type: $0.type, p_flags: $0.flags, p_offset: $0.offset, p_vaddr: $0.virtualAddress,
-        p_paddr: $0.physicalAddress, p_filesz: $0.fileSize, p_memsz: $0.memorySize, p_align: 0)
-    }
-    var bytes = try unsafe withUnsafeMutableBytes(of: &header) { source throws(DumpError) in
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(headersSize(programHeaders: count) + room)
+    bytes += try unsafe withUnsafeMutableBytes(of: &header) { source throws(DumpError) in
       unsafe try encoded(source, ELF_T_EHDR, identity.byteOrder)
     }
+    // A few at a time: 200,000 of them take 11 MB, and a crash kernel has little room for copies.
+    var raw: [Elf64_Phdr] = []
     var failure: DumpError?
-    unsafe raw.withUnsafeMutableBytes { source in
-      do throws(DumpError) { bytes += unsafe try encoded(source, ELF_T_PHDR, identity.byteOrder) } catch { failure = error }
+    func flush() {
+      unsafe raw.withUnsafeMutableBytes { source in
+        do throws(DumpError) { bytes += unsafe try encoded(source, ELF_T_PHDR, identity.byteOrder) } catch { failure = error }
+      }
+      raw.removeAll(keepingCapacity: true)
     }
+    for entry in programHeaders {
+      raw.append(
+        Elf64_Phdr(
+          p_type: entry.type, p_flags: entry.flags, p_offset: entry.offset, p_vaddr: entry.virtualAddress,
+          p_paddr: entry.physicalAddress, p_filesz: entry.fileSize, p_memsz: entry.memorySize, p_align: 0))
+      if raw.count == 256 { flush() }
+    }
+    flush()
     if let failure { throw failure }
     if extended {
       var section = Elf64_Shdr()

@@ -26,7 +26,7 @@ public struct MCoreNote: Sendable, Equatable {
   /// When the kernel crashed, in seconds since 1970; 0 where that is not known.
   public var crashTime: UInt64 = 0
   /// Memory of the source that is not in the dump.
-  public var leftOut: [AbsentRange] = []
+  public var leftOut = AbsentRanges()
   /// What was found before writing, one line each.
   public var findings: [String] = []
 
@@ -66,35 +66,36 @@ public struct MCoreNote: Sendable, Equatable {
     static let level: UInt32 = 2
     static let layout: UInt32 = 3
     static let passes: UInt32 = 4
-    static let leftOut: UInt32 = 5
     static let findings: UInt32 = 6
     static let classes: UInt32 = 7
     static let checks: UInt32 = 8
+    static let leftOut: UInt32 = 9
   }
 
   /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the numbers.
   public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
+    envelope(architecture, pageSize).encoded()
+  }
+
+  /// Bytes of that.
+  public func encodedSize(_ architecture: Architecture, _ pageSize: PageSize) -> Int {
+    envelope(architecture, pageSize).encodedSize
+  }
+
+  private func envelope(_ architecture: Architecture, _ pageSize: PageSize) -> Envelope {
     var layout = ByteWriter()
     for value in [trailerOffset, holeOffset, holeSize, zeroPages, keptPages, crashTime] { layout.u64(value) }
     var passes = ByteWriter()
     for end in passEnds { passes.u64(end) }
-    var left = ByteWriter()
-    for entry in leftOut {
-      left.u64(entry.range.start)
-      left.u64(entry.range.end)
-      left.u32(entry.reason.rawValue)
-      left.u32(entry.pageClass)
-    }
     return Envelope(
       magic: MCoreNote.magic, architecture, pageSize,
       [
         .init(Kind.tool, Array(tool.utf8)), .init(Kind.level, Array(level.utf8)), .init(Kind.layout, layout.bytes),
-        .init(Kind.passes, passes.bytes), .init(Kind.leftOut, left.bytes),
+        .init(Kind.passes, passes.bytes), .init(Kind.leftOut, leftOut.encoded),
         .init(Kind.findings, Array(findings.joined(separator: "\n").utf8)),
         .init(Kind.classes, MCoreNote.table(classes.map { ($0.name, [$0.total, $0.kept]) })),
         .init(Kind.checks, MCoreNote.table(checks.map { ($0.name, [$0.tried, $0.failed, $0.keptPages]) })),
-      ]
-    ).encoded()
+      ])
   }
 
   public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
@@ -111,13 +112,7 @@ public struct MCoreNote: Sendable, Equatable {
     crashTime = layout.u64(40) ?? 0
     let passes = ByteReader(envelope.payload(Kind.passes) ?? [], .little)
     passEnds = (0..<passes.count / 8).compactMap { passes.u64($0 * 8) }
-    let left = ByteReader(envelope.payload(Kind.leftOut) ?? [], .little)
-    for offset in stride(from: 0, through: left.count - 24, by: 24) {
-      guard let start = left.u64(offset), let end = left.u64(offset + 8), let range = PhysicalRange(start, end),
-        let reason = left.u32(offset + 16).flatMap(Absence.init(rawValue:)), let pageClass = left.u32(offset + 20)
-      else { throw DumpError("MCORE note: range \(offset / 24) is damaged", at: place) }
-      leftOut.append(AbsentRange(range, reason, pageClass: pageClass))
-    }
+    leftOut = try AbsentRanges(encoded: envelope.payload(Kind.leftOut) ?? [], at: "MCORE note, \(place)")
     findings = (envelope.text(Kind.findings) ?? "").split(separator: "\n").map(String.init)
     classes = MCoreNote.rows(envelope.payload(Kind.classes), numbers: 2).map {
       ClassCount(name: $0.name, total: $0.numbers[0], kept: $0.numbers[1])

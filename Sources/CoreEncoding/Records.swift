@@ -37,16 +37,12 @@ public struct Envelope: Sendable, Equatable {
     self.records = records
   }
 
+  /// Bytes of what `encoded` gives.
+  public var encodedSize: Int { records.reduce(Envelope.headerSize) { $0 + 16 + ($1.payload.count + 7) / 8 * 8 } }
+
+  /// In one array of its final size: a note can be megabytes, and a crash kernel has little room for copies.
   public func encoded() -> [UInt8] {
-    var body = ByteWriter(.little)
-    for record in records {
-      body.u32(record.type)
-      body.u32(0)
-      body.u64(UInt64(record.payload.count))
-      body.append(record.payload)
-      body.align(8)
-    }
-    var writer = ByteWriter(.little)
+    var writer = ByteWriter(.little, capacity: encodedSize)
     writer.append(magic.utf8)
     writer.align(8)
     writer.u16(Envelope.majorVersion)
@@ -55,9 +51,19 @@ public struct Envelope: Sendable, Equatable {
     writer.u8(UInt8(pageSize.shift))
     writer.u16(architecture.elfMachine)
     writer.u32(UInt32(records.count))
-    writer.u32(CRC32.of(body.bytes))
-    writer.u64(UInt64(body.count))
-    return writer.bytes + body.bytes
+    writer.u32(0)
+    writer.u64(UInt64(encodedSize - Envelope.headerSize))
+    for record in records {
+      writer.u32(record.type)
+      writer.u32(0)
+      writer.u64(UInt64(record.payload.count))
+      writer.append(record.payload)
+      writer.align(8)
+    }
+    var checksum = ByteWriter(.little)
+    checksum.u32(CRC32.of(writer.bytes[Envelope.headerSize...]))
+    writer.replace(at: 20, with: checksum.bytes)
+    return writer.bytes
   }
 
   /// The size of the records that a header announces: what has to be read after its 32 bytes.

@@ -50,7 +50,11 @@ public struct ByteWriter: Sendable {
   public private(set) var bytes: [UInt8] = []
   public let order: ByteOrder
 
-  public init(_ order: ByteOrder = .little) { self.order = order }
+  /// `capacity`: how many bytes will be written, where they are so many that growing would cost memory.
+  public init(_ order: ByteOrder = .little, capacity: Int = 0) {
+    self.order = order
+    bytes.reserveCapacity(capacity)
+  }
   public var count: Int { bytes.count }
 
   public mutating func u8(_ value: UInt8) { bytes.append(value) }
@@ -64,6 +68,11 @@ public struct ByteWriter: Sendable {
   public mutating func align(_ alignment: Int) {
     let over = bytes.count % alignment
     if over != 0 { zeros(alignment - over) }
+  }
+
+  /// Puts `value` where bytes of it were written before.
+  public mutating func replace(at offset: Int, with value: [UInt8]) {
+    bytes.replaceSubrange(offset..<offset + value.count, with: value)
   }
 
   private mutating func store(_ value: UInt64, _ size: Int) {

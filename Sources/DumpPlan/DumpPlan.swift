@@ -67,15 +67,13 @@ public struct DumpPlan: Sendable {
     note.zeroPages = extents.reduce(0) { $1.isHole ? $0 + pageSize.pages(in: $1.range) : $0 }
 
     // The note's size is known before its numbers are.
-    let notes = source.notes.filter { $0.name != MCoreNote.name }
+    var notes = source.notes.filter { $0.name != MCoreNote.name }
     let identity = source.identity
-    func noteBytes(_ note: MCoreNote) -> [UInt8] {
-      let own = DumpNote(
-        name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize))
-      return ELF64.encodeNotes(notes + [own], identity.byteOrder)
-    }
     let headersSize = UInt64(ELF64.headersSize(programHeaders: loads.count + 1))
-    let notesSize = UInt64(noteBytes(note).count)
+    let notesSize = UInt64(
+      notes.reduce(ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize))) {
+        $0 + ELF64.encodedSize($1.name, $1.descriptor.count)
+      })
 
     pieces = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
     let end = note.passEnds.last ?? 0
@@ -83,23 +81,13 @@ public struct DumpPlan: Sendable {
     note.trailerOffset = (end + blockSize - 1) / blockSize * blockSize
     trailerOffset = note.trailerOffset
 
-    var programHeaders = [
-      ELFProgramHeader(
-        type: ELFProgramHeader.note, flags: 0, offset: headersSize, virtualAddress: 0, physicalAddress: 0,
-        fileSize: notesSize, memorySize: notesSize)
-    ]
-    for load in loads {
-      let extent = extents[load.extent]
-      let segment = source.segments[load.segment]
-      programHeaders.append(
-        ELFProgramHeader(
-          type: ELFProgramHeader.load, flags: segment.flags,
-          offset: extent.fileOffset + (extent.isHole ? 0 : load.range.start - extent.range.start),
-          // Wraps: a mapping near 2^64 may end exactly there.
-          virtualAddress: segment.virtualAddress &+ (load.range.start - segment.physical.start),
-          physicalAddress: load.range.start, fileSize: load.range.count, memorySize: load.range.count))
-    }
-    header = try ELF64.encode(identity, programHeaders) + noteBytes(note)
+    var header = try DumpPlan.programHeaders(loads, extents, source, headersSize, notesSize)
+    loads = []
+    extents = []
+    notes.append(
+      DumpNote(name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize)))
+    header += ELF64.encodeNotes(notes, identity.byteOrder)
+    self.header = header
     self.identity = identity
     self.pageSize = pageSize
     self.note = note
@@ -121,27 +109,29 @@ public struct DumpPlan: Sendable {
   /// A stretch of memory that stands in the file in one piece, or as a reference to the hole.
   private struct Extent {
     var range: PhysicalRange
-    var pass: Pass
-    var rank: Int
-    var isHole: Bool
     var fileOffset: UInt64 = 0
+    var rank: UInt32
+    var pass: Pass
+    var isHole: Bool
   }
 
   /// One PT_LOAD: a piece of an extent under the mapping of one of the source's segments.
   private struct Load {
     var range: PhysicalRange
-    var extent: Int
-    var segment: Int
+    /// Indices; as small as they are since there are up to 200,000 of these.
+    var extent: UInt32
+    var segment: UInt32
   }
 
   /// Kept runs, cut where a long zero run begins and ends; neighbours of one pass joined. By address.
   private static func extents(_ kept: [KeptRun], _ zeros: [PhysicalRange], _ holeSize: UInt64) -> [Extent] {
     var extents: [Extent] = []
+    extents.reserveCapacity(kept.count + 2 * zeros.count)
     func add(_ range: PhysicalRange, _ run: KeptRun) {
       if let last = extents.last, !last.isHole, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start {
         extents[extents.count - 1].range.end = range.end
       } else {
-        extents.append(Extent(range: range, pass: run.pass, rank: run.rank, isHole: false))
+        extents.append(Extent(range: range, rank: run.rank, pass: run.pass, isHole: false))
       }
     }
     for run in kept {
@@ -151,7 +141,7 @@ public struct DumpPlan: Sendable {
         if let data = PhysicalRange(cursor, zero.start) { add(data, run) }
         cursor = zero.start
         while let part = PhysicalRange(cursor, min(zero.end, cursor + holeSize)) {
-          extents.append(Extent(range: part, pass: run.pass, rank: run.rank, isHole: true))
+          extents.append(Extent(range: part, rank: run.rank, pass: run.pass, isHole: true))
           cursor = part.end
         }
       }
@@ -163,15 +153,41 @@ public struct DumpPlan: Sendable {
   /// Every extent under every mapping that the source has for it, by physical address.
   private static func loads(_ extents: [Extent], _ segments: [MemorySegment]) -> [Load] {
     var loads: [Load] = []
+    loads.reserveCapacity(extents.count + segments.count)
     for (index, segment) in segments.enumerated() {
       var extent = extents.partitionPoint { $0.range.end <= segment.physical.start }
       while extent < extents.count, let range = extents[extent].range.intersection(segment.physical) {
-        loads.append(Load(range: range, extent: extent, segment: index))
+        loads.append(Load(range: range, extent: UInt32(extent), segment: UInt32(index)))
         extent += 1
       }
     }
     loads.sort { ($0.range.start, $0.segment) < ($1.range.start, $1.segment) }
     return loads
+  }
+
+  /// ELF header and program headers; room for the notes behind them.
+  private static func programHeaders(
+    _ loads: [Load], _ extents: [Extent], _ source: any DumpSource, _ headersSize: UInt64, _ notesSize: UInt64
+  ) throws(DumpError) -> [UInt8] {
+    let segments = source.segments
+    let programHeaders = (0...loads.count).lazy.map { index in
+      // The first one is PT_NOTE.
+      guard index > 0 else {
+        return ELFProgramHeader(
+          type: ELFProgramHeader.note, flags: 0, offset: headersSize, virtualAddress: 0, physicalAddress: 0,
+          fileSize: notesSize, memorySize: notesSize)
+      }
+      let load = loads[index - 1]
+      let extent = extents[Int(load.extent)]
+      let segment = segments[Int(load.segment)]
+      return ELFProgramHeader(
+        type: ELFProgramHeader.load, flags: segment.flags,
+        offset: extent.fileOffset + (extent.isHole ? 0 : load.range.start - extent.range.start),
+        // Wraps: a mapping near 2^64 may end exactly there.
+        virtualAddress: segment.virtualAddress &+ (load.range.start - segment.physical.start),
+        physicalAddress: load.range.start, fileSize: load.range.count, memorySize: load.range.count)
+    }
+    return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
   }
 
   /// With exactly one PT_LOAD crash ignores its bounds: one is cut in two.
@@ -190,6 +206,7 @@ public struct DumpPlan: Sendable {
     _ extents: inout [Extent], from start: UInt64, _ note: inout MCoreNote, _ pageSize: PageSize
   ) throws(DumpError) -> [Piece] {
     var pieces: [Piece] = []
+    pieces.reserveCapacity(extents.count)
     var cursor = pageSize.floor(start + pageSize.bytes - 1)
     let order = extents.indices.filter { !extents[$0].isHole }
       .sorted { (extents[$0].pass, extents[$0].rank, $0) < (extents[$1].pass, extents[$1].rank, $1) }

@@ -22,7 +22,7 @@ public struct ZeroScan: Sendable {
   /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero. `progress`
   /// hears how many bytes are done.
   public init(
-    _ ranges: [PhysicalRange], _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
+    _ ranges: some Sequence<PhysicalRange>, _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
     progress: (UInt64) -> Void
   ) throws(DumpError) {
     let units = ZeroScan.units(ranges)
@@ -54,7 +54,7 @@ public struct ZeroScan: Sendable {
   }
 
   /// The whole blocks in `ranges`, as stretches of bounded size.
-  private static func units(_ ranges: [PhysicalRange]) -> [PhysicalRange] {
+  private static func units(_ ranges: some Sequence<PhysicalRange>) -> [PhysicalRange] {
     var units: [PhysicalRange] = []
     for range in ranges {
       let (sum, overflow) = range.start.addingReportingOverflow(longRun - 1)

@@ -34,6 +34,10 @@ public enum System {
     return unsafe String(cString: text)
   }
 
+  /// Gives memory that was freed back to the system. glibc keeps what lies in pieces between others (malloc_trim(3)), as
+  /// thousands of small arrays do; in a crash kernel it is needed for what comes next.
+  public static func returnFreedMemory() { mcore_return_freed_memory() }
+
   // MARK: names in the file system
 
   public static func rename(_ old: String, _ new: String) throws(DumpError) {

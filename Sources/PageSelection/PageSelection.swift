@@ -5,10 +5,10 @@ public import PageClasses
 /// Memory that goes into the dump, all of one pass.
 public struct KeptRun: Sendable, Equatable {
   public var range: PhysicalRange
-  public var pass: Pass
   /// Within a pass, lower ones stand first.
-  public var rank: Int
-  public init(_ range: PhysicalRange, _ pass: Pass, rank: Int = 0) {
+  public var rank: UInt32
+  public var pass: Pass
+  public init(_ range: PhysicalRange, _ pass: Pass, rank: UInt32 = 0) {
     self.range = range
     self.pass = pass
     self.rank = rank
@@ -20,8 +20,7 @@ public struct PageSelection: Sendable {
   public var level: String
   /// Sorted by address, disjoint.
   public var kept: [KeptRun]
-  /// Sorted by address, disjoint.
-  public var absent: [AbsentRange]
+  public private(set) var absent = AbsentRanges()
   public var pageSize: PageSize
 
   /// Gaps that are kept since they are too small to be worth a program header, and their pages.
@@ -41,7 +40,6 @@ public struct PageSelection: Sendable {
     self.level = level.name
     self.pageSize = pageSize
     kept = []
-    absent = []
     if level == .all, let note = source.metadata?.note {
       let passes = EarlierPasses(note, source.coverage(), source.segments)
       kept = source.coverage().filter { $0.kind != .cut }.map(passes.run)
@@ -53,8 +51,8 @@ public struct PageSelection: Sendable {
       closedGaps = merger.closedGaps
       closedPages = merger.closedBytes >> pageSize.shift
     }
-    for piece in source.coverage() where piece.kind == .cut { absent.append(AbsentRange(piece.range, .sourceCut)) }
-    absent.sort { $0.range.start < $1.range.start }
+    let cut = source.coverage().lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+    if !cut.isEmpty { absent = absent.merged(with: cut) }
     carryOver(from: source)
   }
 
@@ -64,12 +62,7 @@ public struct PageSelection: Sendable {
   private mutating func append(_ stretch: Stretch) {
     switch stretch.fate {
     case .kept(let place): kept.append(KeptRun(stretch.range, place.pass, rank: place.rank))
-    case .leftOut(let number):
-      if let last = absent.last, last.range.end == stretch.range.start, last.pageClass == number {
-        absent[absent.count - 1].range.end = stretch.range.end
-      } else {
-        absent.append(AbsentRange(stretch.range, .level, pageClass: number))
-      }
+    case .leftOut(let number): absent.append(AbsentRange(stretch.range, .level, pageClass: number))
     }
   }
 
@@ -83,7 +76,6 @@ public struct PageSelection: Sendable {
         RangeSet.subtracting(unreadable, from: run.range).map { KeptRun($0, run.pass, rank: run.rank) }
       }
     }
-    absent += metadata.note.leftOut + unreadable.map { AbsentRange($0, .unreadable) }
-    absent.sort { $0.range.start < $1.range.start }
+    absent = absent.merged(with: metadata.note.leftOut).merged(with: unreadable.lazy.map { AbsentRange($0, .unreadable) })
   }
 }

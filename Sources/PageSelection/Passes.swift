@@ -29,6 +29,6 @@ struct EarlierPasses {
     guard case .data(let offset) = piece.kind, let index = ends.firstIndex(where: { offset < $0 }),
       let pass = Pass(rawValue: UInt8(truncatingIfNeeded: index + 1))
     else { return KeptRun(piece.range, .kernel) }
-    return KeptRun(piece.range, pass, rank: borders.partitionPoint { $0 <= offset })
+    return KeptRun(piece.range, pass, rank: UInt32(clamping: borders.partitionPoint { $0 <= offset }))
   }
 }

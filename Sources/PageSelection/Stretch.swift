@@ -10,7 +10,7 @@ struct Stretch {
   /// Where in the order of the dump.
   struct Place: Comparable {
     var pass: Pass
-    var rank = 0
+    var rank: UInt32 = 0
     static func < (a: Place, b: Place) -> Bool { (a.pass, a.rank) < (b.pass, b.rank) }
   }
   var range: PhysicalRange

@@ -34,7 +34,7 @@ struct Stretches {
           split(range, .leftOut(level.needsClasses ? UInt32(pageClass.rawValue) : 0), body)
         } else if pageClass == .kernel, let core {
           core.forEach(in: range, pageSize) { range, part in
-            split(range, .kept(part.map { .init(pass: .kernelCore, rank: Int($0.rawValue)) } ?? .init(pass: .kernel)), body)
+            split(range, .kept(part.map { .init(pass: .kernelCore, rank: UInt32($0.rawValue)) } ?? .init(pass: .kernel)), body)
           }
         } else {
           split(range, .kept(.init(pass: pageClass.pass)), body)

@@ -63,11 +63,11 @@ public struct RegionChoice: Sendable, Equatable {
 extension RegionChoice {
   /// Of what a plan leaves out, by the classes that its note has (docs/format.md): free pages, and those of page cache and
   /// processes. Offline and broken pages are never written to, nor is memory whose class nobody looked for.
-  public init?(wanted: UInt64, of absent: [AbsentRange], never: [PhysicalRange], extentLimit: Int = RegionExtents.limit) {
-    let gone = absent.filter { $0.reason == .level }
-    self.init(
-      wanted: wanted, free: gone.filter { $0.pageClass == 1 }.map(\.range),
-      leftOut: gone.filter { (2...4).contains($0.pageClass) }.map(\.range), never: never, extentLimit: extentLimit)
+  public init?(wanted: UInt64, of absent: AbsentRanges, never: [PhysicalRange], extentLimit: Int = RegionExtents.limit) {
+    func ranges(_ classes: ClosedRange<UInt32>) -> [PhysicalRange] {
+      absent.joined(atLeast: RegionLayout.unitSize) { $0.reason == .level && classes.contains($0.pageClass) }
+    }
+    self.init(wanted: wanted, free: ranges(1...1), leftOut: ranges(1...4), never: never, extentLimit: extentLimit)
   }
 }
 

@@ -46,7 +46,7 @@ import Testing
     #expect(converted.status == .findings)
     let plain = try openDump(scratch.file("plain"))
     #expect(throws: DumpError.self) { try plain.bytes(at: bad, count: 1) }
-    #expect(plain.metadata?.note.leftOut == [AbsentRange(range, .unreadable)])
+    #expect(plain.metadata?.note.leftOut == AbsentRanges([AbsentRange(range, .unreadable)]))
   }
 
   private func offset(of address: PhysicalAddress, in path: String) throws -> UInt64 {

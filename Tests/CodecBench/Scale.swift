@@ -1,13 +1,15 @@
 import CrashedKernel
 import DumpBasics
+import DumpPlan
 import Foundation
+import LinuxSystem
 import PageClasses
 import PageSelection
 import TestSupport
 import Workers
 
-/// Memory that grows with a machine's memory: classification and selection of a simulated one, sparse and made while it is
-/// read. Its fragments are those of a machine after a month (SyntheticMachinePattern). One thread, as in a crash kernel.
+/// Memory that grows with a machine's memory: classification, selection and plan of a simulated one, sparse and made while
+/// it is read. Its fragments are those of a machine after a month (SyntheticMachinePattern). One thread, as in a crash kernel.
 enum Scale {
   /// What a whole run may take: 24 MiB, and 40 MiB for each TiB.
   static func limit(_ size: UInt64) -> Int { 24 << 20 + Int(size >> 20) * 40 }
@@ -15,7 +17,7 @@ enum Scale {
   /// simulated machine, does not count.
   static let capture = 8 << 20
 
-  /// - Throws: when classification alone takes more, or a class is lost for lack of room.
+  /// - Throws: when it takes more, or a class is lost for lack of room.
   static func measure(gibibytes: UInt64) throws {
     let size = gibibytes << 30
     var configuration = SyntheticMachineConfiguration(.v6_12, memory: size, seed: 11)
@@ -26,19 +28,31 @@ enum Scale {
     // Makes the peak what is used now (proc(5), clear_refs).
     try Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
     let started = seconds(CLOCK_MONOTONIC)
-    let classes = PageClassification(kernel, work: OrderedWork(threads: 1))
-    let classified = try memory("VmHWM")
-    let wall = seconds(CLOCK_MONOTONIC) - started
-    let selection = PageSelection(.kern, machine, witnesses: [], classes: classes, pageSize: kernel.pageSize)
-    let peak = try memory("VmHWM")
-    print("machine              \(gibibytes) GiB, \(classes.counts.total) pages, made and classified in \(Int(wall)) s")
+    let work = OrderedWork(threads: 1)
     func said(_ bytes: Int) -> String { "\((bytes - before) >> 10) KiB" }
-    print("classification       \(said(classified)) more than before (\(classes.runs.packedBytes) bytes of runs)")
-    print("with selection       \(said(peak)) (\(selection.kept.count) pieces kept, \(selection.absent.count) left out)")
+    var lost: UInt64 = 0
+    func selected() throws -> PageSelection {
+      let classes = PageClassification(kernel, work: work)
+      let wall = seconds(CLOCK_MONOTONIC) - started
+      print("machine              \(gibibytes) GiB, \(classes.counts.total) pages, made and classified in \(Int(wall)) s")
+      print("classification       \(said(try memory("VmHWM"))) more than before (\(classes.runs.packedBytes) bytes of runs)")
+      lost = classes[.runMemory].keptPages
+      return PageSelection(
+        .kern, machine, witnesses: [], classes: classes, core: KernelCore(kernel, classes), pageSize: kernel.pageSize)
+    }
+    let selection = try selected()
+    System.returnFreedMemory()
+    print(
+      "and selection        \(said(try memory("VmHWM"))) (\(selection.kept.count) pieces kept, "
+        + "\(selection.absent.packedBytes) bytes of what is not)")
+    let zeros = try ZeroScan(selection.kept.lazy.map(\.range), machine, kernel.pageSize, work) { _ in }
+    let plan = try DumpPlan(
+      selection, machine, zeros: zeros, tool: "mcore-bench", crashTime: 0, findings: [], classes: [], checks: [])
+    let peak = try memory("VmHWM")
+    print("and plan             \(said(peak)) (\(plan.header.count) bytes of headers and notes)")
     print("limit                \((limit(size) - capture) >> 10) KiB")
-    let lost = classes[.runMemory].keptPages
     if lost > 0 { throw DumpError("\(lost) pages lost their class for lack of room") }
-    if classified - before > limit(size) - capture { throw DumpError("more memory than the limit") }
+    if peak - before > limit(size) - capture { throw DumpError("more memory than the limit") }
   }
 
   /// A line of /proc/self/status, in bytes.

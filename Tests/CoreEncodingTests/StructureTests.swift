@@ -15,7 +15,7 @@ private func sampleNote() -> MCoreNote {
   note.keptPages = 99
   note.passEnds = [1, 2, 3, 4, 5, 6]
   note.crashTime = 1_763_866_267
-  if let range = PhysicalRange(0x1000, 0x3000) { note.leftOut = [AbsentRange(range, .level, pageClass: 3)] }
+  if let range = PhysicalRange(0x1000, 0x3000) { note.leftOut = AbsentRanges([AbsentRange(range, .level, pageClass: 3)]) }
   note.findings = ["one", "two"]
   return note
 }

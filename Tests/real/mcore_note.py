@@ -5,7 +5,31 @@ import struct
 from .elf import Core
 
 CLASSES = ["unknown", "free", "cache", "cache-private", "user", "offline", "hwpoison", "kernel"]
-ABSENT_MEMORY = 5
+ABSENT_MEMORY = 9
+
+
+def absent_ranges(payload):
+    """(first byte, byte after the last, class) of each packed range."""
+    at = end = 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = payload[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(payload):
+        tag = payload[at]
+        at += 1
+        unit = 0 if tag & 64 else 12
+        first = end + (0 if tag & 32 else number() << unit)
+        end = first + (number() << unit)
+        yield first, end, tag & 7
 
 
 def absent_pages(path) -> dict:
@@ -20,6 +44,6 @@ def absent_pages(path) -> dict:
         payload = note[at + 16 : at + 16 + size]
         at += 16 + (size + 7) // 8 * 8
         if kind == ABSENT_MEMORY:
-            for first, end, _, number in struct.iter_unpack("<QQII", payload):
+            for first, end, number in absent_ranges(payload):
                 result[CLASSES[number]].update(range(first >> 12, (end + 4095) >> 12))
     return result

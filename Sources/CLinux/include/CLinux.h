@@ -30,4 +30,6 @@ int mcore_guarded_copy(void *to, const void *from, size_t count);
 /// memcpy(3) into a mapping, and the processor's caches written out behind it. Returns 0, or -1 when a page of it can't be
 /// had; part of it may have been copied then.
 int mcore_guarded_store(void *to, const void *from, size_t count);
+/// malloc_trim(0): freed memory goes back to the system.
+void mcore_return_freed_memory(void);
 #endif
