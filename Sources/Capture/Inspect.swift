@@ -1,6 +1,7 @@
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
+internal import DumpTarget
 internal import LinuxSystem
 
 /// The facts of a dump that exists, of any format and maker.
@@ -49,3 +50,25 @@ public func dmesg(_ path: String) throws(DumpError) -> String {
   let source = try openDump(path)
   return try CrashedKernel(source).log().text
 }
+
+/// `mcore last`: what the last resort holds, and whether it holds anything.
+public func lastResort(_ disk: String) throws(DumpError) -> (text: String, isEmpty: Bool) {
+  let contents = try LastResort(disk, forWriting: false).contents()
+  var text = ""
+  for (index, content) in contents.enumerated() {
+    switch content {
+    case .nothing: continue
+    case .text(let bytes): text += "--- \(index + 1) of at most \(contents.count)\n" + String(decoding: bytes, as: UTF8.self)
+    case .damaged: text += "--- \(index + 1) of at most \(contents.count): damaged, its checksum is wrong\n"
+    case .foreign(let offset):
+      throw DumpError(
+        "this is no last resort: mcore did not write what stands there", at: "\(disk), offset \(hex(offset))",
+        advice: "name the disk that last= names")
+    }
+    if text.utf8.last != 0x0a { text += "\n" }
+  }
+  return (text, text.isEmpty)
+}
+
+/// `mcore last --clear`: makes room for the next ones.
+public func clearLastResort(_ disk: String) throws(DumpError) { try LastResort(disk, forWriting: true).clear() }

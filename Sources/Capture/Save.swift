@@ -26,6 +26,8 @@ public struct SaveRequest: Sendable {
   public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
   public var threads = 0
+  /// A disk that gets the log and the registers when no target takes anything (`LastResort`).
+  public var lastResort: String?
   /// For the target `memory:`.
   public var region = RegionSettings()
 
@@ -97,11 +99,13 @@ package func save(
 ) throws(DumpError) -> SaveResult {
   let capture = PreparedCapture(request, source, reporter)
   var last = DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
+  var failures: [String] = []
   for (index, target) in request.targets.enumerated() {
     do throws(DumpError) {
       return try capture.write(to: target)
     } catch {
       last = error
+      failures.append("\(target): \(error)")
       // A limit holds for every target: no other one would get further.
       if capture.isLimitReached { break }
       let more = index + 1 < request.targets.count
@@ -109,6 +113,7 @@ package func save(
     }
   }
   if let cut = capture.cut { return cut }
+  if let disk = request.lastResort { capture.writeLastResort(disk, failures) }
   throw last
 }
 
@@ -173,6 +178,15 @@ private final class PreparedCapture {
       }
       throw told
     }
+  }
+
+  /// The log and the registers, where nothing else could be kept.
+  func writeLastResort(_ disk: String, _ failures: [String]) {
+    do throws(DumpError) {
+      let device = try LastResort(disk, forWriting: true)
+      try device.write(LastResortText(kernel: kernel, log: log, failures: failures).bytes(capacity: device.capacity))
+      reporter.message("last resort: log and registers are on \(disk); mcore last \(disk) prints them")
+    } catch { reporter.warning("the last resort failed too: \(error)") }
   }
 
   private func open(_ target: TargetSpec, _ name: String) throws(DumpError) -> any Destination {

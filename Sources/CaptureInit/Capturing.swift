@@ -27,6 +27,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value
     request.limits.bytes = settings.maxSize.value
+    request.lastResort = settings.last?.value
     request.region.normal = normalKernel(settings)
     // By a child before this one, which was killed: then the start of a dump is in memory.
     let isAwaited = System.isKernelLoaded(.next)

@@ -57,6 +57,8 @@ struct Settings: Sendable, Equatable {
   var region: Placed<String>?
   /// What a region has to carry.
   var nonce: Placed<RegionID>?
+  /// A disk for the log and the registers, should no target take the dump.
+  var last: Placed<String>?
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
 

@@ -58,11 +58,27 @@ public enum Architecture: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Where `pr_reg` of struct elf_prstatus has the stack pointer: `sp` of struct user_regs_struct on x86_64
-  /// (arch/x86/include/asm/user_64.h), of struct user_pt_regs on arm64; `pr_reg` is at 112.
+  /// (arch/x86/include/asm/user_64.h), of struct user_pt_regs on arm64.
   public var prstatusStackPointerOffset: Int {
     switch self {
-    case .x86_64: 112 + 19 * 8
-    case .arm64: 112 + 31 * 8
+    case .x86_64: Architecture.prstatusRegistersOffset + 19 * 8
+    case .arm64: Architecture.prstatusRegistersOffset + 31 * 8
+    }
+  }
+
+  /// Where `pr_reg` of struct elf_prstatus begins on every 64-bit Linux (include/linux/elfcore.h).
+  public static let prstatusRegistersOffset = 112
+
+  /// The registers of `pr_reg`, 8 bytes each: struct user_regs_struct (arch/x86/include/asm/user_64.h), struct user_pt_regs
+  /// (arch/arm64/include/uapi/asm/ptrace.h).
+  public var registerNames: [String] {
+    switch self {
+    case .x86_64:
+      [
+        "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip",
+        "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs",
+      ]
+    case .arm64: (0...30).map { "x\($0)" } + ["sp", "pc", "pstate"]
     }
   }
 

@@ -9,6 +9,8 @@ public struct File: ~Copyable, Sendable {
     case read
     /// Reading and writing of what exists, for devices.
     case readWrite
+    /// The same, and of a block device nobody else may have it: mounted, in a RAID, under the device mapper (open(2), O_EXCL).
+    case exclusive
     /// Made anew, mode 0600; an existing file is an error.
     case create
     /// Made anew, mode 0600; an existing file is emptied first.
@@ -24,6 +26,7 @@ public struct File: ~Copyable, Sendable {
       switch mode {
       case .read: O_RDONLY
       case .readWrite: O_RDWR
+      case .exclusive: O_RDWR | O_EXCL
       case .create: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC
       }

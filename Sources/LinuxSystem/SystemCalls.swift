@@ -125,11 +125,11 @@ public enum System {
   public static let busy = EBUSY
 
   /// `kexec` starts the kernel that was loaded (`loadKernel`).
-  public enum Reboot: Sendable { case restart, powerOff, halt, kexec }
+  public enum Reboot: String, Sendable { case restart, powerOff, halt, kexec }
 
   /// Ends this system. Returns only by throwing.
   public static func reboot(_ how: Reboot) throws(DumpError) {
-    if let injected = Faults.next(.reboot) { throw failure(.reboot, injected, "\(how)") }
+    if let injected = Faults.next(.reboot) { throw failure(.reboot, injected, how.rawValue) }
     Glibc.sync()
     let command =
       switch how {
@@ -139,7 +139,7 @@ public enum System {
       case .kexec: MCORE_REBOOT_KEXEC
       }
     let code = mcore_reboot(command)
-    if code != 0 { throw failure(.reboot, -code, "\(how)") }
+    if code != 0 { throw failure(.reboot, -code, how.rawValue) }
   }
 
   /// Ends this process.

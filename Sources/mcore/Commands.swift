@@ -159,6 +159,34 @@ struct Dmesg: ParsableCommand {
   }
 }
 
+struct Last: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Print what was kept when no target took a dump.",
+    discussion: """
+      The crash kernel's setting last=DISK names a disk or partition, set aside, that gets the log and the registers when \
+      every target failed. It is plain text: `dd if=DISK bs=256K count=1 | less` shows it too.
+
+      Exit status: 0 something is there, 1 nothing is, or it can't be read.
+      """)
+
+  @Argument(help: "The disk that last= names (/dev/vdb2, PARTUUID=...), or an image of it.")
+  var disk: String
+
+  @Flag(help: "Fill it with zeros again, so that there is room for the next ones.")
+  var clear = false
+
+  func run() throws {
+    var isEmpty = false
+    try failing { () throws(DumpError) in
+      if clear { return try clearLastResort(disk) }
+      let found = try lastResort(disk)
+      isEmpty = found.isEmpty
+      if isEmpty { standardError("\(disk): nothing was written here") } else { try standardOutput(found.text) }
+    }
+    if isEmpty { throw ExitCode(1) }
+  }
+}
+
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Re-read a dump and check everything.",

@@ -39,7 +39,7 @@ private func expectSameMemory(_ core: SyntheticCore, _ path: String) throws {
 private let zeros = [UInt8](repeating: 0, count: 1)
 
 /// A machine with everything that is odd: a partial page, zeros long and short, noise, text under a second address.
-private func oddMachine() -> SyntheticCore {
+func oddMachine() -> SyntheticCore {
   let text = noise(300 * 4096, seed: 3)
   let low = noise(0x9ec00 - 0x1000, seed: 1)
   let mixed =

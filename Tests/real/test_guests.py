@@ -130,6 +130,43 @@ class GuestTest:
         self.assertTrue(partial, "a segment ends within a page")
         self.assertEqual(compare_memory(source, Core(plain)), (0, sum(load[2] for load in source.loads)))
 
+    def test_when_every_target_fails_log_and_registers_go_to_the_last_resort(self):
+        cmdline = system.CRASH_CMDLINE + " mcore.wait=1 mcore.target=/dev/vdz:/var/crash mcore.target=LABEL=none:/"
+        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs(), cmdline + " mcore.last=/dev/vdb")
+        spare = self.work / "spare.img"
+        subprocess.run(["truncate", "-s", "4M", spare], check=True)
+        log = self.log("last")
+        with system.start(
+            self.kernel, [image, spare], log, crashkernel=self.crashkernel, reboot=False, cpu=1
+        ) as guest:
+            guest.expect("Kernel panic - not syncing: sysrq triggered crash", 240, or_fail=system.FAILED)
+            guest.expect("last resort: log and registers are on /dev/vdb", 120)
+            guest.wait_exit(60)
+        console = log.read_text(errors="replace").replace("\r", "")
+        kept = mcore("last", spare).stdout.decode()
+        self.assertIn(f"kernel   {self.release}, x86_64", kept)
+        self.assertRegex(kept, "reason   .*sysrq triggered crash")
+        self.assertIn("failed   /dev/vdz:/var/crash: there is no such disk", kept)
+        self.assertIn("failed   LABEL=none:/: there is no such disk", kept)
+        # The process that crashed the machine, as the kernel itself named it on the console.
+        pid = re.search(r"CPU: 1 .*PID: (?P<pid>\d+) ", console)["pid"]
+        self.assertEqual(len(re.findall("registers of a CPU, process ", kept)), 2)
+        self.assertIn(f"registers of a CPU, process {pid}:", kept)
+        self.assertRegex(kept, r" rip ffffffff[0-9a-f]{8}  cs 0000000000000010\b")
+        # The whole log fits here: its first line, and all of the panic as the console had it.
+        self.assertIn("] Linux version " + self.release, kept)
+        first = console.index("sysrq: Trigger a crash")
+        panic = re.findall(r"\[ *\d+\.\d{6}\] .*", console[console.rindex("\n", 0, first) + 1 :])
+        shown = panic[: next(i for i, line in enumerate(panic) if "Linux version" in line)]
+        self.assertGreater(len(shown), 10)
+        missing = [line for line in shown if line.rstrip() not in kept]
+        self.assertEqual(missing, [])
+        # Without any tool of ours.
+        self.assertEqual(spare.read_bytes()[64 : 64 + 6], b"mcore ")
+        mcore("last", "--clear", spare)
+        self.assertEqual(spare.read_bytes(), bytes(4 << 20))
+        self.assertEqual(mcore("last", spare, status=1).stdout, b"")
+
 
 def load_tests(loader, _, __):
     return for_each(loader, SERIES, GuestTest, "Guest")
