@@ -126,6 +126,9 @@ private struct MemoryInFile: Sendable {
       guard case .data(let offset) = piece.kind else { continue }
       if let hole, hole.contains(offset) {
         holePages += pageSize.pages(in: piece.range)
+      } else if let last = pieces.last, last.end == offset, last.memory + (last.end - last.start) == piece.range.start {
+        // Two program headers may share a page: those of the crashed kernel end where its memory map does (setup_data of kexec).
+        pieces[pieces.count - 1].end += piece.range.count
       } else {
         pieces.append((offset, offset + piece.range.count, piece.range.start))
       }

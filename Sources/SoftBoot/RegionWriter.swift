@@ -16,7 +16,8 @@ public final class RegionWriter {
 
   private static let zeros = [UInt8](repeating: 0, count: RegionLayout.chunkSize)
 
-  /// Throws when a dump lies there that was not saved. `fitted`: the region may end up smaller than `extents`.
+  /// Throws when a dump lies there that was not saved. `fitted`: the memory was free, and not set aside. The region may end up
+  /// smaller than `extents`, and only a dump of this very crash is in the way.
   public init(
     _ memory: any RegionMemory, _ extents: RegionExtents, _ identity: RegionIdentity, fitted: Bool
   ) throws(DumpError) {
@@ -24,7 +25,10 @@ public final class RegionWriter {
     isFitted = fitted
     head = RegionHead(extents)
     head.identity = identity
-    head.generation = try RegionWriter.requireFree(memory, extents, for: identity)
+    // Free memory was the crashed kernel's own. What an earlier crash left there nobody finds any more, since that kernel was
+    // started without it (the machine restarted on the way): it must not cost this dump as well.
+    let isReclaimed = fitted && identity.nonce != .none
+    head.generation = try RegionWriter.requireFree(memory, extents, for: identity, isReclaimed: isReclaimed)
     head.dumpID = try .random()
     try writeHead()
     try writeHead()
@@ -37,8 +41,9 @@ public final class RegionWriter {
   public var name: String { memory.name }
 
   /// Heads may be in any unit: the extents of an earlier region need not be these. Returns the highest generation there is.
+  /// `isReclaimed`: what other crashes left there does not count.
   private static func requireFree(
-    _ memory: any RegionMemory, _ extents: RegionExtents, for identity: RegionIdentity
+    _ memory: any RegionMemory, _ extents: RegionExtents, for identity: RegionIdentity, isReclaimed: Bool
   ) throws(DumpError) -> UInt64 {
     var generation: UInt64 = 0
     var lying: [RegionHead] = []
@@ -54,11 +59,12 @@ public final class RegionWriter {
           lying.append(found)
         } catch {
           // A damaged head alone is no dump; one that can't be understood may be one.
-          if error.kind != .input { throw error }
+          if error.kind != .input, !(isReclaimed && error.kind == .unsupported) { throw error }
         }
       }
     }
     for found in lying where found.state != .saved {
+      if isReclaimed, found.identity.nonce != identity.nonce { continue }
       if lying.contains(where: { $0.dumpID == found.dumpID && $0.generation > found.generation }) { continue }
       // A dump of which nothing was written is none.
       if found.state == .writing, found.length == 0, RegionWriter.isEmpty(memory, found) { continue }

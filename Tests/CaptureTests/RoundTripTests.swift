@@ -92,6 +92,22 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
   #expect(try openDump(out).segments.count == 2)
 }
 
+/// A kernel that kexec started ends its System RAM inside a page, where setup_data lies, and begins it again behind that: /proc/vmcore
+/// of 6.12 then has three program headers in one page. It is one page, and not zero.
+@Test(arguments: ["elf.gz", "elf"])
+func programHeadersThatShareAPageCountItOnce(format: String) throws {
+  let scratch = try Scratch()
+  let core = SyntheticCore([
+    .init(0x10_0000, noise(0x3000, seed: 1) + [UInt8](repeating: 0, count: 0x200)),
+    .init(0x10_3200, noise(0x10, seed: 2)),
+    .init(0x10_3210, [UInt8](repeating: 0, count: 0x1df0)),
+  ])
+  let (_, out) = try saved(core, scratch, format: format)
+  try expectSameMemory(core, out)
+  let check = try verify(out, threads: 1, QuietReporter())
+  #expect(check.verdict == .whole, "\(check.lines)")
+}
+
 @Test func moreThan65534ProgramHeadersGoInAndOut() throws {
   let scratch = try Scratch()
   let content = [UInt8](repeating: 9, count: 16)

@@ -213,6 +213,37 @@ import Testing
     #expect(small.bytes == before)
   }
 
+  /// Where the machine restarted on the way to the second stage, the next kernel had this memory as its own: the dump in it is
+  /// lost, and must not keep that kernel's crash from being saved.
+  @Test func inMemoryThatWasFreeOnlyADumpOfThisCrashIsInTheWay() throws {
+    var later = testIdentity()
+    later.nonce = RegionID(noise(16, seed: 101)) ?? .none
+    later.crashTime += 60
+    let other = noise(900_000, seed: 102)
+    let memory = BufferMemory(units: 4)
+    try writeRegion(file, memory, [memory.window])
+    let before = memory.bytes
+    // Not set aside, but of the same crash; set aside; and a crash of which no nonce is known.
+    #expect(throws: DumpError.self) { try writeRegion(other, memory, [memory.window], fitted: true) }
+    #expect(throws: DumpError.self) { try writeRegion(other, memory, [memory.window], later) }
+    var unknown = later
+    unknown.nonce = .none
+    #expect(throws: DumpError.self) { try writeRegion(other, memory, [memory.window], unknown, fitted: true) }
+    #expect(memory.bytes == before)
+    var expectation = RegionExpectation()
+    expectation.nonce = later.nonce
+    // Also over one end of it, where its other head stays: it is of another crash, and is not taken for this one's.
+    for extent in [memory.extent(1..<4), memory.window] {
+      let extents = try writeRegion(other, memory, [extent], later, fitted: true)
+      let (bytes, outcome) = try contents(findRegion(memory, in: [memory.window], expecting: expectation))
+      #expect(outcome.isWhole && bytes == other && extents.units == 1)
+      // And now this one is in the way of its own kind.
+      #expect(throws: DumpError.self) { try writeRegion(file, memory, [extent], later, fitted: true) }
+      // The next extent is tried from the start.
+      memory.bytes = before
+    }
+  }
+
   /// With 6.12 in a guest the last bytes were a part of a unit's first chunk, and that unit was given back.
   @Test(arguments: [0, 1, 2, 3])
   func whatIsFittedHoldsAllOfTheDump(units: Int) throws {

@@ -18,6 +18,7 @@ from .test_soft_boot import CAPTURE, JUDGED, SERIES, SoftBootTest
 
 
 ERRORS = "error: .*\n|" + system.FAILED
+SAVED = r"dump saved: /disk/var/crash/\S+, .*, complete\n"
 
 
 class WaysTest(SoftBootTest):
@@ -75,7 +76,7 @@ class WaysTest(SoftBootTest):
             size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 120)["size"])
             guest.expect("MCORE-GUEST: disks left: 0", 300)
             guest.expect(f"handing off: {handing_off}", 300, or_fail=ERRORS)
-            after = self.armed_boot(guest, 3, r"dump saved: /disk/var/crash/\S+, .*, complete\n")
+            after = self.armed_boot(guest, 3, SAVED)
             # Saved, and known to be: nothing is left to do.
             guest.send("mcore-capture source=memory:; echo again=$?; mcore status; echo status=$?\n")
             guest.expect("again=0\n", 30, or_fail=ERRORS)
@@ -118,7 +119,7 @@ class WaysTest(SoftBootTest):
                 # The second time there may be one CPU left.
                 self.panic(guest, cpu if number == 2 else 0)
                 guest.expect("handing off: kexec", 300, or_fail=ERRORS)
-                guest.expect(r"dump saved: /disk/var/crash/\S+, .*, complete\n", 180, or_fail=ERRORS)
+                guest.expect(SAVED, 180, or_fail=ERRORS)
                 guest.expect("second stage ended with status 0", 120, or_fail=ERRORS)
                 guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS + "|Linux version")
                 self.shell(guest)
@@ -165,6 +166,47 @@ class WaysTest(SoftBootTest):
         result = mcore("verify", "-q", dump / "vmcore.elf.gz", status=1)
         self.assertIn("CORRUPT", (result.stdout + result.stderr).decode())
 
+    def check_refusal(self, guest) -> None:
+        """This boot goes on without a crash kernel, and says so: on the console, by arm's status and by that of `mcore status`."""
+        refusal = "this machine ended 3 times within an hour without a shutdown"
+        guest.expect(f"not armed: {refusal}", 120, or_fail=system.FAILED)
+        guest.expect("MCORE-GUEST: arm ended with status 2", 30)
+        self.shell(guest)
+        guest.send("mcore status; echo status=$?; cat /sys/kernel/kexec_crash_loaded\n")
+        guest.expect("a crash now would not be captured", 30)
+        guest.expect(rf"because: {refusal} \(armed (\S+, ){{2}}\S+\): find the cause, then mcore arm --force", 30)
+        guest.expect("status=1\n0\n", 30)
+
+    def test_crashes_right_after_saved_dumps_end_in_a_boot_without_capture(self):
+        """Every boot crashes as soon as it has saved the dump of the last one and is armed: three dumps, then none."""
+        with self.boot("saved-loop", "", files={"/boot/panic": ""}) as guest:
+            for number in (1, 2, 3):
+                guest.expect(f"MCORE-GUEST: boot {number}, ", 180, or_fail=ERRORS)
+                if number > 1:
+                    guest.expect(SAVED, 180, or_fail=ERRORS)
+                guest.expect("MCORE-GUEST: arm ended with status 0", 120, or_fail=ERRORS)
+                guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60, or_fail=ERRORS)
+                guest.expect("handing off: kexec", 300, or_fail=ERRORS)
+            guest.expect("MCORE-GUEST: boot 4, ", 180, or_fail=ERRORS)
+            # The third dump is saved before arm refuses.
+            guest.expect(SAVED, 180, or_fail=ERRORS)
+            self.check_refusal(guest)
+            # A further crash is one of a machine without capture: it restarts through its firmware, and nothing is armed or saved.
+            self.panic(guest)
+            guest.expect("MCORE-GUEST: boot 5, ", 180, or_fail="handing off|dump saved|" + system.FAILED)
+            guest.expect("MCORE-GUEST: second stage ended with status 0", 60, or_fail="dump saved|" + system.FAILED)
+            self.check_refusal(guest)
+            self.power_off(guest)
+        names = disk.list_directory(self.image, "/var/crash")
+        self.assertEqual(len(names), 3, names)
+        boots = set()
+        for name in names:
+            dump = disk.extract_tree(self.image, f"/var/crash/{name}", self.work)
+            self.check_dump(dump)
+            boots.add(json.loads((dump / "dump.json").read_text())["travelled"]["boot_id"])
+        # Each of another boot: none was saved twice.
+        self.assertEqual(len(boots), 3, boots)
+
     def test_crashes_one_after_the_other_end_in_a_boot_without_capture(self):
         """The crash kernel panics each time, and the machine restarts; the fourth boot is not armed any more."""
         with self.boot("loop", "--append rdinit=/nothing", files={"/boot/panic": ""}) as guest:
@@ -174,12 +216,7 @@ class WaysTest(SoftBootTest):
                 guest.expect("Kernel panic - not syncing: sysrq triggered crash", 60)
                 guest.expect("Kernel panic - not syncing: VFS: Unable to mount root", 120, or_fail="no other panic")
             guest.expect("MCORE-GUEST: boot 4, ", 120)
-            guest.expect("not armed: this machine ended 3 times within an hour without a shutdown", 120)
-            guest.expect("MCORE-GUEST: arm ended with status 2", 30)
-            self.shell(guest)
-            guest.send("mcore status; echo status=$?\n")
-            guest.expect("this machine ended 3 times .* mcore arm --force", 30)
-            guest.expect("status=1\n", 30)
+            self.check_refusal(guest)
             guest.send(f"mcore arm {armed.ARM} --force; echo forced=$?\n")
             guest.expect("forced=0\n", 60)
             guest.send("mcore disarm; mcore status; echo status=$?\n")
