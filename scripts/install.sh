@@ -23,6 +23,8 @@ mkdir -p "$kernel/modules/lib/modules/none" "$to/lib/mcore"
 for list in dep builtin softdep; do : >"$kernel/modules/lib/modules/none/modules.$list"; done
 initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
 
+install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"
+
 units=${DESTDIR:-}/etc/systemd/system
 mkdir -p "$units"
 for unit in units/*.service; do

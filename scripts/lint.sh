@@ -22,5 +22,5 @@ complain 'system calls outside LinuxSystem and Workers:' \
      | grep -vE '^Sources/(LinuxSystem|Workers)/' || true)"
 
 python3 -m compileall -q Tests/guest initramfs || status=1
-for script in scripts/*.sh initramfs/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
+for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

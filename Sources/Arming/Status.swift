@@ -68,7 +68,9 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
   if let word = machine.word("mcore.region=") {
     let region = try? RegionExtents(word: word)
-    let size = region.map { humanBytes($0.ranges.reduce(0) { $0 + $1.count }) } ?? "a part"
+    let returned = machine.returnedRAM
+    let left = region.map { $0.ranges.flatMap { RangeSet.subtracting(returned, from: $0) } }
+    let size = left.map { humanBytes($0.reduce(0) { $0 + $1.count }) } ?? "a part"
     status.notes.append(
       "this kernel was started by a crash kernel: \(size) of memory, where the dump was, is back after a reboot")
   }

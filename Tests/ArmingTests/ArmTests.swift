@@ -156,6 +156,15 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     try fake.write("/sys/devices/system/cpu/online", "1\n")
     try fake.write("/proc/cmdline", "memmap=exactmap mcore.region=0x1200000@0x42400000\n")
     #expect(status().isCaptured && status().notes.count == 2 && status().notes[0].contains("18.0 MiB"))
+    // What is RAM again (units/give-back.sh), as 6.1 shows it.
+    try fake.write("/proc/cmdline", "memmap=exactmap mcore.region=0x15000000@0x46000000\n")
+    #expect(status().notes[0].contains(": 336.0 MiB of memory"))
+    let iomem = try String(contentsOfFile: fake.request.root + "/proc/iomem", encoding: .utf8)
+    let pmem =
+      "46000000-5affffff : Persistent Memory (legacy)\n  48000000-57ffffff : dax0.0\n    48000000-57ffffff : System RAM (kmem)\n"
+    try fake.write("/proc/iomem", iomem + pmem)
+    #expect(status().notes[0].contains(": 80.0 MiB of memory"))
+    #expect(status().isCaptured)
     try fake.write("/proc/iomem", "00100000-7ffdbfff : System RAM\n")
     #expect(status().problems == ["memory was added or removed since: run mcore arm again"])
     try fake.write("/proc/sys/kernel/random/boot_id", "1f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n")

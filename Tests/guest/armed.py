@@ -16,7 +16,7 @@ WINDOW = "64M@512M"
 RESERVED = "memmap=64M!512M"
 
 
-def make_disk(image: pathlib.Path, kernel: pathlib.Path, mcore: pathlib.Path, capture: pathlib.Path, work, files=()):
+def make_disk(image: pathlib.Path, kernel: pathlib.Path, mcore: pathlib.Path, capture: pathlib.Path, work, files=(), modules=""):
     """The disk, and the initramfs of the normal boot. The crash kernel's start can copy /proc/vmcore to the second disk first
     (`--append rdinit=/raw-copy-init`). `files`: name on the disk -> text."""
     initramfs = work / "normal.img"
@@ -24,7 +24,7 @@ def make_disk(image: pathlib.Path, kernel: pathlib.Path, mcore: pathlib.Path, ca
         extra = pathlib.Path(directory)
         shutil.copy2(GUEST / "armed-init", extra / "armed-init")
         system.copy_kexec(extra)  # mcore's loader and libc come with it
-        build_initramfs(kernel, capture, initramfs, "--modules", system.MODULES, "--extra", extra)
+        build_initramfs(kernel, capture, initramfs, "--modules", f"{system.MODULES} {modules}", "--extra", extra)
     base = work / "base.img"
     with tempfile.TemporaryDirectory() as directory:
         extra = pathlib.Path(directory)

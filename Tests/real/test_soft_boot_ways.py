@@ -9,8 +9,8 @@ import os
 import subprocess
 import unittest
 
-from guest import armed, disk, system
-from guest.paths import CACHE
+from guest import armed, disk, soft_boot, system
+from guest.paths import CACHE, REPOSITORY
 
 from .series import for_each
 from .test_dumps import BIN, mcore
@@ -22,11 +22,11 @@ SAVED = r"dump saved: /disk/var/crash/\S+, .*, complete\n"
 
 
 class WaysTest(SoftBootTest):
-    def boot(self, name: str, arm: str, *, append="", files=(), memory="1G"):
+    def boot(self, name: str, arm: str, *, append="", files=(), memory="1G", modules=""):
         """A guest that is armed at each boot with `arm` beside the files."""
         files = {"/boot/arm": f"{armed.ARM} {arm}\n", **dict(files)}
         self.image = self.work / "disk.img"
-        initramfs = armed.make_disk(self.image, self.kernel, BIN / "mcore", CAPTURE, self.work, files)
+        initramfs = armed.make_disk(self.image, self.kernel, BIN / "mcore", CAPTURE, self.work, files, modules)
         self.raw = self.work / "raw.elf"
         subprocess.run(["truncate", "-s", "64G", self.raw], check=True)
         self.log = CACHE / "logs" / f"test-{self.release}-soft-{name}.log"
@@ -139,6 +139,44 @@ class WaysTest(SoftBootTest):
 
     def test_it_is_armed_again_without_the_boot_cpu(self):
         self.check_again(1)
+
+    def test_memory_of_a_large_region_is_given_back(self):
+        """A dump of more than 300 MiB: the memory blocks that lie in its region are RAM again, and the next crash is saved as well."""
+        give_back = {"/boot/give-back": (REPOSITORY / "units/give-back.sh").read_text()}
+        modules = f"{soft_boot.PERSISTENT_MEMORY} device_dax dax_pmem kmem"
+        with self.boot("give-back", "--append mcore.level=used", files=give_back, memory="2G", modules=modules) as guest:
+            before = int(self.armed_boot(guest, 1)["kib"])
+            guest.send("dd if=/dev/urandom of=/tmp/fill bs=1M count=300; echo filled=$?\n")
+            guest.expect("filled=0", 120, or_fail=ERRORS)
+            self.panic(guest)
+            region = guest.expect(r"leaves out (?P<word>[0-9a-fx@,]+)\n", 500, or_fail=ERRORS)["word"]
+            kib = int(self.armed_boot(guest, 2, SAVED)["kib"])
+            blocks = 0
+            for word in region.split(","):
+                size, start = (int(number, 16) for number in word.split("@"))
+                blocks += max(0, (start + size >> 27) - (start + (2 << 20) + (1 << 27) - 1 >> 27))
+            self.assertGreater(blocks, 0, region)
+            guest.send("sh /disk/boot/give-back; echo given=$?\n")
+            guest.expect(f"mcore: {128 * blocks} MiB of memory, where the dump was, are in use again\n", 60, or_fail=ERRORS)
+            guest.expect("given=0", 30, or_fail=ERRORS)
+            # A second time there is nothing to do.
+            guest.send("sh /disk/boot/give-back; sed -n 's/MemTotal: */total=/p' /proc/meminfo\n")
+            now = int(guest.expect(r"total=(?P<kib>\d+) kB", 30, or_fail="in use again|" + ERRORS)["kib"])
+            self.assertEqual(now, kib + blocks * (128 << 10))
+            self.assertLess(now, before)
+            guest.send(f"mcore arm {armed.ARM}; echo armed=$?\n")
+            guest.expect("armed=0", 60, or_fail=ERRORS)
+            # All of it is written to, then this kernel crashes in turn.
+            size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
+            guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
+            guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
+            self.panic(guest)
+            self.armed_boot(guest, 3, SAVED)
+            self.power_off(guest)
+        names = disk.list_directory(self.image, "/var/crash")
+        self.assertEqual(len(names), 2, names)
+        for name in names:
+            mcore("verify", "-q", disk.extract_tree(self.image, f"/var/crash/{name}", self.work))
 
     def test_a_damaged_region_gives_what_is_whole(self):
         """Both heads and a byte of the dump are overwritten between the two kernels."""
