@@ -35,9 +35,9 @@ public struct AbsentRange: Sendable, Equatable {
 /// Memory that is not in a dump, by ascending address and disjoint; a sequence, since it is kept packed: a machine of 1 TiB
 /// has millions of such ranges, and a crash kernel little room. Mostly 2 or 3 bytes each.
 ///
-/// Packed, as in the MCORE note (docs/format.md): a byte with the class in bits 0 to 2, the reason in bits 3 and 4, bit 5
-/// where the range begins right behind the one before, bit 6 where numbers are bytes and not units of 4096; then, without
-/// bit 5, how far it begins behind the end of the one before (the first: behind 0), then its length. Numbers stand in bytes
+/// Packed, as in the MCORE note (docs/format.md): a byte with the class in bits 0 to 2, the reason in bits 3 to 5, bit 6
+/// where the range begins right behind the one before, bit 7 where numbers are bytes and not units of 4096; then, without
+/// bit 6, how far it begins behind the end of the one before (the first: behind 0), then its length. Numbers stand in bytes
 /// of 7 bits, lowest first, the last one with bit 7 clear.
 public struct AbsentRanges: Sequence, Sendable {
   /// All but `last`.
@@ -48,8 +48,8 @@ public struct AbsentRanges: Sequence, Sendable {
 
   private enum Tag {
     static let reasonShift: UInt8 = 3
-    static let touches: UInt8 = 1 << 5
-    static let inBytes: UInt8 = 1 << 6
+    static let touches: UInt8 = 1 << 6
+    static let inBytes: UInt8 = 1 << 7
   }
   private static let unitShift: UInt64 = 12
 
@@ -140,7 +140,7 @@ public struct AbsentRanges: Sequence, Sendable {
     let gap = entry.range.start - end
     let unit: UInt64 = (gap | entry.range.count) & (1 << unitShift - 1) == 0 ? unitShift : 0
     bytes.append(
-      UInt8(truncatingIfNeeded: entry.pageClass & 7) | UInt8(truncatingIfNeeded: entry.reason.rawValue & 3) << Tag.reasonShift
+      UInt8(truncatingIfNeeded: entry.pageClass & 7) | UInt8(truncatingIfNeeded: entry.reason.rawValue & 7) << Tag.reasonShift
         | (gap == 0 ? Tag.touches : 0) | (unit == 0 ? Tag.inBytes : 0))
     if gap > 0 { append(gap >> unit, &bytes) }
     append(entry.range.count >> unit, &bytes)
@@ -149,7 +149,7 @@ public struct AbsentRanges: Sequence, Sendable {
   private static func unpack(_ bytes: [UInt8], _ offset: inout Int, after end: UInt64) -> AbsentRange? {
     let tag = bytes[offset]
     offset += 1
-    guard tag < 128, let reason = Absence(rawValue: UInt32(tag >> Tag.reasonShift & 3)) else { return nil }
+    guard let reason = Absence(rawValue: UInt32(tag >> Tag.reasonShift & 7)) else { return nil }
     let unit = tag & Tag.inBytes == 0 ? unitShift : 0
     func number() -> UInt64? {
       var value: UInt64 = 0

@@ -20,6 +20,19 @@ struct AbsentRangesTests {
     #expect(AbsentRanges().isEmpty && Array(AbsentRanges()).isEmpty)
   }
 
+  /// Of every reason and class there is, in every form of a range.
+  @Test func everyReasonAndClassComesBack() throws {
+    for reason in Absence.allCases {
+      for pageClass in UInt32(0)...7 {
+        let entries = [
+          try range(0x1000, 0x2000, reason, pageClass), try range(0x5000, 0x6000, reason, pageClass),
+          try range(0x6000, 0x6001, reason, pageClass ^ 1), try range(0x7003, 0x8000, reason, pageClass),
+        ]
+        #expect(Array(AbsentRanges(entries)) == entries)
+      }
+    }
+  }
+
   /// The figure that a crash kernel's memory depends on (docs/performance.md): at most 3 bytes for a short range.
   @Test func shortRangesTakeTwoOrThreeBytes() throws {
     var ranges = AbsentRanges()
@@ -75,11 +88,11 @@ struct AbsentRangesTests {
       _ = try? AbsentRanges(encoded: Array(good.encoded[..<index]), at: "test")
     }
     #expect(refused > 100)
-    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x28, 0x00], at: "test") }
-    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x28], at: "test") }
+    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x48, 0x00], at: "test") }
+    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x48], at: "test") }
     #expect(throws: DumpError.self) {
-      try AbsentRanges(encoded: [0x60 | 0x08] + [UInt8](repeating: 0xff, count: 9) + [0x02], at: "test")
+      try AbsentRanges(encoded: [0xc0 | 0x08] + [UInt8](repeating: 0xff, count: 9) + [0x02], at: "test")
     }
-    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x20, 0x01], at: "test") }
+    #expect(throws: DumpError.self) { try AbsentRanges(encoded: [0x40, 0x01], at: "test") }
   }
 }

@@ -26,8 +26,8 @@ def absent_ranges(payload):
     while at < len(payload):
         tag = payload[at]
         at += 1
-        unit = 0 if tag & 64 else 12
-        first = end + (0 if tag & 32 else number() << unit)
+        unit = 0 if tag & 128 else 12
+        first = end + (0 if tag & 64 else number() << unit)
         end = first + (number() << unit)
         yield first, end, tag & 7
 
