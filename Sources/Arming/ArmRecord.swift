@@ -52,21 +52,20 @@ extension Machine {
 
   /// Code, data and page tables of the running kernel: all that /proc/iomem calls "Kernel ..." (arch/x86/kernel/setup.c).
   var kernelImage: PhysicalRange? {
-    let kinds = ["Kernel code", "Kernel rodata", "Kernel data", "Kernel bss"]
-    let parts = kinds.flatMap { innerMemory($0) }
+    let parts = innerMemory(["Kernel code", "Kernel rodata", "Kernel data", "Kernel bss"])
     guard let start = parts.map(\.start).min(), let end = parts.map(\.end).max() else { return nil }
     return PhysicalRange(start & ~4095, (end + 4095) & ~4095)
   }
 
   /// Of memory that was set aside, what is RAM again (drivers/dax/kmem.c names it so).
-  var returnedRAM: [PhysicalRange] { innerMemory("System RAM (kmem)") }
+  var returnedRAM: [PhysicalRange] { innerMemory(["System RAM (kmem)"]) }
 
-  /// All of this kind in /proc/iomem, at any depth.
-  private func innerMemory(_ kind: String) -> [PhysicalRange] {
+  /// All of these kinds in /proc/iomem, at any depth.
+  private func innerMemory(_ kinds: [String]) -> [PhysicalRange] {
     guard let iomem = try? text("/proc/iomem") else { return [] }
     var inner = ""
     for line in iomem.utf8.split(separator: 0x0a) { inner += String(Substring(line.drop { $0 == 0x20 })) + "\n" }
-    return occupiedMemory(iomem: inner, kind: kind) ?? []
+    return kinds.flatMap { occupiedMemory(iomem: inner, kind: $0) ?? [] }
   }
 
   /// RAM that this kernel has.

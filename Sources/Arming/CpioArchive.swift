@@ -55,10 +55,7 @@ final class CpioArchive {
     inode += 1
     let fields = [inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, UInt64(name.utf8.count + 1), 0]
     var text = "070701"
-    for field in fields {
-      let digits = String(field, radix: 16)
-      text += String(repeating: "0", count: 8 - digits.utf8.count) + digits
-    }
+    for field in fields { text += padded(field, 8, radix: 16) }
     try write(Array((text + name).utf8) + [0])
     try pad()
   }

@@ -166,12 +166,14 @@ extension DumpFacts {
     }
   }
 
+  var crashedText: String { crashTime.map { "\(UTCTime(secondsSince1970: $0).text) (UTC)" } ?? "at an unknown time" }
+  var reasonText: String { reason ?? "no panic message found in the log" }
+
   /// What `mcore info` prints.
   func text() -> [String] {
     var lines: [(String, String)] = [
       ("kernel", "\(release ?? "unknown release"), \(machine), \(cpus) CPU\(cpus == 1 ? "" : "s") with registers"),
-      ("crashed", crashTime.map { "\(UTCTime(secondsSince1970: $0).text) (UTC)" } ?? "at an unknown time"),
-      ("reason", reason ?? "no panic message found in the log"),
+      ("crashed", crashedText), ("reason", reasonText),
       ("status", statusText),
       ("dump", "\(format), level \(level), \(humanBytes(fileBytes)) for \(humanBytes(memoryBytes)) of memory"),
       (

@@ -11,11 +11,11 @@ struct LastResortText {
 
   /// At most `capacity` bytes: what is known of the crash, the registers, and the end of the log as far as there is room.
   func bytes(capacity: Int) -> [UInt8] {
+    let facts = DumpFacts(kernel, log: log, machine: kernel.source.identity)
     var lines = [
       "\(toolVersion): no target took the dump of this crash. This is what could be kept of it.", "",
-      "kernel   \(printable(kernel.release ?? "unknown")), \(kernel.source.identity.architecture)",
-      "crashed  \(kernel.crashTime.map { UTCTime(secondsSince1970: $0).text + " (UTC)" } ?? "at an unknown time")",
-      "reason   \(log?.panicMessage.map { printable($0) } ?? "no panic message found in the log")",
+      "kernel   \(printable(facts.release ?? "unknown")), \(facts.machine)", "crashed  \(facts.crashedText)",
+      "reason   \(printable(facts.reasonText))",
     ]
     lines += failures.map { "failed   \($0)" } + [""]
     var text = Array(lines.joined(separator: "\n").utf8)
@@ -51,8 +51,7 @@ struct LastResortText {
     var text = "\nregisters of a CPU, process \(reader.u32(architecture.prstatusPidOffset).map { String($0) } ?? "unknown"):\n"
     for (index, name) in architecture.registerNames.enumerated() {
       guard let value = reader.u64(Architecture.prstatusRegistersOffset + 8 * index) else { break }
-      let digits = String(value, radix: 16)
-      text += "  \(name) " + String(repeating: "0", count: 16 - digits.utf8.count) + digits
+      text += "  \(name) \(padded(value, 16, radix: 16))"
       if index % 4 == 3 { text += "\n" }
     }
     return text + "\n"

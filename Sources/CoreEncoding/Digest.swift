@@ -1,5 +1,6 @@
 #if SHA256
   internal import CCrypto
+  internal import DumpBasics
 
   /// SHA-256 of what passes, by OpenSSL's libcrypto (trait SHA256).
   public struct Digest: Sendable {
@@ -12,7 +13,7 @@
     public mutating func finish() -> String {
       var sum = [UInt8](repeating: 0, count: 32)
       unsafe _ = SHA256_Final(&sum, &state)
-      return sum.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+      return sum.map { padded($0, 2, radix: 16) }.joined()
     }
   }
 #else

@@ -56,7 +56,7 @@ extension ELF64 {
   /// Notes as they stand in a PT_NOTE segment: header, name with NUL, descriptor, each padded to 4 bytes
   /// (System V gABI, "Note Section"; Linux pads to 4 in 64-bit cores too).
   public static func encodeNotes(_ notes: [DumpNote], _ order: ByteOrder) -> [UInt8] {
-    var writer = ByteWriter(order, capacity: notes.reduce(0) { $0 + encodedSize($1.name, $1.descriptor.count) })
+    var writer = ByteWriter(order, capacity: encodedSize(notes))
     for note in notes {
       writer.u32(UInt32(note.name.utf8.count + 1))
       writer.u32(UInt32(note.descriptor.count))
@@ -68,6 +68,11 @@ extension ELF64 {
       writer.align(4)
     }
     return writer.bytes
+  }
+
+  /// Bytes of what `encodeNotes` gives.
+  public static func encodedSize(_ notes: [DumpNote]) -> Int {
+    notes.reduce(0) { $0 + encodedSize($1.name, $1.descriptor.count) }
   }
 
   /// Bytes of a note whose descriptor has `count`.

@@ -1,3 +1,5 @@
+internal import DumpBasics
+
 /// JSON that is written, never read: mcore's manifests. Keys keep the order they are given in.
 public indirect enum JSON: Sendable, Equatable {
   case null
@@ -42,8 +44,7 @@ public indirect enum JSON: Sendable, Equatable {
       case "\n": result += "\\n"
       case "\t": result += "\\t"
       case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value):
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        result += "\\u" + padded(scalar.value, 4, radix: 16)
       default: result.unicodeScalars.append(scalar)
       }
     }

@@ -37,8 +37,8 @@ public struct AbsentRange: Sendable, Equatable {
 ///
 /// Packed, as in the MCORE note (docs/format.md): a byte with the class in bits 0 to 2, the reason in bits 3 to 5, bit 6
 /// where the range begins right behind the one before, bit 7 where numbers are bytes and not units of 4096; then, without
-/// bit 6, how far it begins behind the end of the one before (the first: behind 0), then its length. Numbers stand in bytes
-/// of 7 bits, lowest first, the last one with bit 7 clear.
+/// bit 6, how far it begins behind the end of the one before (the first: behind 0), then its length, as
+/// `SevenBitNumbers`.
 public struct AbsentRanges: Sequence, Sendable {
   /// All but `last`.
   private var packed: [UInt8] = []
@@ -142,8 +142,8 @@ public struct AbsentRanges: Sequence, Sendable {
     bytes.append(
       UInt8(truncatingIfNeeded: entry.pageClass & 7) | UInt8(truncatingIfNeeded: entry.reason.rawValue & 7) << Tag.reasonShift
         | (gap == 0 ? Tag.touches : 0) | (unit == 0 ? Tag.inBytes : 0))
-    if gap > 0 { append(gap >> unit, &bytes) }
-    append(entry.range.count >> unit, &bytes)
+    if gap > 0 { SevenBitNumbers.append(gap >> unit, to: &bytes) }
+    SevenBitNumbers.append(entry.range.count >> unit, to: &bytes)
   }
 
   private static func unpack(_ bytes: [UInt8], _ offset: inout Int, after end: UInt64) -> AbsentRange? {
@@ -152,33 +152,14 @@ public struct AbsentRanges: Sequence, Sendable {
     guard let reason = Absence(rawValue: UInt32(tag >> Tag.reasonShift & 7)) else { return nil }
     let unit = tag & Tag.inBytes == 0 ? unitShift : 0
     func number() -> UInt64? {
-      var value: UInt64 = 0
-      var shift: UInt64 = 0
-      while offset < bytes.count, shift < 64 {
-        let byte = bytes[offset]
-        offset += 1
-        let part = UInt64(byte & 127)
-        guard (part << shift) >> shift == part else { return nil }
-        value |= part << shift
-        if byte < 128 { return (value << unit) >> unit == value ? value << unit : nil }
-        shift += 7
-      }
-      return nil
+      guard let value = SevenBitNumbers.read(bytes, &offset), (value << unit) >> unit == value else { return nil }
+      return value << unit
     }
     let gap = tag & Tag.touches == 0 ? number() : 0
     guard let gap, let count = number(), !end.addingReportingOverflow(gap).overflow,
       let range = PhysicalRange(start: end + gap, count: count)
     else { return nil }
     return AbsentRange(range, reason, pageClass: UInt32(tag & 7))
-  }
-
-  private static func append(_ value: UInt64, _ bytes: inout [UInt8]) {
-    var rest = value
-    while rest > 127 {
-      bytes.append(UInt8(truncatingIfNeeded: rest & 127) | 128)
-      rest >>= 7
-    }
-    bytes.append(UInt8(rest))
   }
 
   public struct Iterator: IteratorProtocol {

@@ -57,8 +57,7 @@ public func printable(_ text: String) -> String {
   clean.reserveCapacity(text.utf8.count)
   for scalar in text.unicodeScalars {
     if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) {
-      let digits = String(scalar.value, radix: 16)
-      clean += "\\x" + (digits.count < 2 ? "0" : "") + digits
+      clean += "\\x" + padded(scalar.value, 2, radix: 16)
     } else {
       clean.unicodeScalars.append(scalar)
     }

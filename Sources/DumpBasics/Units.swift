@@ -94,6 +94,12 @@ public struct PhysicalRange: Hashable, Sendable, CustomStringConvertible {
 /// `0x` and lower-case digits, as the kernel prints addresses.
 public func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
+/// At least `width` digits, with zeros in front.
+public func padded(_ value: some BinaryInteger, _ width: Int, radix: Int = 10) -> String {
+  let digits = String(value, radix: radix)
+  return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+}
+
 /// A count of bytes for people: `512 B`, `12.3 KiB`, `1.5 GiB`.
 public func humanBytes(_ bytes: UInt64) -> String {
   let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]

@@ -71,9 +71,7 @@ public struct DumpPlan: Sendable {
     let identity = source.identity
     let headersSize = UInt64(ELF64.headersSize(programHeaders: loads.count + 1))
     let notesSize = UInt64(
-      notes.reduce(ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize))) {
-        $0 + ELF64.encodedSize($1.name, $1.descriptor.count)
-      })
+      ELF64.encodedSize(notes) + ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize)))
 
     pieces = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
     let end = note.passEnds.last ?? 0

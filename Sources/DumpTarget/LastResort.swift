@@ -62,10 +62,7 @@ public struct LastResort: ~Copyable {
   /// what came first says most about why one crash follows another. It is on the device after this.
   /// - Throws: where anything but zeros and slots is in the way.
   public func write(_ text: [UInt8]) throws(DumpError) {
-    let contents = try contents()
-    for content in contents {
-      if case .foreign(let offset) = content { throw occupied(offset) }
-    }
+    let contents = try ownContents()
     if let offset = try firstByte(from: max(slots * slot, size - min(size, LastResort.tailSize)), to: size) {
       throw occupied(offset)
     }
@@ -80,9 +77,7 @@ public struct LastResort: ~Copyable {
 
   /// Makes the slots zeros again. What is somebody else's stays.
   public func clear() throws(DumpError) {
-    for content in try contents() {
-      if case .foreign(let offset) = content { throw occupied(offset) }
-    }
+    _ = try ownContents()
     try file.write([UInt8](repeating: 0, count: Int(slot * slots)))
     try file.synchronize()
   }
@@ -91,12 +86,17 @@ public struct LastResort: ~Copyable {
 
   /// `MCORE-LAST-RESORT 1 length=00001234 crc32=89abcdef`, blanks, and a newline as its 64th byte.
   static func header(_ text: [UInt8]) -> String {
-    func digits(_ value: UInt32) -> String {
-      let text = String(value, radix: 16)
-      return String(repeating: "0", count: 8 - text.utf8.count) + text
-    }
-    let line = "\(magic)length=\(digits(UInt32(text.count))) crc32=\(digits(CRC32.of(text)))"
+    let line = "\(magic)length=\(padded(text.count, 8, radix: 16)) crc32=\(padded(CRC32.of(text), 8, radix: 16))"
     return line + String(repeating: " ", count: headerSize - 1 - line.utf8.count) + "\n"
+  }
+
+  /// - Throws: where one of the slots is somebody else's.
+  private func ownContents() throws(DumpError) -> [Content] {
+    let contents = try contents()
+    for content in contents {
+      if case .foreign(let offset) = content { throw occupied(offset) }
+    }
+    return contents
   }
 
   private func content(_ index: UInt64) throws(DumpError) -> Content {

@@ -1,3 +1,5 @@
+internal import DumpBasics
+
 /// The class of every page, as runs in ascending order; a sequence, since it is kept packed.
 ///
 /// Memory: one byte for each run of up to 31 pages, two to four for longer ones, whatever the number of pages; kept by
@@ -81,7 +83,7 @@ public struct ClassRuns: Sequence, Sendable {
 }
 
 /// Packed runs. A run is a byte: the class in bits 0 to 2 (0: no memory there), the length less 1 in bits 3 to 7. If
-/// those are all ones, the length less 32 follows in bytes of 7 bits, lowest first, the last one with bit 7 clear.
+/// those are all ones, the length less 32 follows (`SevenBitNumbers`).
 struct RunBytes: Sendable {
   private(set) var bytes: [UInt8] = []
   private var number: UInt8 = 0
@@ -107,12 +109,7 @@ struct RunBytes: Sendable {
       bytes.append(number | UInt8(length - 1) << 3)
     } else {
       bytes.append(number | 0xf8)
-      var rest = length - 32
-      while rest > 127 {
-        bytes.append(UInt8(rest & 127) | 128)
-        rest >>= 7
-      }
-      bytes.append(UInt8(rest))
+      SevenBitNumbers.append(UInt64(length - 32), to: &bytes)
     }
     length = 0
   }
@@ -123,16 +120,8 @@ struct RunBytes: Sendable {
     let first = bytes[offset]
     offset += 1
     guard first >> 3 == 31 else { return (first & 7, Int(first >> 3) + 1) }
-    var length = 0
-    var shift = 0
-    while offset < bytes.count, shift < 56 {
-      let byte = bytes[offset]
-      offset += 1
-      length |= Int(byte & 127) << shift
-      shift += 7
-      if byte < 128 { break }
-    }
-    return (first & 7, length + 32)
+    guard let rest = SevenBitNumbers.read(bytes, &offset) else { return nil }
+    return (first & 7, Int(clamping: rest) + 32)
   }
 
   /// The same runs with those shorter than `shortest` pages made `kernel`; and how many pages that were of each class.

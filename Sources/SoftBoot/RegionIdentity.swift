@@ -36,7 +36,7 @@ public struct RegionID: Hashable, Sendable, CustomStringConvertible {
     var text = ""
     for (index, byte) in bytes.enumerated() {
       if [4, 6, 8, 10].contains(index) { text += "-" }
-      text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      text += padded(byte, 2, radix: 16)
     }
     return text
   }

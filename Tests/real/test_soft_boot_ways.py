@@ -57,9 +57,19 @@ class WaysTest(SoftBootTest):
         guest.wait_exit(60)
         disk.check(self.image)
 
+    def dumps(self, count: int) -> list:
+        names = disk.list_directory(self.image, "/var/crash")
+        self.assertEqual(len(names), count, names)
+        return [disk.extract_tree(self.image, f"/var/crash/{name}", self.work) for name in names]
+
     def dump(self):
-        (name,) = disk.list_directory(self.image, "/var/crash")
-        return disk.extract_tree(self.image, f"/var/crash/{name}", self.work)
+        return self.dumps(1)[0]
+
+    def fill_memory(self, guest) -> None:
+        """All free memory of the kernel that runs is written to, but for 60 MiB."""
+        size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
+        guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
+        guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
 
     def check_window(self, name: str, way: str, handing_off: str) -> None:
         """Rehearsed, then a crash, both by the window: the dump is the one that a direct one would be."""
@@ -125,14 +135,10 @@ class WaysTest(SoftBootTest):
                 self.shell(guest)
                 if number == 2:
                     # All memory of this kernel is written to: nothing of it is where the other CPU still runs.
-                    size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
-                    guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
-                    guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
+                    self.fill_memory(guest)
             self.power_off(guest)
-        names = disk.list_directory(self.image, "/var/crash")
-        self.assertEqual(len(names), 2, names)
-        for name in names:
-            mcore("verify", "-q", disk.extract_tree(self.image, f"/var/crash/{name}", self.work))
+        for dump in self.dumps(2):
+            mcore("verify", "-q", dump)
 
     def test_it_is_armed_again_afterwards(self):
         self.check_again(0)
@@ -167,16 +173,12 @@ class WaysTest(SoftBootTest):
             guest.send(f"mcore arm {armed.ARM}; echo armed=$?\n")
             guest.expect("armed=0", 60, or_fail=ERRORS)
             # All of it is written to, then this kernel crashes in turn.
-            size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
-            guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
-            guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
+            self.fill_memory(guest)
             self.panic(guest)
             self.armed_boot(guest, 3, SAVED)
             self.power_off(guest)
-        names = disk.list_directory(self.image, "/var/crash")
-        self.assertEqual(len(names), 2, names)
-        for name in names:
-            mcore("verify", "-q", disk.extract_tree(self.image, f"/var/crash/{name}", self.work))
+        for dump in self.dumps(2):
+            mcore("verify", "-q", dump)
 
     def test_a_damaged_region_gives_what_is_whole(self):
         """Both heads and a byte of the dump are overwritten between the two kernels."""
@@ -235,11 +237,8 @@ class WaysTest(SoftBootTest):
             guest.expect("MCORE-GUEST: second stage ended with status 0", 60, or_fail="dump saved|" + system.FAILED)
             self.check_refusal(guest)
             self.power_off(guest)
-        names = disk.list_directory(self.image, "/var/crash")
-        self.assertEqual(len(names), 3, names)
         boots = set()
-        for name in names:
-            dump = disk.extract_tree(self.image, f"/var/crash/{name}", self.work)
+        for dump in self.dumps(3):
             self.check_dump(dump)
             boots.add(json.loads((dump / "dump.json").read_text())["travelled"]["boot_id"])
         # Each of another boot: none was saved twice.
