@@ -6,13 +6,16 @@
   @safe public final class ZstdCompressor {
     /// docs/performance.md has the measurements.
     public static let level: Int32 = 1
+    /// Shortest match, in bytes; level 1 alone would take 7.
+    public static let minMatch: Int32 = 6
     private let context: OpaquePointer
 
     public init() throws(DumpError) {
       guard let made = unsafe ZSTD_createCCtx() else { throw DumpError(.system(12), "no memory for a zstd compressor") }
       unsafe context = made
       for (parameter, value) in [
-        (ZSTD_c_compressionLevel, ZstdCompressor.level), (ZSTD_c_checksumFlag, 1), (ZSTD_c_contentSizeFlag, 1),
+        (ZSTD_c_compressionLevel, ZstdCompressor.level), (ZSTD_c_minMatch, ZstdCompressor.minMatch), (ZSTD_c_checksumFlag, 1),
+        (ZSTD_c_contentSizeFlag, 1),
       ] {
         let code = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
         if ZSTD_isError(code) != 0 { throw DumpError(.unsupported, "zstd refuses parameter \(parameter.rawValue)") }
