@@ -27,7 +27,16 @@ func openRegion(
   _ windows: RegionExtents?, _ settings: RegionSettings, _ kernel: CrashedKernel, _ plan: DumpPlan, _ trust: Trust
 ) throws(DumpError) -> MemoryDestination {
   let normal: NormalKernel?
-  if let directory = settings.normal { normal = try NormalKernel(directory) } else { normal = nil }
+  if let directory = settings.normal {
+    var next = try NormalKernel(directory)
+    if next.parksCPU {
+      let stopped = StoppedProcessor(kernel, cpu: 0)
+      next.park(topTable: stopped.topTable, behindHalt: stopped.behindHalt)
+    }
+    normal = next
+  } else {
+    normal = nil
+  }
   var identity = normal?.identity ?? settings.identity
   identity.release = kernel.release ?? ""
   identity.crashTime = kernel.crashTime ?? System.secondsSince1970
@@ -39,7 +48,7 @@ func openRegion(
   func opened(_ extents: RegionExtents) throws(DumpError) -> MemoryDestination {
     try requireUnused(extents, plan, own)
     if let normal, windows == nil || normal.isThere { try load(normal, extents) }
-    return MemoryDestination(memory, extents, identity, fitted: windows == nil)
+    return MemoryDestination(memory, extents, identity, fitted: windows == nil, normal: normal)
   }
   if let windows { return try opened(windows) }
   // Each extent takes room on the normal kernel's command line.

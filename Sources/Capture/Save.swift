@@ -76,6 +76,8 @@ public struct SaveResult: Sendable {
   public var findings: [String]
   /// Where the dump waits, if its target was `memory:`. The normal kernel has to save it from there.
   public var region: RegionExtents?
+  /// That kernel, which is loaded already, with all of the memory set aside that was chosen at first.
+  public var normal: NormalKernel?
 }
 
 /// Takes what the work has to say while it goes on: to a terminal, a console or nowhere.
@@ -171,10 +173,11 @@ private final class PreparedCapture {
           + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
       let told = DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
       if let facts, reached.bytes > cut?.bytesWritten ?? 0 {
+        let region = destination as? MemoryDestination
         cut = SaveResult(
           status: .cut, path: stays, bytesWritten: reached.bytes,
           findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"],
-          region: (destination as? MemoryDestination)?.extents)
+          region: region?.extents, normal: region?.normal)
       }
       throw told
     }
@@ -246,9 +249,10 @@ private final class PreparedCapture {
           + (outcome.firstReadError.map { ": \($0)" } ?? ""))
     }
     if !facts.changed.isEmpty { lines.append(facts.changedText) }
+    let region = destination as? MemoryDestination
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: outcome.bytesWritten,
-      findings: lines, region: (destination as? MemoryDestination)?.extents)
+      findings: lines, region: region?.extents, normal: region?.normal)
   }
 
   private func plannedDump() throws(DumpError) -> DumpPlan {

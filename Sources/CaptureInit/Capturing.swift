@@ -38,7 +38,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
       throw error
     }
     let saved = report(result, reporter)
-    if let normal = request.region.normal { try handOff(to: normal, result, reporter) }
+    if request.region.normal != nil { try handOff(result, reporter) }
     status = saved
   } catch {
     reporter.message("error: \(error)")

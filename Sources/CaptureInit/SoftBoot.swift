@@ -22,19 +22,21 @@ func normalKernel(_ settings: Settings) -> String? {
 }
 
 /// Sees to it that the normal kernel leaves alone what the dump takes, and no more.
-func handOff(to normal: String, _ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
-  guard let region = result.region else {
+func handOff(_ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
+  guard let region = result.region, let normal = result.normal else {
     // Another target has it.
     if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
     return
   }
-  let normal = try NormalKernel(normal)
   guard normal.isThere else {
     reporter.message("the dump waits in memory for the boot after a restart: \(region.text)")
     return
   }
   // It was loaded before with more memory left out: what can fail now is nothing that lasts.
   do throws(DumpError) { try normal.load(region) } catch { try normal.load(region) }
+  do throws(DumpError) { try normal.holdParkedCPU(try DeviceMemory()) } catch {
+    reporter.warning("the CPU that firmware started may not stay halted, which would reset the machine: \(error)")
+  }
   reporter.message("the normal kernel is loaded, and leaves out \(region.text)")
 }
 

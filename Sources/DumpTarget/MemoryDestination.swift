@@ -7,16 +7,21 @@ public final class MemoryDestination: Destination {
   private let memory: any RegionMemory
   /// In the end what the dump takes.
   public private(set) var extents: RegionExtents
+  /// The kernel that saves the dump from there; nil where somebody else sees to that.
+  public let normal: NormalKernel?
   private var identity: RegionIdentity
   private let isFitted: Bool
   private var writer: RegionWriter?
 
   /// `fitted`: what is not needed of `extents` is left out of the region in the end.
-  public init(_ memory: any RegionMemory, _ extents: RegionExtents, _ identity: RegionIdentity, fitted: Bool) {
+  public init(
+    _ memory: any RegionMemory, _ extents: RegionExtents, _ identity: RegionIdentity, fitted: Bool, normal: NormalKernel? = nil
+  ) {
     self.memory = memory
     self.extents = extents
     self.identity = identity
     isFitted = fitted
+    self.normal = normal
   }
 
   public var name: String { "\(memory.name), " + extents.text }

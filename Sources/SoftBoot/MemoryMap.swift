@@ -87,7 +87,7 @@ public struct MemoryMap: Sendable, Equatable {
   /// The words of the kernel command line (Documentation/admin-guide/kernel-parameters.txt, `memmap=`) that give all of this
   /// map to the next kernel, with `region` set aside as persistent memory, and `parked` reserved. Reserved ranges are left out where `limit` bytes
   /// do not hold them: ACPI tells the kernel most of them again.
-  func commandLine(_ region: [PhysicalRange], parked: PhysicalRange? = nil, limit: Int) throws(DumpError) -> String {
+  func commandLine(_ region: [PhysicalRange], parked: [PhysicalRange] = [], limit: Int) throws(DumpError) -> String {
     let ram = usable
     for extent in region where !ram.contains(where: { $0.intersection(extent) == extent }) {
       throw DumpError("not in RAM by the memory map that was recorded", at: "memory:, \(extent)")
@@ -100,13 +100,13 @@ public struct MemoryMap: Sendable, Equatable {
   }
 
   /// With reserved ranges and without.
-  func words(_ holes: [PhysicalRange], _ parked: PhysicalRange? = nil) -> (all: String, needed: String) {
-    let taken = RangeSet.joined(holes + (parked.map { [$0] } ?? []))
+  func words(_ holes: [PhysicalRange], _ parked: [PhysicalRange] = []) -> (all: String, needed: String) {
+    let taken = RangeSet.joined(holes + parked)
     var parts = usable.flatMap { RangeSet.subtracting(taken, from: $0) }.map { MemoryMap.word($0, "@") }
     for entry in entries where entry.kind == .acpi { parts.append(MemoryMap.word(entry.range, "#")) }
     for entry in entries where entry.kind == .persistent { parts.append(MemoryMap.word(entry.range, "!")) }
     for hole in holes { parts.append(MemoryMap.word(hole, "!")) }
-    if let parked { parts.append(MemoryMap.word(parked, "$")) }
+    for range in parked { parts.append(MemoryMap.word(range, "$")) }
     let needed = "memmap=exactmap memmap=" + MemoryMap.joined(parts)
     for entry in entries where entry.kind == .reserved { parts.append(MemoryMap.word(entry.range, "$")) }
     let all = "memmap=exactmap memmap=" + MemoryMap.joined(parts)

@@ -24,8 +24,7 @@ public struct NormalKernel: Sendable {
   private let kernel: String
   private let initrd: String
   private let words: [String]
-  /// Memory in which a CPU still runs that can't be stopped.
-  private var parked: PhysicalRange?
+  private var parked: ParkedProcessor?
 
   /// As a crash initramfs has it.
   public init(_ directory: String) throws(DumpError) {
@@ -55,9 +54,7 @@ public struct NormalKernel: Sendable {
     // Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c) and do not know the word.
     if let bootCPU, let current = firstAPICID(cpuinfo: (try? System.text(of: "/proc/cpuinfo")) ?? ""), bootCPU != current {
       words.append("disable_cpu_apicid=\(bootCPU)")
-      // It goes on in the kernel that crashed: in the loop behind the HLT of crash_nmi_callback (arch/x86/kernel/reboot.c), with
-      // that kernel's page tables. Were this memory used, it would run what is written there.
-      parked = image
+      parked = image.map { ParkedProcessor(image: $0) }
     }
     self.words = words
     var identity = RegionIdentity()
@@ -70,6 +67,18 @@ public struct NormalKernel: Sendable {
   /// Whether it can be started from here. Where the machine restarts through its firmware there is only what a region needs to
   /// be known by.
   public var isThere: Bool { System.kind(of: kernel) != nil }
+
+  /// Whether a CPU stays in the kernel that crashed: its first one, which firmware started.
+  public var parksCPU: Bool { parked != nil }
+
+  /// What is known of that CPU: where its page tables begin, and the instruction behind its HLT.
+  public mutating func park(topTable: PhysicalRange?, behindHalt: PhysicalAddress?) {
+    parked?.topTable = topTable
+    parked?.behindHalt = behindHalt
+  }
+
+  /// To be called right before it is started, when nothing of the crashed kernel is read any more.
+  public func holdParkedCPU(_ memory: any RegionMemory) throws(DumpError) { try parked?.holdInHalt(memory) }
 
   /// The words of a kernel command line that hold for the next boot as well.
   public static func lastingWords(_ commandLine: String) -> [String] {
@@ -87,8 +96,13 @@ public struct NormalKernel: Sendable {
     var rest = ""
     for word in words { rest += " " + word }
     rest += " mcore.region=\(region.text) mcore.nonce=\(identity.nonce)"
+    let limit = NormalKernel.commandLineLimit - rest.utf8.count
     // First: exactmap takes back what memmap= words before it said.
-    return try map.commandLine(region.ranges, parked: parked, limit: NormalKernel.commandLineLimit - rest.utf8.count) + rest
+    let reserved = parked?.memory ?? []
+    do throws(DumpError) { return try map.commandLine(region.ranges, parked: reserved, limit: limit) + rest } catch {
+      guard error.kind == .full, reserved.count > 1 else { throw error }
+      return try map.commandLine(region.ranges, parked: [reserved[0]], limit: limit) + rest
+    }
   }
 
   /// Loads it by kexec_file_load(2) in place of one that is loaded; a reboot by kexec starts it.

@@ -184,7 +184,7 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(try ArmRecord(Machine(root: fake.request.root)).image == image)
     let map = try MemoryMap(record: try Machine(root: fake.request.root).memoryMapRecord(), at: "test")
     let region = try RegionExtents(word: "2M@1G")
-    let line = try map.commandLine(region.ranges, parked: image, limit: 2046)
+    let line = try map.commandLine(region.ranges, parked: [try #require(image)], limit: 2046)
     #expect(line.contains(",42M$688M"))
     let next = try #require(MemoryMap(commandLine: line))
     let start = try #require(image?.start)

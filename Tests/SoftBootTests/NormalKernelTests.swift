@@ -149,6 +149,48 @@ func applied(_ commandLine: String) throws -> [(range: PhysicalRange, kind: Char
     #expect(firstAPICID(cpuinfo: "processor\t: 0\napicid\t\t: 4\n") == 4 && firstAPICID(cpuinfo: "apicid") == nil)
   }
 
+  /// What a CPU needs that stays in the crashed kernel is reserved, first of all that kernel's image, and it halts for good.
+  @Test func theBootCPUIsLeftInPeace() throws {
+    try "4294967295\n".write(toFile: "\(directory)/boot-cpu", atomically: true, encoding: .utf8)
+    try "0x10000000-0x11ffffff\n".write(toFile: "\(directory)/kernel-image", atomically: true, encoding: .utf8)
+    let region = try RegionExtents(word: "0x400000@0x20000000")
+    func reserved(_ kernel: NormalKernel) throws -> [PhysicalRange] {
+      try applied(kernel.commandLine(region)).filter { $0.kind == "$" }.map(\.range)
+    }
+    var kernel = try NormalKernel(directory)
+    #expect(kernel.parksCPU)
+    #expect(try reserved(kernel).first == span(0x1000_0000, 0x200_0000))
+    let code: [UInt8] = [0xeb, 0x07, 0xf4, 0xe9, 0x12, 0x34, 0x56, 0x78]
+    let memory = BufferMemory(units: 1)
+    try memory.write(code, at: 0x1010_0010)
+    // Nothing is known of it: nothing is written.
+    try kernel.holdParkedCPU(memory)
+    #expect(try memory.bytes(at: 0x1010_0010, count: 8) == code)
+    kernel.park(topTable: span(0x3000_0000, 4096), behindHalt: PhysicalAddress(0x1010_0013))
+    #expect(try reserved(kernel).prefix(2) == [span(0x1000_0000, 0x200_0000), span(0x3000_0000, 4096)])
+    let usable = try applied(kernel.commandLine(region)).filter { $0.kind == "@" }.map(\.range)
+    #expect(usable.allSatisfy { $0.intersection(span(0x3000_0000, 4096)) == nil && $0.intersection(span(0x1000_0000, 1)) == nil })
+    try kernel.holdParkedCPU(memory)
+    // JMP to the HLT before it.
+    #expect(try memory.bytes(at: 0x1010_0010, count: 8) == [0xeb, 0x07, 0xf4, 0xeb, 0xfd, 0x34, 0x56, 0x78])
+    // Not what was seen when the dump was made: it is left alone.
+    #expect(throws: DumpError.self) { try kernel.holdParkedCPU(memory) }
+    // A table in the image is reserved with it.
+    kernel.park(topTable: span(0x1000_1000, 4096), behindHalt: nil)
+    #expect(try !reserved(kernel).contains(span(0x1000_1000, 4096)))
+    // Where the line is too short for all, the table goes without.
+    kernel.park(topTable: span(0x3000_0000, 4096), behindHalt: nil)
+    var short: [PhysicalRange] = []
+    for length in stride(from: 1500, to: 2000, by: 8) where short.isEmpty {
+      try String(repeating: "x", count: length).write(toFile: "\(directory)/cmdline", atomically: true, encoding: .utf8)
+      kernel = try NormalKernel(directory)
+      kernel.park(topTable: span(0x3000_0000, 4096), behindHalt: nil)
+      let ranges = try reserved(kernel)
+      if !ranges.contains(span(0x3000_0000, 4096)) { short = ranges }
+    }
+    #expect(short == [span(0x1000_0000, 0x200_0000)])
+  }
+
   @Test func itIsRefusedWhenTheLineGetsTooLong() throws {
     try String(repeating: "word ", count: 380).write(toFile: "\(directory)/cmdline", atomically: true, encoding: .utf8)
     let kernel = try NormalKernel(directory)

@@ -6,6 +6,7 @@ Which kernels: MCORE_TEST_SOFT_BOOT, as in test_soft_boot.py.
 
 import json
 import os
+import re
 import subprocess
 import unittest
 
@@ -71,6 +72,25 @@ class WaysTest(SoftBootTest):
         guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
         guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
 
+    def page_tables(self, guest) -> list:
+        """CR3 of every CPU, as QEMU has it: the address of the page."""
+        registers = guest.monitor.command("human-monitor-command", **{"command-line": "info registers -a"})
+        return [int(value, 16) & ~4095 for value in re.findall(r"CR3=([0-9a-f]+)", registers)]
+
+    def reserved_pages(self, guest) -> list:
+        """The single pages that the running kernel's command line sets aside."""
+        guest.send("sed 's/.*exactmap memmap=\\([^ ]*\\).*/map=\\1/' /proc/cmdline\n")
+        words = guest.expect(r"map=(?P<words>\d\S+)\n", 30)["words"].split(",")
+        places = [word[3:] for word in words if word.startswith("4K$")]
+        return [int(place, 16) if place.startswith("0x") else int(place[:-1]) << " KMG".index(place[-1]) * 10 for place in places]
+
+    def flush_translations(self, guest) -> None:
+        """QEMU forgets the translated addresses of all CPUs when a device's memory appears or goes: here that of the AHCI controller."""
+        guest.send(
+            "for byte in 0 7; do printf \"\\\\$byte\" | dd of=/sys/bus/pci/devices/0000:00:1f.2/config bs=1 seek=4 conv=notrunc 2>/dev/null;"
+            " done; sleep 1; echo still ali''ve\n")
+        guest.expect("still alive", 30, or_fail="Linux version")
+
     def check_window(self, name: str, way: str, handing_off: str) -> None:
         """Rehearsed, then a crash, both by the window: the dump is the one that a direct one would be."""
         arm = f"--window {armed.WINDOW} {way} --append rdinit=/raw-copy-init"
@@ -126,16 +146,26 @@ class WaysTest(SoftBootTest):
         with self.boot(f"again-{cpu}", "") as guest:
             self.armed_boot(guest, 1)
             for number in (2, 3):
+                if number == 2:
+                    # The CPU that does not panic has the page tables of a process.
+                    guest.send(f"taskset {2 - cpu:x} sh -c 'while :; do :; done' & sleep 1; echo bu''sy\n")
+                    guest.expect("busy", 30)
                 # The second time there may be one CPU left.
                 self.panic(guest, cpu if number == 2 else 0)
-                guest.expect("handing off: kexec", 300, or_fail=ERRORS)
+                guest.expect(r"leaves out .*\n", 300, or_fail=ERRORS)
+                tables = self.page_tables(guest)
+                guest.expect("handing off: kexec", 60, or_fail=ERRORS)
                 guest.expect(SAVED, 180, or_fail=ERRORS)
                 guest.expect("second stage ended with status 0", 120, or_fail=ERRORS)
                 guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS + "|Linux version")
                 self.shell(guest)
                 if number == 2:
-                    # All memory of this kernel is written to: nothing of it is where the other CPU still runs.
+                    if cpu == 1:
+                        self.assertIn(tables[0], self.reserved_pages(guest))
+                    # All memory of this kernel is written to: nothing of it is where the other CPU still runs, nor its page tables, which
+                    # it reads again after this.
                     self.fill_memory(guest)
+                    self.flush_translations(guest)
             self.power_off(guest)
         for dump in self.dumps(2):
             mcore("verify", "-q", dump)
