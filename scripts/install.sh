@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd, and, where there is
-# none yet, /etc/mcore.conf, which says where dumps go.
+# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd, a script of
+# initramfs-tools, and, where there is none yet, /etc/mcore.conf, which says where dumps go.
 #
 # usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local)
 set -eu
@@ -24,6 +24,14 @@ for list in dep builtin softdep; do : >"$kernel/modules/lib/modules/none/modules
 initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
 
 install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"
+
+# Where initramfs-tools is, its next initramfs has the second stage: update-initramfs -u.
+if [ -d "${DESTDIR:-}/etc/initramfs-tools" ]; then
+    script=${DESTDIR:-}/etc/initramfs-tools/scripts/local-bottom/mcore
+    mkdir -p "$(dirname "$script")"
+    sed "s|@PREFIX@|$prefix|g" initramfs/second-stage.sh >"$script"
+    chmod 0755 "$script"
+fi
 
 units=${DESTDIR:-}/etc/systemd/system
 mkdir -p "$units"

@@ -52,6 +52,7 @@ step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
+step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script
 step 'guests in QEMU' python3 -m unittest -q real.test_guests
 if [ $full = no ]; then export MCORE_TEST_SOFT_BOOT_SHORT=1; fi
 step 'soft boot in QEMU' python3 -m unittest -q real.test_soft_boot

@@ -11,7 +11,7 @@ public struct SecondStageRequest: Sendable {
   public var expectation: RegionExpectation
   /// TARGET words, tried in order.
   public var targets: [String]
-  /// A region that so many boots began to save is left alone: something about it ends them.
+  /// A region that was begun to be saved so often, and never to an end, is left alone: something about it ends the boot. 0: no limit.
   public var attemptLimit: UInt32 = 3
   /// Where the result of a rehearsal goes.
   public var rehearsal = RehearsalRecord.standardPath
@@ -23,6 +23,8 @@ public struct SecondStageRequest: Sendable {
     self.expectation = expectation
     self.targets = targets
   }
+
+  fileprivate func mayTry(_ attempts: UInt32) -> Bool { attemptLimit == 0 || attempts < attemptLimit }
 }
 
 /// Finds the region, checks it, and saves the dump like any other; then marks it saved and wipes it. Nil when there is nothing
@@ -38,10 +40,11 @@ public func saveRegion(
     return nil
   }
   if region.evidence == .head {
-    guard region.head.attempts < request.attemptLimit else {
+    guard request.mayTry(region.head.attempts) else {
       throw DumpError(
         "saving the dump in memory was begun \(region.head.attempts) times and never ended: it is left alone",
-        at: "\(memory.name), \(region.head.extents.text)", advice: "save it by hand")
+        at: "\(memory.name), \(region.head.extents.text)", advice: "mcore-capture source=memory: attempts=0 tries it all the same"
+      )
     }
     _ = try region.countAttempt()
   }
@@ -58,6 +61,8 @@ public func saveRegion(
       reporter.warning("target \(target) failed: \(error)\(more ? "; trying the next" : "")")
     }
   }
+  // Somebody may mend the targets.
+  if region.evidence == .head { try? region.takeBackAttempt() }
   throw last
 }
 
@@ -123,7 +128,7 @@ private struct SecondStage {
       return
     }
     // Memory that did not appear this time may do so the next.
-    guard region.isAllThere || region.head.attempts >= request.attemptLimit else {
+    guard region.isAllThere || !request.mayTry(region.head.attempts) else {
       reporter.warning("a part of the region is not there: what is there stays for another attempt")
       return
     }

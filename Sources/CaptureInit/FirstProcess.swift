@@ -100,7 +100,7 @@ struct FirstProcess {
     return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
-      "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)",
+      "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)", "attempts=\(settings.attempts.value)",
     ] + (settings.region.map { ["region=\($0.value)"] } ?? []) + (settings.nonce.map { ["nonce=\($0.value)"] } ?? [])
       + (settings.last.map { ["last=\($0.value)"] } ?? [])
   }

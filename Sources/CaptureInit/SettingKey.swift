@@ -127,6 +127,10 @@ struct SettingKey: Sendable {
       name: "nonce", allowed: "32 hexadecimal digits", help: "what a dump in memory has to carry; the crash kernel sets it"
     ) { (value, origin, settings) throws(DumpError) in assign(RegionID(value), origin, &settings.nonce) },
     SettingKey(
+      name: "attempts", allowed: "0 to 1000",
+      help: "source=memory: leaves alone what was begun so often and came to no end; 0 is never (default 3)"
+    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1000), origin, &settings.attempts) },
+    SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"
     ) { (value, origin, settings) throws(DumpError) in assign(LastResort.isDevice(value) ? value : nil, origin, &settings.last) },

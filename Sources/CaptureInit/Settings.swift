@@ -57,6 +57,8 @@ struct Settings: Sendable, Equatable {
   var region: Placed<String>?
   /// What a region has to carry.
   var nonce: Placed<RegionID>?
+  /// How often saving a dump in memory may be begun and come to no end; 0 is any number of times.
+  var attempts = Placed<UInt64>(3)
   /// A disk for the log and the registers, should no target take the dump.
   var last: Placed<String>?
   /// Seconds that the disks of targets get to appear.

@@ -94,6 +94,7 @@ func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpE
   var request = SecondStageRequest(
     windows: search.windows, expectation: search.expectation, targets: settings.targets.map(\.value))
   request.threads = settings.threads.value
+  request.attemptLimit = UInt32(clamping: settings.attempts.value)
   waitForDisks(settings, reporter)
   guard let result = try saveRegion(memory, request, reporter) else {
     if !search.expectation.isFoundByScan { reporter.message("the dump in memory was saved already") }

@@ -9,6 +9,9 @@ extension Region {
     return head.attempts
   }
 
+  /// An attempt that failed came to its end all the same, and ends no boot: it counts no more.
+  public func takeBackAttempt() throws(DumpError) { try update { $0.attempts -= min($0.attempts, 1) } }
+
   /// The dump is on its target. Only then, and never without a head, may it go.
   public func markSaved() throws(DumpError) { try update { $0.state = .saved } }
 

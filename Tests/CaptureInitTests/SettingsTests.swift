@@ -44,11 +44,11 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   let all = settings(
     kernel: "mcore.target=/d mcore.level=header mcore.format=elf mcore.threads=4 mcore.source=/s mcore.final=halt "
       + "mcore.failure=shell mcore.shell=yes mcore.modules=/m mcore.wait=0 "
-      + "mcore.max-time=15m mcore.max-size=2G")
+      + "mcore.max-time=15m mcore.max-size=2G mcore.attempts=0")
   #expect(all.problems.isEmpty)
   #expect(all.level.value == .header && all.format.value == .elf && all.threads.value == 4 && all.source.value == "/s")
   #expect(all.final?.value == .halt && all.failure?.value == .shell && all.shell.value)
-  #expect(all.modules.value == "/m" && all.wait.value == 0)
+  #expect(all.modules.value == "/m" && all.wait.value == 0 && all.attempts.value == 0)
   #expect(all.maxTime.value == 900 && all.maxSize.value == 2 << 30)
   for key in SettingKey.all { #expect(Help.text.contains("  \(key.name) ")) }
 }
@@ -103,13 +103,14 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
 @Test func theChildGetsTheSameSettings() {
   let given = settings(
     file: "target=LABEL=my\"x:/a level=header", kernel: "mcore.target=\"/c d\" mcore.target=/e mcore.threads=2 mcore.wait=9",
-    "format=elf", "max-size=5M")
+    "format=elf", "max-size=5M", "attempts=7")
   let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
   #expect(child.problems.isEmpty)
   #expect(child.targets.map(\.value) == given.targets.map(\.value))
   #expect(child.level.value == given.level.value && child.format.value == given.format.value)
   #expect(child.maxSize.value == 5 << 20 && child.maxTime.value == 0)
-  #expect(child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
+  #expect(
+    child.attempts.value == 7 && child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
 }
 
 @Test func theChildGetsWhereADumpWaitsInMemory() {

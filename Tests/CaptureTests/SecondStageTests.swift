@@ -94,15 +94,30 @@ import Testing
     #expect(result?.status == .findings)
   }
 
-  @Test func attemptsComeToAnEndAndTheDumpStays() throws {
+  @Test func attemptsThatNeverEndComeToAnEndAndTheDumpStays() throws {
     try write()
-    for attempt in 1...3 {
-      #expect(throws: DumpError.self) { try saveRegion(memory, request([scratch.file("no/where")]), QuietReporter()) }
-      #expect(try region().head.attempts == UInt32(attempt))
+    // What a boot leaves behind that ended in the midst of it.
+    for _ in 1...3 { _ = try region().countAttempt() }
+    #expect { try saveRegion(memory, request(), QuietReporter()) } throws: {
+      "\($0)".contains("begun 3 times") && "\($0)".contains("attempts=0")
     }
-    #expect { try saveRegion(memory, request(), QuietReporter()) } throws: { "\($0)".contains("begun 3 times") }
     #expect(try region().check().isWhole && region().isUnsaved)
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("crash")) == [])
+    // Somebody wants it all the same.
+    var wanted = request()
+    wanted.attemptLimit = 0
+    #expect(try saveRegion(memory, wanted, QuietReporter())?.path.hasSuffix("6.1.0-test") == true)
+    #expect(try region().head.state == .saved)
+  }
+
+  /// However often: targets can be mended.
+  @Test func anAttemptThatFailsInOrderDoesNotCount() throws {
+    try write()
+    for _ in 1...5 {
+      #expect(throws: DumpError.self) { try saveRegion(memory, request([scratch.file("no/where")]), QuietReporter()) }
+      #expect(try region().head.attempts == 0)
+    }
+    #expect(try saveRegion(memory, request(), QuietReporter()) != nil)
   }
 
   @Test func whatIsDamagedIsReportedAndTheRestIsSaved() throws {

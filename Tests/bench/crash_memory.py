@@ -3,7 +3,7 @@
     cd Tests && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
                                                                        with what is thought to fail and to work
 
-A guest of 2 GiB panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
+A guest of 2 GiB (MCORE_GUEST_MEMORY) panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
 when the normal kernel has saved the dump. Sizes are tried in steps of 8 MiB, by halving.
 """
 
@@ -21,6 +21,7 @@ from guest.qemu import GuestError
 
 CAPTURE = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release")) / "mcore-capture"
 STEP = 8
+MEMORY = os.environ.get("MCORE_GUEST_MEMORY", "2G")
 # What says why it did not work; the last line of them counts.
 REASONS = r"mcore: (?:error|warning): .*|Kernel panic - not syncing: (?!sysrq).*|.*[Oo]ut of memory.*|.*Initramfs unpacking failed.*|MCORE-GUEST: failed.*"
 
@@ -56,7 +57,7 @@ class Trial:
         log = CACHE / "logs" / f"bench-crash-memory-{self.name}-{mebibytes}M.log"
         with system.start(
             self.kernel, [disk], log, initramfs=self.normal, crashkernel=f"{mebibytes}M", append=soft_boot.NORMAL_APPEND,
-            memory="2G", reboot=False,
+            memory=MEMORY, reboot=False,
         ) as guest:
             try:
                 guest.expect("Kernel panic - not syncing: sysrq triggered crash", 180, or_fail=system.FAILED)

@@ -49,9 +49,16 @@ def add_crypttab(initrd: pathlib.Path, work: pathlib.Path) -> None:
         file.write(bytes(-file.tell() % 4) + archive)
 
 
-def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=None) -> pathlib.Path:
+def update_initramfs(root: pathlib.Path) -> None:
+    """Makes the root's initramfs anew, by its own tools; what is mounted for that ends with the command."""
+    script = 'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" update-initramfs -u'
+    run("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", root, timeout=300)
+
+
+def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=None, in_initramfs=False) -> pathlib.Path:
     """The guest's disk: the root, with what `make install` puts there of the `programs` in that directory, and its units enabled.
-    `files`: more of them, name on the disk -> file. The initramfs that lies on it lies beside the image too, as .initrd."""
+    `files`: more of them, name on the disk -> file. The initramfs that lies on it lies beside the image too, as .initrd; made anew after the
+    installation, `in_initramfs`, it has the second stage."""
     image = pathlib.Path(image)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         tree = pathlib.Path(directory) / "root"
@@ -59,6 +66,8 @@ def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=Non
         run(REPOSITORY / "scripts/install.sh", programs, env={**os.environ, "DESTDIR": str(tree)})
         run("chroot", tree, "systemctl", "--quiet", "enable", "mcore-memory.service", "mcore-arm.service", "mcore-shutdown.service")
         device = "/dev/mapper/root" if encrypted else "/dev/vda"
+        if in_initramfs:
+            update_initramfs(tree)
         if encrypted:
             (tree / "etc/crypttab").write_text(CRYPTTAB)
             add_crypttab(initramfs_of(tree), pathlib.Path(directory))
@@ -114,14 +123,16 @@ class Debian:
     def __exit__(self, *_):
         self.guest.kill()
 
-    def wait_for_login(self) -> None:
-        """From the kernel's first message to the prompt. The passphrase is typed on the way."""
+    def unlock(self) -> None:
+        """From the kernel's first message to where the root can be mounted: the passphrase is typed."""
         self.guest.expect(r"Linux version .*\n", 60)
         if self.encrypted:
             self.guest.expect(UNLOCK, BOOT_SECONDS)
             self.guest.send(PASSPHRASE + "\n")
             # Asked again: it was wrong.
             self.guest.expect(r"cryptsetup: root: set up successfully", BOOT_SECONDS, or_fail=f"{UNLOCK}|{PANIC}")
+
+    def wait_for_login(self) -> None:
         self.guest.expect(PROMPT, BOOT_SECONDS, or_fail=f"{UNLOCK}|{PANIC}")
 
     def log_in(self) -> None:

@@ -33,12 +33,17 @@ class DebianTest(SoftBootTest, unittest.TestCase):
         self.root = debian.root_of(fetch_kernel(self.series))
 
     def session(self, name: str, *, encrypted: bool) -> debian.Debian:
-        self.image = debian.make_disk(self.work / "disk.img", self.root, BIN, encrypted=encrypted)
+        self.image = debian.make_disk(self.work / "disk.img", self.root, BIN, encrypted=encrypted, in_initramfs=True)
         self.log = CACHE / "logs" / f"test-{self.release}-soft-debian-{name}.log"
         return debian.Debian(self.root, self.image, self.log, encrypted=encrypted, memory="2G")
 
     def boot(self, session, state="running", failed=()) -> None:
         """To the end of a boot: what systemd says of it."""
+        session.unlock()
+        self.log_in(session, state, failed)
+
+    def log_in(self, session, state="running", failed=()) -> None:
+        """From where the disk is open."""
         session.wait_for_login()
         session.log_in()
         self.assertEqual(session.run("systemctl is-system-running --wait", 240)[1], state + "\n")
@@ -65,7 +70,7 @@ class DebianTest(SoftBootTest, unittest.TestCase):
         return told
 
     def test_the_only_disk_is_encrypted(self):
-        """The crash kernel has neither a driver for the disk nor its passphrase, and the dump arrives on it."""
+        """The crash kernel has neither a driver for the disk nor its passphrase, and the dump arrives on it, in the initramfs that opened it."""
         with self.session("luks", encrypted=True) as session:
             self.boot(session)
             self.assertIn("/dev/mapper/root / ext4", session.check("cat /proc/mounts"))
@@ -74,7 +79,11 @@ class DebianTest(SoftBootTest, unittest.TestCase):
             before = self.status(session, [])["armed"]["boot_id"]
             region = self.soft_boot(session)
             crash_kernel = session.guest.console.text.partition("Kernel panic - not syncing")[2]
-            self.boot(session)
+            # Before anything of the system runs.
+            session.unlock()
+            session.guest.expect(r"dump saved: /var/crash/\S+, .*, complete\n", 240, or_fail=ERROR + r"|systemd\[1\]: .*\n")
+            session.guest.expect("the second stage ended in the initramfs with status 0", 60, or_fail=ERROR)
+            self.log_in(session)
             size = int(region.partition("@")[0], 16)
             self.assertLess(size, 128 << 20)
             note = f"this kernel was started by a crash kernel: {size >> 20}.0 MiB of memory, where the dump was, is back after a reboot"
@@ -83,6 +92,9 @@ class DebianTest(SoftBootTest, unittest.TestCase):
             self.assertIn(region, session.check("cat /proc/cmdline"))
             result = session.check("systemctl show -P Result -P ExecMainStatus -P NRestarts mcore-memory mcore-arm")
             self.assertEqual(result.split(), ["success", "0", "0"] * 2)
+            # The service found nothing left to do.
+            self.assertIn("the dump in memory was saved already", session.check("journalctl -b -u mcore-memory -o cat"))
+            self.assertIn("in the initramfs with status 0", session.check("journalctl -b -k -o cat"))
             name = session.check("ls /var/crash").strip()
             self.assertTrue(session.check(f"mcore verify -q /var/crash/{name} && echo whole").endswith("whole\n"))
             session.power_off()
@@ -100,12 +112,13 @@ class DebianTest(SoftBootTest, unittest.TestCase):
             self.check_processes(dump)
 
     def test_a_boot_that_can_not_save_goes_on(self):
-        """The unit has failed and says why, nothing else has; the dump waits in memory until somebody mends the target."""
+        """Neither the initramfs nor the unit can save, and nothing else has failed; the dump waits in memory until somebody mends the target."""
         with self.session("mended", encrypted=False) as session:
             self.boot(session)
             session.check("echo target=/not/there/x >/etc/mcore.conf")
             self.soft_boot(session)
-            self.boot(session, "degraded", ["mcore-memory.service"])
+            session.guest.expect("the second stage ended in the initramfs with status 2", 120, or_fail="dump saved")
+            self.log_in(session, "degraded", ["mcore-memory.service"])
             self.assertIn("mcore-capture[", session.check("journalctl -b -u mcore-memory -o short"))
             self.assertIn("error: ", session.check("journalctl -b -u mcore-memory -o cat"))
             self.assertEqual(session.check("ls /var/crash"), "")
@@ -121,7 +134,7 @@ class DebianTest(SoftBootTest, unittest.TestCase):
         disk.check(self.image)
         dump = disk.extract_tree(self.image, f"/var/crash/{name}", self.work)
         manifest = json.loads((dump / "dump.json").read_text())
-        self.assertEqual((manifest["status"], manifest["travelled"]["attempts"]), ("complete", 2))
+        self.assertEqual((manifest["status"], manifest["travelled"]["attempts"]), ("complete", 1))
 
     def check_units(self, session) -> None:
         """Order, on the running system."""
