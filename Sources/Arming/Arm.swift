@@ -59,7 +59,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   }
   var armed = Armed(
     kernel: normal.kernel, initrd: normal.initrd, imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: try neededMemory(normal, request))
+    neededMemory: try neededMemory(normal, request, machine))
   guard armed.crashMemory >= armed.neededMemory else {
     throw DumpError(
       .full,
@@ -122,8 +122,9 @@ private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: 
 }
 
 /// What `crashkernel=` has to set aside, in bytes.
-func neededMemory(_ normal: NormalFiles, _ request: ArmRequest) throws(DumpError) -> UInt64 {
-  let memory = try CrashMemory(kernel: normal.kernel, initrd: request.isByReset ? nil : normal.initrd)
+func neededMemory(_ normal: NormalFiles, _ request: ArmRequest, _ machine: Machine) throws(DumpError) -> UInt64 {
+  var memory = try CrashMemory(kernel: normal.kernel, initrd: request.isByReset ? nil : normal.initrd)
+  memory.machineMemory = machine.memory
   return request.isByReset ? memory.own : memory.withNormalKernel
 }
 

@@ -8,10 +8,14 @@ struct CrashMemory {
   var kernelSize: UInt64
   var kernelMemory: UInt64
   var initrdSize: UInt64
+  /// RAM of the machine whose page map is read.
+  var machineMemory: UInt64 = 0
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what they work with.
-  var own: UInt64 { kernelMemory + CrashMemory.rest }
+  var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) }
   static let rest: UInt64 = 48 << 20
+  /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB (docs/performance.md, "Memory on large machines").
+  static func classes(of memory: UInt64) -> UInt64 { memory >> 20 * 48 }
 
   /// Both files lie in its initramfs; kexec_file_load reads both whole, and then collects pages for all that the new kernel will
   /// take, its bss too (kimage_load_normal_segment in kernel/kexec_core.c, Linux 6.1).

@@ -68,6 +68,10 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
   if let word = machine.word("mcore.region=") {
     let region = try? RegionExtents(word: word)
+    if let region, isDumpWaiting(region, request) {
+      status.notes.append(
+        "a dump that nobody saved lies in memory, and a restart loses it: mcore-capture source=memory: target=... saves it")
+    }
     let returned = machine.returnedRAM
     let left = region.map { $0.ranges.flatMap { RangeSet.subtracting(returned, from: $0) } }
     let size = left.map { humanBytes($0.reduce(0) { $0 + $1.count }) } ?? "a part"

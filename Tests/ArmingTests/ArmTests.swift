@@ -137,6 +137,9 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     let memory = try CrashMemory(kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"))
     #expect((memory.kernelSize, memory.kernelMemory, memory.initrdSize) == (50_001, 250_005, 70_002))
     #expect(memory.withNormalKernel == 2 * 120_003 + 2 * 250_005 + 70_002 + CrashMemory.rest)
+    var large = memory
+    large.machineMemory = 1 << 40
+    #expect(large.withNormalKernel == memory.withNormalKernel + 48 << 20 && large.own == memory.own + 48 << 20)
   }
 
   @Test func statusIsAboutNow() throws {

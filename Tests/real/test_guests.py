@@ -7,11 +7,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
 from guest import disk, system
-from guest.paths import CACHE, build_initramfs, fetch_kernel, kernel_release
+from guest.paths import CACHE, GUEST, build_initramfs, fetch_kernel, kernel_release
 
 from .elf import Core, compare_memory
 from .series import for_each
@@ -166,6 +167,31 @@ class GuestTest:
         mcore("last", "--clear", spare)
         self.assertEqual(spare.read_bytes(), bytes(4 << 20))
         self.assertEqual(mcore("last", spare, status=1).stdout, b"")
+
+    def test_when_every_child_is_killed_log_and_registers_go_to_the_last_resort(self):
+        extra = self.work / "extra"
+        extra.mkdir()
+        shutil.copy2(GUEST / "kill-init", extra / "kill-init")
+        cmdline = system.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash mcore.last=/dev/vdb rdinit=/kill-init"
+        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs("--extra", extra), cmdline)
+        spare = self.work / "spare.img"
+        subprocess.run(["truncate", "-s", "4M", spare], check=True)
+        with system.start(
+            self.kernel, [image, spare], self.log("killed"), crashkernel=self.crashkernel, reboot=False
+        ) as guest:
+            guest.expect("Kernel panic - not syncing: sysrq triggered crash", 240, or_fail=system.FAILED)
+            guest.expect("last resort: log and registers are on /dev/vdb", 180)
+            guest.wait_exit(60)
+            told = guest.console.text.rpartition("PID 1, ")[2]
+        self.assertEqual(told.count("saving was ended by signal 9"), 3)
+        self.assertEqual(re.findall("trying once more, (.*)", told), ["with one thread", "with every page"])
+        kept = mcore("last", spare).stdout.decode()
+        self.assertRegex(kept, "reason   .*sysrq triggered crash")
+        self.assertEqual(len(re.findall("registers of a CPU, process ", kept)), 2)
+        self.assertIn("] Linux version " + self.release, kept)
+        # The machine restarts; of the dump nothing is there.
+        disk.check(image)
+        self.assertEqual([name for name in disk.list_directory(image, "/var/crash") if not name.endswith(".incomplete")], [])
 
 
 def load_tests(loader, _, __):

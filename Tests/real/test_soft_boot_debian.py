@@ -122,7 +122,9 @@ class DebianTest(SoftBootTest, unittest.TestCase):
             self.assertIn("mcore-capture[", session.check("journalctl -b -u mcore-memory -o short"))
             self.assertIn("error: ", session.check("journalctl -b -u mcore-memory -o cat"))
             self.assertEqual(session.check("ls /var/crash"), "")
-            self.assertEqual(session.run("mcore status")[0], 0)
+            status, told = session.run("mcore status")
+            self.assertEqual(status, 0)
+            self.assertIn("note: a dump that nobody saved lies in memory", told)
             session.check("echo target=/var/crash >/etc/mcore.conf && systemctl start --no-block mcore-memory")
             session.check("until ls -d /var/crash/*.incomplete 2>/dev/null; do sleep 0.1; done")
             # Whoever wants to stop it, as a shutdown does, has to wait.
