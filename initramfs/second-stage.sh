@@ -23,13 +23,13 @@ words() {
     done <"$1"
 }
 
-# mount_of PATH: the mount point in the root's fstab, other than /, that PATH will lie on; nothing if there is none
+# mount_of PATH: the first mount point in the root's fstab, other than /, that PATH will lie on; nothing if there is none
 mount_of() {
     [ -r "$root/etc/fstab" ] || return 0
     while read -r device place _ || [ -n "$place" ]; do
         case "$device $place" in
         \#* | *' /' | *' '[!/]* | *' ') ;;
-        *) case $1/ in "${place%/}"/*) echo "$place" ;; esac ;;
+        *) case $1/ in "${place%/}"/*) echo "$place"; return ;; esac ;;
         esac
     done <"$root/etc/fstab"
 }
@@ -37,17 +37,15 @@ mount_of() {
 # reason_to_wait: why saving is left to mcore-memory.service; nothing if it can be done here
 reason_to_wait() {
     [ -x "$root$program" ] || { echo "there is no $program"; return; }
-    line="$(words "$root/etc/mcore.conf") $(words /proc/cmdline)"
     found=
-    for word in $line; do
+    for word in $(words "$root/etc/mcore.conf") $cmdline; do
         target=${word#mcore.}
         case $target in
         target=/*:* | target=UUID=*:* | target=LABEL=*:*) found=yes ;;
         target=/*)
             found=yes
             place=$(mount_of "${target#target=}")
-            [ -z "$place" ] || { echo "${place%%
-*} is mounted later"; return; }
+            [ -z "$place" ] || { echo "$place is mounted later"; return; }
             ;;
         target=*) echo "$target may not be reached yet"; return ;;
         esac
@@ -56,7 +54,8 @@ reason_to_wait() {
 }
 
 # At nearly all boots there is nothing to do.
-case " $(words /proc/cmdline)" in *\ mcore.region=*) ;; *) exit 0 ;; esac
+cmdline=$(words /proc/cmdline)
+case " $cmdline" in *\ mcore.region=*) ;; *) exit 0 ;; esac
 
 reason=$(reason_to_wait)
 if [ -n "$reason" ]; then

@@ -25,20 +25,17 @@ initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modul
 
 install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"
 
-# Where initramfs-tools is, its next initramfs has the second stage: update-initramfs -u.
-if [ -d "${DESTDIR:-}/etc/initramfs-tools" ]; then
-    script=${DESTDIR:-}/etc/initramfs-tools/scripts/local-bottom/mcore
-    mkdir -p "$(dirname "$script")"
-    sed "s|@PREFIX@|$prefix|g" initramfs/second-stage.sh >"$script"
-    chmod 0755 "$script"
-fi
+# fill FILE MODE TO: installs it with the prefix in its place
+fill() {
+    mkdir -p "$(dirname "$3")"
+    sed "s|@PREFIX@|$prefix|g" "$1" >"$3"
+    chmod "$2" "$3"
+}
 
-units=${DESTDIR:-}/etc/systemd/system
-mkdir -p "$units"
-for unit in units/*.service; do
-    sed "s|@PREFIX@|$prefix|g" "$unit" >"$units/$(basename "$unit")"
-    chmod 0644 "$units/$(basename "$unit")"
-done
+# Where initramfs-tools is, its next initramfs has the second stage: update-initramfs -u.
+etc=${DESTDIR:-}/etc
+if [ -d "$etc/initramfs-tools" ]; then fill initramfs/second-stage.sh 0755 "$etc/initramfs-tools/scripts/local-bottom/mcore"; fi
+for unit in units/*.service; do fill "$unit" 0644 "$etc/systemd/system/$(basename "$unit")"; done
 
 [ -d "${DESTDIR:-}/var/crash" ] || install -d -m 0700 "${DESTDIR:-}/var/crash"
 [ -e "${DESTDIR:-}/etc/mcore.conf" ] || echo target=/var/crash >"${DESTDIR:-}/etc/mcore.conf"

@@ -148,6 +148,12 @@ public final class KernelMemory: Sendable {
     VirtualAddress(try integer(address, 8))
   }
 
+  /// Where CPU `cpu` has its own copy of what the kernel's image has at `variable`; `offsets` is `__per_cpu_offset`. The sum wraps: that
+  /// is how per-CPU addresses are made.
+  public func processorCopy(of variable: UInt64, cpu: Int, _ offsets: VirtualAddress) throws(DumpError) -> VirtualAddress {
+    VirtualAddress(variable &+ (try u64(VirtualAddress(offsets.rawValue &+ UInt64(cpu) &* 8))))
+  }
+
   private func integer(_ address: VirtualAddress, _ size: Int) throws(DumpError) -> UInt64 {
     let value = try state.withLock { (state) throws(DumpError) -> UInt64? in
       let place = try map(address, &state)

@@ -18,9 +18,7 @@ public struct StoppedProcessor: Sendable {
     let symbols = KernelSymbols.find(["native_halt", "cpu_tlbstate", "__per_cpu_offset"], info, memory)
     if let function = symbols["native_halt"] { behindHalt = StoppedProcessor.behindHalt(function, memory) }
     if let state = symbols["cpu_tlbstate"], let offsets = symbols["__per_cpu_offset"], let root = info.symbol("init_top_pgt"),
-      // The sums wrap: that is how per-CPU addresses are made.
-      let offset = try? memory.u64(VirtualAddress(offsets.rawValue &+ UInt64(cpu) &* 8)),
-      let space = try? memory.u64(VirtualAddress(state.rawValue &+ offset))
+      let own = try? memory.processorCopy(of: state.rawValue, cpu: cpu, offsets), let space = try? memory.u64(own)
     {
       topTable = StoppedProcessor.topTable(VirtualAddress(space), like: root, memory)
     }

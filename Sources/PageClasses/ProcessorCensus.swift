@@ -68,9 +68,8 @@ private struct ProcessorState {
     guard cpus.count == Int(count) else { return }
     var found: [(cpu: Int, note: [UInt8]?)] = []
     for cpu in cpus {
-      // The sum wraps: that is how per-CPU addresses are made.
-      guard let place = offsets.advanced(by: UInt64(cpu) * 8), let offset = try? memory.u64(place),
-        let note = try? ProcessorState.note(VirtualAddress(base &+ offset), memory)
+      guard let place = try? memory.processorCopy(of: base, cpu: cpu, offsets),
+        let note = try? ProcessorState.note(place, memory)
       else { return }
       found.append((cpu, note))
     }

@@ -85,17 +85,18 @@ public struct MemoryMap: Sendable, Equatable {
   }
 
   /// The words of the kernel command line (Documentation/admin-guide/kernel-parameters.txt, `memmap=`) that give all of this
-  /// map to the next kernel, with `region` set aside as persistent memory, and `parked` reserved. Reserved ranges are left out where `limit` bytes
-  /// do not hold them: ACPI tells the kernel most of them again.
+  /// map to the next kernel, with `region` set aside as persistent memory, and `parked` reserved. Where `limit` bytes do not hold
+  /// all of it, reserved ranges are left out, since ACPI tells the kernel most of them again; then all of `parked` but its first range.
   func commandLine(_ region: [PhysicalRange], parked: [PhysicalRange] = [], limit: Int) throws(DumpError) -> String {
     let ram = usable
     for extent in region where !ram.contains(where: { $0.intersection(extent) == extent }) {
       throw DumpError("not in RAM by the memory map that was recorded", at: "memory:, \(extent)")
     }
-    let words = self.words(RangeSet.joined(region), parked)
-    for words in [words.all, words.needed] where words.utf8.count <= limit { return words }
+    let holes = RangeSet.joined(region)
+    let (whole, least) = (words(holes, parked), words(holes, Array(parked.prefix(1))))
+    for words in [whole.all, whole.needed, least.all, least.needed] where words.utf8.count <= limit { return words }
     throw DumpError(
-      .full, "the memory map takes \(words.needed.utf8.count) bytes of the command line, and there are \(max(0, limit))",
+      .full, "the memory map takes \(least.needed.utf8.count) bytes of the command line, and there are \(max(0, limit))",
       at: "memory:")
   }
 

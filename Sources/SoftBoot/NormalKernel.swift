@@ -98,11 +98,7 @@ public struct NormalKernel: Sendable {
     rest += " mcore.region=\(region.text) mcore.nonce=\(identity.nonce)"
     let limit = NormalKernel.commandLineLimit - rest.utf8.count
     // First: exactmap takes back what memmap= words before it said.
-    let reserved = parked?.memory ?? []
-    do throws(DumpError) { return try map.commandLine(region.ranges, parked: reserved, limit: limit) + rest } catch {
-      guard error.kind == .full, reserved.count > 1 else { throw error }
-      return try map.commandLine(region.ranges, parked: [reserved[0]], limit: limit) + rest
-    }
+    return try map.commandLine(region.ranges, parked: parked?.memory ?? [], limit: limit) + rest
   }
 
   /// Loads it by kexec_file_load(2) in place of one that is loaded; a reboot by kexec starts it.

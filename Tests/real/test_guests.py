@@ -131,20 +131,26 @@ class GuestTest:
         self.assertTrue(partial, "a segment ends within a page")
         self.assertEqual(compare_memory(source, Core(plain)), (0, sum(load[2] for load in source.loads)))
 
-    def test_when_every_target_fails_log_and_registers_go_to_the_last_resort(self):
-        cmdline = system.CRASH_CMDLINE + " mcore.wait=1 mcore.target=/dev/vdz:/var/crash mcore.target=LABEL=none:/"
-        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs(), cmdline + " mcore.last=/dev/vdb")
+    def last_resort(self, name: str, words: str, *options, cpu=0) -> tuple:
+        """A crash that ends with little on a second disk: the two disks, the console, and what `mcore last` prints. `options`: of the
+        crash kernel's initramfs."""
+        cmdline = f"{system.CRASH_CMDLINE} mcore.last=/dev/vdb {words}"
+        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs(*options), cmdline)
         spare = self.work / "spare.img"
         subprocess.run(["truncate", "-s", "4M", spare], check=True)
-        log = self.log("last")
+        log = self.log(name)
         with system.start(
-            self.kernel, [image, spare], log, crashkernel=self.crashkernel, reboot=False, cpu=1
+            self.kernel, [image, spare], log, crashkernel=self.crashkernel, reboot=False, cpu=cpu
         ) as guest:
             guest.expect("Kernel panic - not syncing: sysrq triggered crash", 240, or_fail=system.FAILED)
             guest.expect("last resort: log and registers are on /dev/vdb", 120)
             guest.wait_exit(60)
         console = log.read_text(errors="replace").replace("\r", "")
-        kept = mcore("last", spare).stdout.decode()
+        return image, spare, console, mcore("last", spare).stdout.decode()
+
+    def test_when_every_target_fails_log_and_registers_go_to_the_last_resort(self):
+        _, spare, console, kept = self.last_resort(
+            "last", "mcore.wait=1 mcore.target=/dev/vdz:/var/crash mcore.target=LABEL=none:/", cpu=1)
         self.assertIn(f"kernel   {self.release}, x86_64", kept)
         self.assertRegex(kept, "reason   .*sysrq triggered crash")
         self.assertIn("failed   /dev/vdz:/var/crash: there is no such disk", kept)
@@ -172,20 +178,11 @@ class GuestTest:
         extra = self.work / "extra"
         extra.mkdir()
         shutil.copy2(GUEST / "kill-init", extra / "kill-init")
-        cmdline = system.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash mcore.last=/dev/vdb rdinit=/kill-init"
-        image = system.make_disk(self.work / "disk.img", self.kernel, self.initramfs("--extra", extra), cmdline)
-        spare = self.work / "spare.img"
-        subprocess.run(["truncate", "-s", "4M", spare], check=True)
-        with system.start(
-            self.kernel, [image, spare], self.log("killed"), crashkernel=self.crashkernel, reboot=False
-        ) as guest:
-            guest.expect("Kernel panic - not syncing: sysrq triggered crash", 240, or_fail=system.FAILED)
-            guest.expect("last resort: log and registers are on /dev/vdb", 180)
-            guest.wait_exit(60)
-            told = guest.console.text.rpartition("PID 1, ")[2]
+        image, _, console, kept = self.last_resort(
+            "killed", "mcore.target=/dev/vda:/var/crash rdinit=/kill-init", "--extra", extra)
+        told = console.rpartition("PID 1, ")[2]
         self.assertEqual(told.count("saving was ended by signal 9"), 3)
         self.assertEqual(re.findall("trying once more, (.*)", told), ["with one thread", "with every page"])
-        kept = mcore("last", spare).stdout.decode()
         self.assertRegex(kept, "reason   .*sysrq triggered crash")
         self.assertEqual(len(re.findall("registers of a CPU, process ", kept)), 2)
         self.assertIn("] Linux version " + self.release, kept)
