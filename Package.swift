@@ -91,7 +91,7 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
 
-    library("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "SoftBoot"]),
+    library("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
 
     // The two programs.
     .executableTarget(

@@ -23,7 +23,22 @@ words() {
     done <"$1"
 }
 
-# mount_of PATH: the first mount point in the root's fstab, other than /, that PATH will lie on; nothing if there is none
+# What mcore arm saw in the system that crashed: its nonce, and the targets that were on the root, all mounts considered.
+record=/var/lib/mcore/armed
+nonce=
+on_root=
+read_record() {
+    [ -r "$root$record" ] || return 0
+    while read -r key values; do
+        case $key in
+        nonce) nonce=$values ;;
+        on-root) on_root=" $values " ;;
+        esac
+    done <"$root$record"
+}
+
+# mount_of PATH: the first mount point in the root's fstab, other than /, that PATH will lie on; nothing if there is none.
+# It may be newer than the record.
 mount_of() {
     [ -r "$root/etc/fstab" ] || return 0
     while read -r device place _ || [ -n "$place" ]; do
@@ -32,6 +47,19 @@ mount_of() {
         *) case $1/ in "${place%/}"/*) echo "$place"; return ;; esac ;;
         esac
     done <"$root/etc/fstab"
+}
+
+# reason_for PATH: why a dump can't be saved there yet; nothing if it can
+reason_for() {
+    place=$(mount_of "$1")
+    if [ -n "$place" ]; then
+        echo "$place is mounted later"
+    elif [ -z "$nonce" ]; then
+        echo "$record is not there, which tells what is on the root"
+    else
+        case " $cmdline" in *" mcore.nonce=$nonce "*) ;; *) echo "$record is of another boot"; return ;; esac
+        case $on_root in *" $1 "*) ;; *) echo "$1 was not on the root when mcore arm looked" ;; esac
+    fi
 }
 
 # reason_to_wait: why saving is left to mcore-memory.service; nothing if it can be done here
@@ -44,8 +72,8 @@ reason_to_wait() {
         target=/*:* | target=UUID=*:* | target=LABEL=*:*) found=yes ;;
         target=/*)
             found=yes
-            place=$(mount_of "${target#target=}")
-            [ -z "$place" ] || { echo "$place is mounted later"; return; }
+            reason=$(reason_for "${target#target=}")
+            [ -z "$reason" ] || { echo "$reason"; return; }
             ;;
         target=*) echo "$target may not be reached yet"; return ;;
         esac
@@ -57,6 +85,7 @@ reason_to_wait() {
 cmdline=$(words /proc/cmdline)
 case " $cmdline" in *\ mcore.region=*) ;; *) exit 0 ;; esac
 
+read_record
 reason=$(reason_to_wait)
 if [ -n "$reason" ]; then
     say "the dump in memory is saved after the boot: $reason"

@@ -16,7 +16,7 @@ public struct ArmRequest: Sendable {
   /// Whether the crash kernel restarts the machine through its firmware, which has to leave memory alone, in place of starting
   /// the normal kernel itself. Only with a window.
   public var isByReset = false
-  /// Also where crashes came one after the other.
+  /// Also where crashes came one after the other, and where the crash kernel has less memory than is known to be enough.
   public var isForced = false
   /// Where the crash initramfs and the record go.
   public var directory = "/var/lib/mcore"
@@ -59,13 +59,15 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   }
   var armed = Armed(
     kernel: normal.kernel, initrd: normal.initrd, imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: try neededMemory(normal, request, machine))
-  guard armed.crashMemory >= armed.neededMemory else {
+    neededMemory: try neededMemory(normal, isByReset: request.isByReset, machine))
+  // What is needed was found by trying, on some machines: elsewhere less may do.
+  guard armed.crashMemory >= armed.neededMemory || request.isForced && armed.crashMemory > 0 else {
     throw DumpError(
       .full,
       "\(humanBytes(armed.crashMemory)) of memory are set aside for a crash kernel, and \(humanBytes(armed.neededMemory)) are needed",
       at: "crashkernel=",
-      advice: "put crashkernel=\((armed.neededMemory + 1 << 20 - 1) >> 20)M on the kernel command line and reboot")
+      advice: "put crashkernel=\((armed.neededMemory + 1 << 20 - 1) >> 20)M on the kernel command line and reboot"
+        + (armed.crashMemory > 0 ? ", or mcore arm --force if you know better" : ""))
   }
   var record = try ArmRecord(machine)
   record.armed.crashes = loop.crashes
@@ -122,10 +124,10 @@ private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: 
 }
 
 /// What `crashkernel=` has to set aside, in bytes.
-func neededMemory(_ normal: NormalFiles, _ request: ArmRequest, _ machine: Machine) throws(DumpError) -> UInt64 {
-  var memory = try CrashMemory(kernel: normal.kernel, initrd: request.isByReset ? nil : normal.initrd)
+func neededMemory(_ normal: NormalFiles, isByReset: Bool, _ machine: Machine) throws(DumpError) -> UInt64 {
+  var memory = try CrashMemory(kernel: normal.kernel, initrd: isByReset ? nil : normal.initrd)
   memory.machineMemory = machine.memory
-  return request.isByReset ? memory.own : memory.withNormalKernel
+  return isByReset ? memory.own : memory.withNormalKernel
 }
 
 /// What the boot loader starts.

@@ -19,6 +19,7 @@ struct ArmRecord {
     armed = ArmedRecord(
       time: System.secondsSince1970, release: machine.release, bootID: machine.bootID,
       nonce: try RegionID.random().description, memory: machine.memory)
+    armed.pathsOnRoot = machine.dumpPathsOnRoot()
     commandLine = machine.commandLine
     memoryMap = try machine.memoryMapRecord()
     bootCPU = machine.bootCPU

@@ -60,6 +60,10 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   } else {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
+  if let needed = record.flatMap({ neededMemory($0, machine) }), status.isLoaded, status.crashMemory < needed {
+    status.notes.append(
+      "the crash kernel has \(humanBytes(status.crashMemory)) of memory, and \(humanBytes(needed)) are known to be enough")
+  }
   if let window = record?.window, isDumpWaiting(window, request) {
     status.problems.append(
       "a dump that nobody saved lies in the memory that is set aside (\(window.text)), and it is never overwritten: "
@@ -89,6 +93,12 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     )
   }
   return status
+}
+
+/// What the crash kernel that was armed needs; nil where what it starts is not there any more.
+private func neededMemory(_ record: ArmedRecord, _ machine: Machine) -> UInt64? {
+  guard System.kind(of: record.kernel) == .regular else { return nil }
+  return try? neededMemory(NormalFiles(kernel: record.kernel, initrd: record.initrd), isByReset: record.isByReset, machine)
 }
 
 /// Whether the window holds a dump that was not saved. What can't be looked at (without root, say) holds none.

@@ -2,21 +2,21 @@ internal import DumpBasics
 internal import LinuxSystem
 
 /// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
-struct Mount: Sendable, Equatable {
+package struct Mount: Sendable, Equatable {
   var device: DeviceNumber
   /// The directory of the file system that stands at `point`: `/` unless it is a bind mount or a subvolume.
   var root: String
-  var point: String
+  package var point: String
   var isWritable: Bool
   var type: String
   var source: String
 }
 
-enum MountTable {
+package enum MountTable {
   static func current() throws(DumpError) -> [Mount] { parse(try System.text(of: "/proc/self/mountinfo", limit: 4 << 20)) }
 
   /// Lines that are not understood are passed over.
-  static func parse(_ text: String) -> [Mount] { text.utf8.split(separator: 0x0a).compactMap { mount($0) } }
+  package static func parse(_ text: String) -> [Mount] { text.utf8.split(separator: 0x0a).compactMap { mount($0) } }
 
   private static func mount(_ line: Substring.UTF8View) -> Mount? {
     let fields = line.split(separator: 0x20).map { unescaped($0) }

@@ -99,6 +99,13 @@ public enum System {
     return unsafe String(cString: resolved)
   }
 
+  /// What a symbolic link holds; nil where `path` is none.
+  public static func linkTarget(of path: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = unsafe readlink(path, &buffer, buffer.count)
+    return count > 0 ? String(decoding: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+  }
+
   // MARK: the machine
 
   public static func mount(

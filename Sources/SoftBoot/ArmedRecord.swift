@@ -21,6 +21,8 @@ public struct ArmedRecord: Sendable, Equatable {
   /// What it starts.
   public var kernel = ""
   public var initrd = ""
+  /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next boot can save there.
+  public var pathsOnRoot: [String] = []
   /// Whether the system went down in order after it: then it is no sign of a crash.
   public var isEnded = false
   /// When those boots were armed that ended without `disarm`, one after the other, the last ones of them.
@@ -45,23 +47,23 @@ public struct ArmedRecord: Sendable, Equatable {
     window = values["window"].flatMap { try? RegionExtents(word: $0) }
     isByReset = values["way"] == "reset"
     (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
+    pathsOnRoot = words(of: values["on-root"])
     isEnded = values["ended"] == "yes"
-    crashes = (values["crashes"] ?? "").utf8.split(separator: 0x20).compactMap { Int64(String(Substring($0))) }
+    crashes = words(of: values["crashes"]).compactMap { Int64($0) }
   }
 
   public var text: String {
     var text = "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
     text += "way \(isByReset ? "reset" : "kexec")\nkernel \(kernel)\ninitrd \(initrd)\n"
+    if !pathsOnRoot.isEmpty { text += "on-root \(pathsOnRoot.joined(separator: " "))\n" }
     if isEnded { text += "ended yes\n" }
     if let window { text += "window \(window.text)\n" }
-    if !crashes.isEmpty {
-      text += "crashes"
-      for time in crashes { text += " \(time)" }
-      text += "\n"
-    }
+    if !crashes.isEmpty { text += "crashes \(crashes.map(String.init).joined(separator: " "))\n" }
     return text
   }
 }
+
+private func words(of value: String?) -> [String] { (value ?? "").utf8.split(separator: 0x20).map { String(Substring($0)) } }
 
 /// Lines `key value`; of two with one key the last one. Nil where the file can't be read.
 func keyedLines(of path: String) -> [String: String]? {

@@ -29,7 +29,7 @@ struct Arm: ParsableCommand {
   @Flag(help: "The crash kernel restarts the machine through its firmware, where that leaves memory alone. Needs --window.")
   var reset = false
 
-  @Flag(help: "Also after three crashes within an hour.")
+  @Flag(help: "Also after three crashes within an hour, and with less memory for the crash kernel than is known to be enough.")
   var force = false
 
   func validate() throws {

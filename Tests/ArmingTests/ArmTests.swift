@@ -104,6 +104,12 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.directory) == [])
     try fake.write("/sys/kernel/kexec_crash_size", "40000000\n")
     #expect(fake.reason().contains("38.1 MiB of memory are set aside") && fake.reason().contains("crashkernel="))
+    // What is needed is an estimate; none at all is none.
+    fake.request.isForced = true
+    #expect(fake.reason().contains("cannot kexecFileLoad"))
+    try fake.write("/sys/kernel/kexec_crash_size", "0\n")
+    #expect(fake.reason().contains("crashkernel="))
+    fake.request.isForced = false
     try fake.write("/sys/kernel/kexec_crash_size", "268435456\n")
     try fake.write("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     #expect(fake.reason().contains("locked down (integrity)"))
@@ -152,6 +158,15 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     let record = try ArmRecord(Machine(root: fake.request.root))
     try record.armed.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
     #expect(status().isCaptured && status().notes.isEmpty)
+    // By mcore arm --force, or where the kernel has grown since.
+    var forced = record.armed
+    (forced.kernel, forced.initrd) = (fake.scratch.file("vmlinuz"), fake.scratch.file("initrd.img"))
+    try forced.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    #expect(status().notes.isEmpty)
+    try fake.write("/sys/kernel/kexec_crash_size", "41943040\n")
+    #expect(status().isCaptured && status().notes[0].contains("has 40.0 MiB of memory, and 4"))
+    try fake.write("/sys/kernel/kexec_crash_size", "268435456\n")
+    try record.armed.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
     let json = try #require(try JSONSerialization.jsonObject(with: Data(status().json.utf8)) as? [String: Any])
     #expect(json["captured"] as? Bool == true && json["way"] as? String == "memory" && json["version"] as? String == "1.0")
     #expect((json["crash_kernel"] as? [String: Any])?["memory_bytes"] as? Int == 268_435_456)
@@ -207,5 +222,37 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(again.usable == map.usable && again.geometry == map.geometry)
     #expect(again.entries.filter { $0.kind == .persistent }.map(\.range) == [PhysicalRange(start: 1 << 30, count: 2 << 20)!])
     #expect(again.entries.filter { $0.kind == .reserved }.count == 1)
+  }
+
+  /// A dump that the initramfs saves to a directory which a file system is mounted over later would be hidden below it.
+  @Test func onlyWhatLiesOnTheRootIsRecordedAsThere() throws {
+    let fake = try FakeMachine()
+    try fake.write(
+      "/etc/mcore.conf",
+      """
+      level=kern target=/var/crash
+      target=/srv/dumps  # mounted
+      target=/to-srv/dumps target=UUID=1:/crash target=/bind/x target=/net/x
+      target=/var/lib/../log target=/loop/x "target=/with blank" target=/my-dumps/x
+      """)
+    try fake.write("/proc/cmdline", "root=/dev/vda1 mcore.target=/on-demand/x mcore.target=/to-var/crash\n")
+    try fake.write(
+      "/proc/self/mountinfo",
+      "20 1 254:1 / / rw - ext4 /dev/vda1 rw\n21 20 254:2 / /srv rw - ext4 /dev/vda2 rw\n22 20 254:1 /var /bind rw - ext4 /dev/vda1 rw\n"
+        + "23 20 0:40 / /on-demand rw - autofs systemd-1 rw\n24 20 254:3 / /my-dumps rw - ext4 /dev/vda3 rw\n")
+    // One that comes up after arm, from the network.
+    try fake.write("/etc/systemd/system/net.mount", "")
+    for (link, target) in [("to-srv", "/srv"), ("loop", "loop"), ("to-var", "./var/lib/..")] {
+      try FileManager.default.createSymbolicLink(atPath: fake.request.root + "/" + link, withDestinationPath: target)
+    }
+    let record = try ArmRecord(Machine(root: fake.request.root)).armed
+    #expect(record.pathsOnRoot == ["/var/crash", "/var/lib/../log", "/to-var/crash"])
+    try fake.write("/armed", record.text)
+    #expect(ArmedRecord(readFrom: fake.request.root + "/armed") == record)
+    #expect(mountPoint(ofUnit: #"srv-my\x2ddumps.automount"#) == "/srv/my-dumps")
+    #expect(mountPoint(ofUnit: "-.mount") == "//" && mountPoint(ofUnit: "mcore-arm.service") == nil)
+    // Where mounts can't be told, nothing is known to be on the root.
+    try FileManager.default.removeItem(atPath: fake.request.root + "/proc/self/mountinfo")
+    #expect(Machine(root: fake.request.root).dumpPathsOnRoot().isEmpty)
   }
 }

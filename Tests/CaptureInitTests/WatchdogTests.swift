@@ -1,4 +1,5 @@
 import Capture
+import DumpBasics
 import Foundation
 import LinuxSystem
 import Synchronization

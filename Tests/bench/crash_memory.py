@@ -2,6 +2,7 @@
 
     cd Tests && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
                                                                        with what is thought to fail and to work
+    cd Tests && python3 -m bench.crash_memory 6.1 reset                the way of `mcore arm --window --reset`, which starts no kernel
 
 A guest of 2 GiB (MCORE_GUEST_MEMORY) panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
 when the normal kernel has saved the dump. Sizes are tried in steps of 8 MiB, by halving.
@@ -15,7 +16,7 @@ import shutil
 import sys
 import tempfile
 
-from guest import soft_boot, system
+from guest import armed, soft_boot, system
 from guest.paths import CACHE, REPOSITORY, fetch_kernel, kernel_release, run
 from guest.qemu import GuestError
 
@@ -51,30 +52,53 @@ class Trial:
         self.sizes = [path.stat().st_size for path in (self.kernel / "vmlinuz", self.normal, crash)]
 
     def works(self, mebibytes: int) -> tuple:
-        """Whether it does; if not, what was said."""
-        disk = self.work / "disk.img"
-        shutil.copyfile(self.pristine, disk)
-        log = CACHE / "logs" / f"bench-crash-memory-{self.name}-{mebibytes}M.log"
-        with system.start(
-            self.kernel, [disk], log, initramfs=self.normal, crashkernel=f"{mebibytes}M", append=soft_boot.NORMAL_APPEND,
-            memory=MEMORY, reboot=False,
-        ) as guest:
-            try:
-                guest.expect("Kernel panic - not syncing: sysrq triggered crash", 180, or_fail=system.FAILED)
-                guest.expect("handing off: kexec", 150, or_fail=system.FAILED)
-                guest.expect(r"dump saved: /dev/vda:/var/crash/\S+, .*, complete\n", 180, or_fail=system.FAILED)
-                return True, ""
-            except GuestError:
-                said = re.findall(REASONS, guest.console.text.partition("sysrq triggered crash")[2] or guest.console.text)
-                return False, said[0].strip() if said else "nothing on the console"
+        stages = ("handing off: kexec", 150), (r"dump saved: /dev/vda:/var/crash/\S+, .*, complete\n", 180)
+        return came_through(self, mebibytes, soft_boot.NORMAL_APPEND, stages)
 
 
-def smallest(series: str, mebibytes: int, low=0, high=0) -> None:
+class ResetTrial:
+    """Armed by mcore, for memory that is set aside and a restart through the firmware: the crash kernel has nothing else in its initramfs."""
+
+    def __init__(self, series: str, work: pathlib.Path):
+        self.kernel, self.work, self.name = fetch_kernel(series), work, f"{series}-reset"
+        arm = f"{armed.ARM} --window {armed.WINDOW} --reset --force\n"
+        files = {"/boot/arm": arm, "/boot/panic": ""}
+        self.pristine = work / "pristine.img"
+        self.normal = armed.make_disk(self.pristine, self.kernel, CAPTURE.parent / "mcore", CAPTURE, work, files)
+        self.sizes = [path.stat().st_size for path in (self.kernel / "vmlinuz", work / "base.img")]
+
+    def works(self, mebibytes: int) -> tuple:
+        append = f"{armed.APPEND} {armed.RESERVED}"
+        stages = ("mcore: handing off: reboot", 150), (r"dump saved: /disk/var/crash/\S+, .*, complete\n", 180)
+        return came_through(self, mebibytes, append, stages, reboot=True)
+
+
+def came_through(trial, mebibytes: int, append: str, stages, reboot=False) -> tuple:
+    """Whether a guest with so much memory for its crash kernel says all of `stages` after its panic; if not, what was said."""
+    disk = trial.work / "disk.img"
+    shutil.copyfile(trial.pristine, disk)
+    log = CACHE / "logs" / f"bench-crash-memory-{trial.name}-{mebibytes}M.log"
+    with system.start(
+        trial.kernel, [disk], log, initramfs=trial.normal, crashkernel=f"{mebibytes}M", append=append, memory=MEMORY, reboot=reboot,
+    ) as guest:
+        try:
+            guest.expect("Kernel panic - not syncing: sysrq triggered crash", 180, or_fail=system.FAILED)
+            for said, seconds in stages:
+                # A second panic means that nothing came of the first one.
+                guest.expect(said, seconds, or_fail=system.FAILED + "|\\] sysrq: Trigger a crash")
+            return True, ""
+        except GuestError:
+            said = re.findall(REASONS, guest.console.text.partition("sysrq triggered crash")[2] or guest.console.text)
+            return False, said[0].strip() if said else "nothing on the console"
+
+
+def smallest(series: str, mebibytes, low=0, high=0) -> None:
     """Halves what lies between a size that fails and one that works, which are tried as well."""
     with tempfile.TemporaryDirectory(prefix="mcore-memory-", dir=CACHE) as directory:
-        trial = Trial(series, mebibytes, pathlib.Path(directory))
-        files = (trial.sizes[0] + trial.sizes[1]) / (1 << 20)
-        print(f"{kernel_release(trial.kernel)}: kernel, initramfs, crash initramfs: {trial.sizes} bytes", flush=True)
+        work = pathlib.Path(directory)
+        trial = ResetTrial(series, work) if mebibytes == "reset" else Trial(series, int(mebibytes), work)
+        files = sum(trial.sizes[:2]) / (1 << 20)
+        print(f"{kernel_release(trial.kernel)}: kernel, initramfs: {trial.sizes} bytes", flush=True)
         low, high, reason = low or 64, high or int(4 * files + 256) // STEP * STEP, None
         has_worked = False
         while high - low > STEP or reason is None or not has_worked:
@@ -95,4 +119,5 @@ def smallest(series: str, mebibytes: int, low=0, high=0) -> None:
 
 if __name__ == "__main__":
     for word in sys.argv[2:]:
-        smallest(sys.argv[1], *map(int, word.split(":")))
+        size, *bounds = word.split(":")
+        smallest(sys.argv[1], size, *map(int, bounds))

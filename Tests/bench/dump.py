@@ -1,4 +1,5 @@
-"""The dump that the bench works on: a real kernel's, of 4 GiB, whose page cache holds real files.
+"""The dump that the bench works on: a real kernel's, of 4 GiB, with real files in its page cache, the anonymous memory of processes that
+work on real text, and slab.
 
 Made once by a guest and kept in the cache. The files are those of this machine's /usr, so the dump is not the same
 everywhere; every figure of the bench is a ratio within one run on one dump.
@@ -18,11 +19,30 @@ from guest.qemu import new_log
 SERIES = "6.1"
 MEMORY = "4G"
 FILES_BYTES = 2200 << 20
+PYTHON = pathlib.Path("/usr/bin/python3.11")
+LIBRARY = pathlib.Path("/usr/lib/python3.11")
+# memory_in_use.py, in the guest's disk as its root.
+IN_USE = pathlib.Path(__file__).with_name("memory_in_use.py")
+MORE = """#!/bin/sh
+mkdir -p /disk/tmp /disk/proc
+mount -t tmpfs tmpfs /disk/tmp && mount -t proc proc /disk/proc && chroot /disk {python} -S /memory_in_use.py
+"""
 # Below, a file is mostly the rest of its page; a huge one would be all the bench sees.
 SMALLEST = 16 << 10
 LARGEST = 48 << 20
 # `cat *` in the guest: its arguments have to fit.
 MOST_FILES = 16_000
+
+
+def python(tree: pathlib.Path) -> None:
+    """Debian's Python with the sources of its library, and what it does in the guest."""
+    for path in (PYTHON, *system.libraries(PYTHON), *LIBRARY.rglob("*.py")):
+        target = tree / str(path).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    shutil.copy2(IN_USE, tree / IN_USE.name)
+    (tree / "more").write_text(MORE.format(python=PYTHON))
+    (tree / "more").chmod(0o755)
 
 
 def real_files(target: pathlib.Path) -> None:
@@ -57,7 +77,7 @@ def files_below(root: pathlib.Path) -> list:
 def bench_dump() -> pathlib.Path:
     """A byte-for-byte copy of the /proc/vmcore of a panic."""
     kernel = fetch_kernel(SERIES)
-    version = fingerprint(pathlib.Path(__file__), *dumps.SOURCES)[:8]
+    version = fingerprint(pathlib.Path(__file__), IN_USE, *dumps.SOURCES)[:8]
     path = CACHE / "dumps" / f"bench-{kernel_release(kernel)}-{version}.elf"
     started = time.monotonic()
     with dumps.once(path) as temporary:
@@ -74,7 +94,7 @@ def capture(kernel: pathlib.Path, out: pathlib.Path) -> None:
         image = make_disk(work, kernel)
         run("truncate", "-s", "64G", out)
         with system.start(kernel, [image, out], log, reboot=False, memory=MEMORY) as guest:
-            guest.expect("MCORE-GUEST: panic now", 600, or_fail=system.FAILED)
+            guest.expect("MCORE-GUEST: panic now", 1200, or_fail=system.FAILED)
             size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 120)["size"])
             guest.expect("MCORE-GUEST: copied", 1200, or_fail=system.FAILED)
             guest.wait_exit(30)
@@ -94,4 +114,5 @@ def make_disk(work: pathlib.Path, kernel: pathlib.Path) -> pathlib.Path:
     (tree / "var").mkdir()
     system.write_data(tree / "data", kernel)
     real_files(tree / "data")
+    python(tree)
     return make_ext4(work / "disk.img", "6G", tree)

@@ -1,7 +1,6 @@
 """A guest that takes the soft boot: the crash kernel packs the dump into memory and starts the normal kernel again."""
 
 import pathlib
-import re
 import shutil
 import subprocess
 import tempfile
@@ -48,6 +47,5 @@ def add_to_disk(image: pathlib.Path, files: dict) -> None:
 def mcore_program(program: pathlib.Path) -> dict:
     """mcore and the shared libraries that it needs, for add_to_disk."""
     files = {"/mcore/mcore": program}
-    for library in re.findall(r"(/\S+) \(0x", run("ldd", program)):
-        files[f"/mcore/lib/{pathlib.PurePath(library).name}"] = pathlib.Path(library)
+    files |= {f"/mcore/lib/{library.name}": library for library in system.libraries(program)}
     return files

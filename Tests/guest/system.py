@@ -22,13 +22,18 @@ NORMAL_CMDLINE = "console=ttyS0 panic=5 loglevel=6 crashkernel={crashkernel}"
 CRASH_CMDLINE = "console=ttyS0 panic=5 loglevel=6 nr_cpus=1 reset_devices"
 
 
+def libraries(program: pathlib.Path) -> list:
+    """The shared libraries that a program needs, and its loader."""
+    return [pathlib.Path(path) for path in re.findall(r"(/\S+) \(0x", run("ldd", program))]
+
+
 def copy_kexec(tree: pathlib.Path) -> None:
     """Puts the kexec program into a tree, with the shared libraries that it needs, where its loader looks for them."""
     kexec = pathlib.Path(shutil.which("kexec"))
     (tree / "bin").mkdir(parents=True, exist_ok=True)
     shutil.copy2(kexec, tree / "bin/kexec")
-    for library in re.findall(r"(/\S+) \(0x", run("ldd", kexec)):
-        target = tree / library.lstrip("/")
+    for library in libraries(kexec):
+        target = tree / str(library).lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library, target)
 

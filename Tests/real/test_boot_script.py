@@ -11,6 +11,8 @@ import unittest
 from guest.paths import REPOSITORY
 
 REGION = "root=/dev/vda ro mcore.region=0x200000@0x40000000 mcore.nonce=00"
+# What mcore arm leaves.
+RECORD = "time 1\nrelease 6.1\nnonce 00\nway kexec\non-root /var/crash /srv /variable/x\n"
 MOUNTED = "proc /proc proc rw 0 0\n/dev/mapper/root {root} ext4 {state},relatime 0 0\n"
 
 
@@ -20,7 +22,7 @@ class BootScript(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.work = pathlib.Path(directory.name)
         self.root = self.work / "root"
-        for name in ("etc", "dev", "proc", "sys", "sbin"):
+        for name in ("etc", "dev", "proc", "sys", "sbin", "var/lib/mcore"):
             (self.root / name).mkdir(parents=True)
         (self.root / "sbin/mcore-capture").write_text("")
         (self.root / "sbin/mcore-capture").chmod(0o755)
@@ -31,9 +33,10 @@ class BootScript(unittest.TestCase):
             path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.commands}\n[ {name} != chroot ] || exit 3\n')
             path.chmod(0o755)
 
-    def boot(self, settings="target=/var/crash\n", fstab="/dev/vda / ext4 defaults 0 1\n", cmdline=REGION, state="ro") -> tuple:
+    def boot(self, settings="target=/var/crash\n", fstab="/dev/vda / ext4 defaults 0 1\n", cmdline=REGION, state="ro", record=RECORD) -> tuple:
         """What the script says, and the commands that it gives. It ends with status 0, whatever happens."""
-        for name, text in (("etc/mcore.conf", settings), ("etc/fstab", fstab)):
+        for name, text in (("etc/mcore.conf", settings), ("etc/fstab", fstab), ("var/lib/mcore/armed", record)):
+            (self.root / name).unlink(missing_ok=True)
             if text is not None:
                 (self.root / name).write_text(text)
         script = (REPOSITORY / "initramfs/second-stage.sh").read_text()
@@ -74,6 +77,17 @@ class BootScript(unittest.TestCase):
         ):
             said, commands = self.boot(settings, fstab)
             self.assertEqual((said, commands), (f"mcore: the dump in memory is saved after the boot: {reason}\n", []))
+        # What only the system that crashed could tell: units of systemd, symbolic links, volumes.
+        for record, reason in (
+            (None, "/var/lib/mcore/armed is not there, which tells what is on the root"),
+            (RECORD.replace("nonce 00", "nonce 01"), "/var/lib/mcore/armed is of another boot"),
+            (RECORD.replace("/var/crash ", "/var/crash/x /var "), "/var/crash was not on the root when mcore arm looked"),
+            ("nonce 00\n", "/var/crash was not on the root when mcore arm looked"),
+        ):
+            said, commands = self.boot(record=record)
+            self.assertEqual((said, commands), (f"mcore: the dump in memory is saved after the boot: {reason}\n", []))
+        # A disk is told by the settings alone.
+        self.assertNotEqual(self.boot("target=UUID=1:/x\n", record=None)[1], [])
         # Not a prefix of it by whole names.
         self.assertNotEqual(self.boot("target=/variable/x\n", "/dev/vdb /var ext4 x 0 2\nnone none swap sw 0 0\n#/dev/x /variable ext4 x\n")[1], [])
         (self.root / "sbin/mcore-capture").unlink()

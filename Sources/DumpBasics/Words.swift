@@ -1,30 +1,28 @@
-internal import DumpBasics
-
 /// Where a setting stood. Later places win over earlier ones.
-enum Place: Int, Sendable, Comparable, CaseIterable {
+package enum Place: Int, Sendable, Comparable, CaseIterable {
   case file
   case kernelCommandLine
   case arguments
 
-  static func < (a: Place, b: Place) -> Bool { a.rawValue < b.rawValue }
+  package static func < (a: Place, b: Place) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// One word of the settings, with where it stood.
-struct Word: Sendable, Equatable {
-  var text: String
-  var place: Place
+package struct Word: Sendable, Equatable {
+  package var text: String
+  package var place: Place
   /// For people: `/etc/mcore.conf, line 3`.
-  var origin: String
+  package var origin: String
 }
 
 /// Splits text into settings words as the kernel splits its command line (next_arg in lib/cmdline.c): at blanks that do not
 /// stand between double quotes. Quotes around a whole word, or around the value after its `=`, are taken away.
-enum Words {
+package enum Words {
   /// What marks a word of the kernel command line as ours.
-  static let prefix = "mcore."
+  package static let prefix = "mcore."
 
   /// The words with the prefix, without it. Nothing else on the command line is looked at.
-  static func ofKernelCommandLine(_ text: String) -> [Word] {
+  package static func ofKernelCommandLine(_ text: String) -> [Word] {
     split(Array(text.utf8)).compactMap { word in
       let bytes = Array(word.utf8)
       guard bytes.starts(with: prefix.utf8) else { return nil }
@@ -35,7 +33,7 @@ enum Words {
   }
 
   /// One or several words a line; `#` at the start of a word makes the rest of the line a comment.
-  static func ofFile(_ text: String, _ path: String) -> [Word] {
+  package static func ofFile(_ text: String, _ path: String) -> [Word] {
     var words: [Word] = []
     for (index, line) in text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
       for word in split(Array(line), comments: true) {
@@ -46,11 +44,11 @@ enum Words {
   }
 
   /// The program's own arguments, which the shell has split already.
-  static func ofArguments(_ arguments: [String]) -> [Word] {
+  package static func ofArguments(_ arguments: [String]) -> [Word] {
     arguments.enumerated().map { Word(text: $1, place: .arguments, origin: "argument \($0 + 1)") }
   }
 
-  static func split(_ bytes: [UInt8], comments: Bool = false) -> [String] {
+  package static func split(_ bytes: [UInt8], comments: Bool = false) -> [String] {
     var words: [String] = []
     var index = 0
     while index < bytes.count {
