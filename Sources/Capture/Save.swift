@@ -221,7 +221,8 @@ private final class PreparedCapture {
     let total = plan.trailerOffset
     reporter.message("writing \(sink.name)")
     let reporter = self.reporter
-    let outcome = try Pipeline(plan, request.format, work).run(
+    // The digest stands in dump.json and nowhere else.
+    let outcome = try Pipeline(plan, request.format, work, isDigested: destination.acceptsSideFiles).run(
       source, to: sink,
       limit: { done, bytes in
         let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])

@@ -18,17 +18,20 @@ public struct Pipeline: Sendable {
   public let plan: DumpPlan
   public let format: OutputFormat
   public let work: OrderedWork
+  /// Whether SHA-256 of the file is wanted. It costs a tenth of all time, so only where something records it.
+  public let isDigested: Bool
 
-  public init(_ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork) {
+  public init(_ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork, isDigested: Bool = false) {
     self.plan = plan
     self.format = format
     self.work = work
+    self.isDigested = isDigested
   }
 
   /// What came out of a run.
   public struct Outcome: Sendable {
     public var bytesWritten: UInt64
-    /// SHA-256 of the file, in a build that has it.
+    /// SHA-256 of the file, where it was wanted and the build has it.
     public var sha256: String?
     /// Memory whose place in the file holds the poison pattern.
     public var unreadable: [PhysicalRange]
@@ -73,7 +76,7 @@ public struct Pipeline: Sendable {
   ) throws(DumpError) -> Outcome {
     let groupSize = UInt64(DumpTrailer.groupSize)
     let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
-    var output = Output(sink)
+    var output = Output(sink, isDigested: isDigested)
     var trailer = DumpTrailer()
     // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds still.
     let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
@@ -154,10 +157,13 @@ public struct Pipeline: Sendable {
 private struct Output {
   let sink: any DumpSink
   private(set) var count: UInt64 = 0
-  private var digest = Digest()
+  private var digest: Digest?
   private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
 
-  init(_ sink: any DumpSink) { self.sink = sink }
+  init(_ sink: any DumpSink, isDigested: Bool) {
+    self.sink = sink
+    digest = isDigested ? Digest() : nil
+  }
 
   mutating func write(_ group: EncodedGroup) throws(DumpError) {
     try unsafe group.withBytes { bytes throws(DumpError) in
