@@ -12,10 +12,10 @@ help: ## this list
 .PHONY: build
 build: ## both programs, in .build/release/
 	@scripts/deps.sh build
-	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore
+	swift build -c release --static-swift-stdlib $$(scripts/codecs.sh --flags) --product mcore
 	@# What fits below its limit, ISA-L first: docs/performance.md, "Size of mcore-capture".
 	@# Its own scratch path, since other options would make both programs anew each time.
-	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags Zstd,SHA256 Libdeflate,Zstd,SHA256) -Xswiftc -Osize \
+	swift build -c release --static-swift-stdlib $$(scripts/codecs.sh --flags Zstd,SHA256 Libdeflate,Zstd,SHA256) -Xswiftc -Osize \
 	  -Xswiftc -Xfrontend -Xswiftc -disable-reflection-metadata \
 	  --scratch-path .build/capture --product mcore-capture
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
@@ -49,13 +49,13 @@ test-full: ## all of it on all five kernels, with their debug symbols; an hour o
 .PHONY: test-mutations
 test-mutations: ## 12,000 damaged dumps, classified and judged; about ten minutes
 	@scripts/deps.sh test
-	swift build -c release $$(scripts/isal.sh --flags) --product mcore-mutations
+	swift build -c release $$(scripts/codecs.sh --flags) --product mcore-mutations
 	@scripts/mutations.sh .build/release/mcore-mutations
 
 .PHONY: bench
 bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hour
 	@scripts/deps.sh test
-	swift build -c release --static-swift-stdlib $$(scripts/isal.sh --flags) --product mcore-bench
+	swift build -c release --static-swift-stdlib $$(scripts/codecs.sh --flags) --product mcore-bench
 	@cd Tests && python3 -m bench
 
 .PHONY: bench-service

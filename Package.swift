@@ -47,9 +47,9 @@ let package = Package(
     .systemLibrary(name: "CLibelf"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CDeflate"),
-    // A static libisal that scripts/isal.sh makes; `swift build` finds it by the options that the script prints.
+    // A static libisal that scripts/codecs.sh makes; `swift build` finds it by the options that the script prints.
     .systemLibrary(name: "CIsal", pkgConfig: "libisal"),
-    .systemLibrary(name: "CZstd"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
     .systemLibrary(name: "CCrypto"),
 
     // Foundations: units, errors, checked reading of bytes; then every system call.
@@ -156,7 +156,7 @@ let package = Package(
         "CrashedKernel", "DumpSource", "Workers",
       ]),
     tests(
-      "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "SoftBoot", "TestSupport"]),
+      "CaptureTests", ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
     tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(

@@ -44,7 +44,7 @@ step() {
 step 'lint' scripts/lint.sh
 # Serially: planned failures of system calls hold for the whole process.
 # With the libraries that ship (ISA-L where it can be had).
-read -ra flags <<<"$(scripts/isal.sh --flags)"
+read -ra flags <<<"$(scripts/codecs.sh --flags)"
 step 'unit tests' swift test --quiet --no-parallel "${flags[@]}"
 step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --disable-default-traits --scratch-path .build-minimal
 step 'release build' make --no-print-directory build

@@ -30,6 +30,8 @@ public struct DumpFacts: Sendable {
   /// Nil where only reading everything would tell: in dumps of other tools, and in those that are cut.
   public var zeroPages: UInt64?
   public var unreadable: [PhysicalRange]
+  /// Pages that stand in the dump at the place of others with the same content.
+  var sharedPages: UInt64 = 0
   /// Pages that were read again when everything was written, and those of them that had changed.
   var sampledPages: UInt64 = 0
   var changed: [PhysicalRange] = []
@@ -81,6 +83,7 @@ public struct DumpFacts: Sendable {
     absent = note.leftOut
     classes = note.classes
     checks = note.checks
+    sharedPages = pages(note.shared.lazy.map(\.range))
   }
 
   /// Sets `status` from what was found. `cut` is true when the file ends too early.
@@ -116,6 +119,7 @@ extension DumpFacts {
       ("format", .string(format)),
       ("pages", pagesByClass()),
       ("zero_pages", zeroPages.map { .unsigned($0) } ?? .null),
+      ("shared_pages", .unsigned(sharedPages)),
       ("unreadable_pages", .unsigned(unreadablePages)),
       ("unreadable", .array(unreadable.map(DumpFacts.json))),
       ("sampled_pages", .unsigned(sampledPages)),
@@ -181,6 +185,7 @@ extension DumpFacts {
         "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
       ),
     ]
+    if sharedPages > 0 { lines.append(("shared", "\(sharedPages) pages stand in the dump at the place of others with the same content")) }
     if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {
       lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))
@@ -201,7 +206,7 @@ extension DumpFacts {
 
   /// What is said of a machine that did not hold still.
   var changedText: String {
-    "\(pages(changed)) of \(sampledPages) sampled pages changed while the dump was written, first \(changed.first.map { "\($0)" } ?? "")"
+    "\(pages(changed)) of \(sampledPages) pages that were read twice changed while the dump was written, first \(changed.first.map { "\($0)" } ?? "")"
   }
 
   private var statusText: String {

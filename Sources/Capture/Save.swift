@@ -127,6 +127,8 @@ private final class PreparedCapture {
   private let kernel: CrashedKernel
   private let log: KernelLog?
   private let work: OrderedWork
+  /// The same threads, for what comes before the first byte: it ends with the time limit, and a worse plan does.
+  private let planning: OrderedWork
   private var findings: [String] = []
   /// Made when the first target is open: it reads all of the memory, and the log goes out before that.
   private var plan: DumpPlan?
@@ -138,10 +140,12 @@ private final class PreparedCapture {
   init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) {
     self.request = request
     self.reporter = reporter
-    limits = RunningLimits(request.limits)
+    let limits = RunningLimits(request.limits)
+    self.limits = limits
     self.source = source
     kernel = CrashedKernel(source)
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
+    planning = work.interrupted { limits.reached(bytes: 0, isEarly: false) }
     findings = allFindings(source, kernel)
     do throws(DumpError) {
       log = try kernel.log()
@@ -263,14 +267,39 @@ private final class PreparedCapture {
     let total = selection.kept.reduce(0) { $0 + $1.range.count }
     reporter.message("looking for long runs of zeros in \(humanBytes(total))")
     let reporter = self.reporter
-    let zeros = try ZeroScan(selection.kept.lazy.map(\.range), source, kernel.pageSize, work) {
-      reporter.progress(done: $0, total: total)
+    let zeros = unlessLate(ZeroScan()) { () throws(DumpError) in
+      try ZeroScan(selection.kept.lazy.map(\.range), source, kernel.pageSize, planning) {
+        reporter.progress(done: $0, total: total)
+      }
     }
     let made = try DumpPlan(
-      selection, source, zeros: zeros, tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
+      selection, source, zeros: zeros, shared: sharedMemory(selection, zeros), tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
     plan = made
     return made
+  }
+
+  /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of itself.
+  private func sharedMemory(_ selection: PageSelection, _ zeros: ZeroScan) -> [SharedRange] {
+    if request.level == .all, source.metadata != nil { return source.sharedMemory() }
+    guard request.level.keepsMoreThanKernel else { return [] }
+    reporter.message("looking for pages with the same content")
+    let reporter = self.reporter
+    let runs = unlessLate(SharedScan()) { () throws(DumpError) in
+      try SharedScan(selection.kept, zeros: zeros, source, kernel.pageSize, planning) { reporter.progress(done: $0, total: $1) }
+    }.runs
+    reporter.message("\(humanBytes(runs.reduce(0) { $0 + $1.range.count })) of memory have the content of other memory: stored once")
+    return runs
+  }
+
+  /// What a step of planning gives; `instead`, which makes a larger dump, where the time limit ends it.
+  private func unlessLate<Result>(_ instead: Result, _ step: () throws(DumpError) -> Result) -> Result {
+    do throws(DumpError) {
+      return try step()
+    } catch {
+      reporter.message("\(error): going on without")
+      return instead
+    }
   }
 
   /// What goes into the dump, and what the note says of that. The classes themselves end here: of a large machine they take
@@ -304,7 +333,7 @@ private final class PreparedCapture {
   /// it, it is no finding; and if there are no classes, none is shown.
   private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
-    let classes = PageClassification(kernel, trust: request.trust, work: work)
+    let classes = PageClassification(kernel, trust: request.trust, work: planning)
     if !request.level.needsClasses {
       if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
       return classes[.layout].failed == 0 ? classes : nil

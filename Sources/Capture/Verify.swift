@@ -133,7 +133,14 @@ private struct MemoryInFile: Sendable {
         pieces.append((offset, offset + piece.range.count, piece.range.start))
       }
     }
-    self.pieces = pieces.sorted { $0.start < $1.start }
+    // Memory that shares a place of the file counts once, and none of it is zero.
+    var end: UInt64 = 0
+    self.pieces = pieces.sorted { $0.start < $1.start }.compactMap { piece in
+      let start = max(piece.start, end)
+      guard start < piece.end else { return nil }
+      end = piece.end
+      return (start, piece.end, piece.memory + (start - piece.start))
+    }
     self.pageSize = pageSize
     self.holePages = holePages
   }

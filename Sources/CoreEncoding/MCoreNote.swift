@@ -27,6 +27,8 @@ public struct MCoreNote: Sendable, Equatable {
   public var crashTime: UInt64 = 0
   /// Memory of the source that is not in the dump.
   public var leftOut = AbsentRanges()
+  /// Memory that has the content of other memory and no place of its own; by address, disjoint.
+  public var shared: [SharedRange] = []
   /// What was found before writing, one line each.
   public var findings: [String] = []
 
@@ -70,6 +72,7 @@ public struct MCoreNote: Sendable, Equatable {
     static let classes: UInt32 = 7
     static let checks: UInt32 = 8
     static let leftOut: UInt32 = 9
+    static let shared: UInt32 = 10
   }
 
   /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the numbers.
@@ -87,6 +90,10 @@ public struct MCoreNote: Sendable, Equatable {
     for value in [trailerOffset, holeOffset, holeSize, zeroPages, keptPages, crashTime] { layout.u64(value) }
     var passes = ByteWriter()
     for end in passEnds { passes.u64(end) }
+    var shared = ByteWriter()
+    for run in self.shared {
+      for value in [run.range.start, run.range.end, run.original.rawValue] { shared.u64(value) }
+    }
     return Envelope(
       magic: MCoreNote.magic, architecture, pageSize,
       [
@@ -95,7 +102,7 @@ public struct MCoreNote: Sendable, Equatable {
         .init(Kind.findings, Array(findings.joined(separator: "\n").utf8)),
         .init(Kind.classes, MCoreNote.table(classes.map { ($0.name, [$0.total, $0.kept]) })),
         .init(Kind.checks, MCoreNote.table(checks.map { ($0.name, [$0.tried, $0.failed, $0.keptPages]) })),
-      ])
+      ] + (self.shared.isEmpty ? [] : [.init(Kind.shared, shared.bytes)]))
   }
 
   public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
@@ -113,6 +120,13 @@ public struct MCoreNote: Sendable, Equatable {
     let passes = ByteReader(envelope.payload(Kind.passes) ?? [], .little)
     passEnds = (0..<passes.count / 8).compactMap { passes.u64($0 * 8) }
     leftOut = try AbsentRanges(encoded: envelope.payload(Kind.leftOut) ?? [], at: "MCORE note, \(place)")
+    let shared = ByteReader(envelope.payload(Kind.shared) ?? [], .little)
+    self.shared = (0..<shared.count / 24).compactMap { index in
+      guard let start = shared.u64(index * 24), let end = shared.u64(index * 24 + 8), let original = shared.u64(index * 24 + 16),
+        let range = PhysicalRange(start, end)
+      else { return nil }
+      return SharedRange(range, original: PhysicalAddress(original))
+    }
     findings = (envelope.text(Kind.findings) ?? "").split(separator: "\n").map(String.init)
     classes = MCoreNote.rows(envelope.payload(Kind.classes), numbers: 2).map {
       ClassCount(name: $0.name, total: $0.numbers[0], kept: $0.numbers[1])

@@ -13,3 +13,21 @@
   }
   return true
 }
+
+/// Whether both have the same bytes. 64 bytes a step, as above: `elementsEqual` would look at one.
+@inlinable public func isEqual(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+  guard one.count == other.count else { return false }
+  var offset = 0
+  let whole = one.count & ~63
+  while offset < whole {
+    let mine = unsafe one.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
+    let its = unsafe other.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
+    if mine != its { return false }
+    offset += 64
+  }
+  while offset < one.count {
+    if unsafe one[offset] != other[offset] { return false }
+    offset += 1
+  }
+  return true
+}

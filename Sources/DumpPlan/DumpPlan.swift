@@ -23,6 +23,8 @@ public struct DumpPlan: Sendable {
   public let header: [UInt8]
   /// Memory to be read, by ascending file offset.
   public let pieces: [Piece]
+  /// Memory that has no place of its own, at the places where its content stands.
+  public let shared: SharedPieces
   public let trailerOffset: UInt64
   /// What the MCORE note in `header` says.
   public let note: MCoreNote
@@ -35,8 +37,8 @@ public struct DumpPlan: Sendable {
   static let programHeaderCeiling = 200_000
 
   public init(
-    _ selection: PageSelection, _ source: any DumpSource, zeros: ZeroScan, tool: String, crashTime: UInt64,
-    findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
+    _ selection: PageSelection, _ source: any DumpSource, zeros: ZeroScan, shared: [SharedRange] = [], tool: String,
+    crashTime: UInt64, findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
   ) throws(DumpError) {
     let pageSize = selection.pageSize
     var note = MCoreNote()
@@ -50,21 +52,24 @@ public struct DumpPlan: Sendable {
     note.passEnds = Pass.allCases.map { _ in 0 }
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
 
-    // Which zero runs leave the stream for the hole. If that makes too many program headers, only longer ones do.
+    // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many program headers, only
+    // longer ones do.
     var threshold = ZeroScan.longRun
+    note.shared = shared
     var extents: [Extent] = []
     var loads: [Load] = []
     while true {
       let long = zeros.longRuns.filter { $0.count >= threshold }
       note.holeSize = min(DumpPlan.holeLimit, long.map { pageSize.ceil($0.count) ?? $0.count }.max() ?? 0)
-      extents = DumpPlan.extents(selection.kept, long, note.holeSize)
+      extents = DumpPlan.extents(selection.kept, long, &note.shared, note.holeSize)
       loads = DumpPlan.loads(extents, source.segments)
       // Longer ones than the hole get many headers each; as zeros in the stream they would cost far more.
       if loads.count <= DumpPlan.programHeaderCeiling || threshold >= DumpPlan.holeLimit { break }
       threshold *= 2
+      note.shared.removeAll { $0.range.count < threshold }
     }
     loads = DumpPlan.atLeastTwo(loads, pageSize)
-    note.zeroPages = extents.reduce(0) { $1.isHole ? $0 + pageSize.pages(in: $1.range) : $0 }
+    note.zeroPages = extents.reduce(0) { $1.kind == .hole ? $0 + pageSize.pages(in: $1.range) : $0 }
 
     // The note's size is known before its numbers are.
     var notes = source.notes.filter { $0.name != MCoreNote.name }
@@ -74,6 +79,8 @@ public struct DumpPlan: Sendable {
       ELF64.encodedSize(notes) + ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize)))
 
     pieces = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
+    self.shared = SharedPieces(
+      extents.lazy.filter { $0.kind == .shared }.map { Piece(fileOffset: $0.fileOffset, memory: $0.range) })
     let end = note.passEnds.last ?? 0
     let blockSize = UInt64(BGZF.blockSize)
     note.trailerOffset = (end + blockSize - 1) / blockSize * blockSize
@@ -96,7 +103,7 @@ public struct DumpPlan: Sendable {
   /// count: what it holds is known.
   public func missing(beyond present: UInt64) -> [PhysicalRange] {
     RangeSet.joined(
-      pieces.compactMap { piece in
+      (pieces + shared.pieces).compactMap { piece in
         let there = present > piece.fileOffset ? min(piece.memory.count, present - piece.fileOffset) : 0
         return PhysicalRange(piece.memory.start + there, piece.memory.end)
       })
@@ -104,13 +111,19 @@ public struct DumpPlan: Sendable {
 
   // MARK: steps
 
-  /// A stretch of memory that stands in the file in one piece, or as a reference to the hole.
+  /// A stretch of memory that stands in the file in one piece, or as a reference to the hole or to another stretch.
   private struct Extent {
+    enum Kind {
+      case data
+      case hole
+      case shared
+    }
     var range: PhysicalRange
+    /// Until places are given, of one that is shared: the address of its original.
     var fileOffset: UInt64 = 0
     var rank: UInt32
     var pass: Pass
-    var isHole: Bool
+    var kind: Kind
   }
 
   /// One PT_LOAD: a piece of an extent under the mapping of one of the source's segments.
@@ -121,31 +134,75 @@ public struct DumpPlan: Sendable {
     var segment: UInt32
   }
 
-  /// Kept runs, cut where a long zero run begins and ends; neighbours of one pass joined. By address.
-  private static func extents(_ kept: [KeptRun], _ zeros: [PhysicalRange], _ holeSize: UInt64) -> [Extent] {
+  /// Kept runs, cut where memory without a place of its own begins and ends; neighbours of one pass joined. By address. What of
+  /// `shared` has its original not in one piece is taken out of it, and gets a place.
+  private static func extents(
+    _ kept: [KeptRun], _ zeros: [PhysicalRange], _ shared: inout [SharedRange], _ holeSize: UInt64
+  ) -> [Extent] {
+    while true {
+      let made = extents(kept, zeros, shared, holeSize)
+      let sound = shared.filter { run in run.originalRange.flatMap { data(made, $0) } != nil }
+      if sound.count == shared.count { return made }
+      shared = sound
+    }
+  }
+
+  private static func extents(
+    _ kept: [KeptRun], _ zeros: [PhysicalRange], _ shared: [SharedRange], _ holeSize: UInt64
+  ) -> [Extent] {
     var extents: [Extent] = []
-    extents.reserveCapacity(kept.count + 2 * zeros.count)
+    extents.reserveCapacity(kept.count + 2 * (zeros.count + shared.count))
     func add(_ range: PhysicalRange, _ run: KeptRun) {
-      if let last = extents.last, !last.isHole, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start {
+      if let last = extents.last, last.kind == .data, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start {
         extents[extents.count - 1].range.end = range.end
       } else {
-        extents.append(Extent(range: range, rank: run.rank, pass: run.pass, isHole: false))
+        extents.append(Extent(range: range, rank: run.rank, pass: run.pass, kind: .data))
       }
     }
+    let placeless = Placeless.merged(zeros, shared)
     for run in kept {
       var cursor = run.range.start
-      for zero in RangeSet.overlapping(zeros, run.range) {
-        guard let zero = zero.intersection(run.range) else { continue }
-        if let data = PhysicalRange(cursor, zero.start) { add(data, run) }
-        cursor = zero.start
-        while let part = PhysicalRange(cursor, min(zero.end, cursor + holeSize)) {
-          extents.append(Extent(range: part, rank: run.rank, pass: run.pass, isHole: true))
+      var index = placeless.partitionPoint { $0.range.end <= cursor }
+      while index < placeless.count, let range = placeless[index].range.intersection(run.range) {
+        if let data = PhysicalRange(cursor, range.start) { add(data, run) }
+        cursor = range.start
+        if let original = placeless[index].original {
+          let start = original &+ (range.start - placeless[index].range.start)
+          extents.append(Extent(range: range, fileOffset: start, rank: run.rank, pass: run.pass, kind: .shared))
+          cursor = range.end
+        }
+        while let part = PhysicalRange(cursor, min(range.end, cursor + holeSize)) {
+          extents.append(Extent(range: part, rank: run.rank, pass: run.pass, kind: .hole))
           cursor = part.end
         }
+        index += 1
       }
       if let rest = PhysicalRange(cursor, run.range.end) { add(rest, run) }
     }
     return extents
+  }
+
+  /// Memory without a place of its own: zeros, or what has an original.
+  private struct Placeless {
+    var range: PhysicalRange
+    var original: UInt64?
+
+    /// By address; both are sorted and disjoint. Of shared memory only what is no zeros.
+    static func merged(_ zeros: [PhysicalRange], _ shared: [SharedRange]) -> [Placeless] {
+      if shared.isEmpty { return zeros.map { Placeless(range: $0, original: nil) } }
+      let others = shared.filter { RangeSet.overlapping(zeros, $0.range).isEmpty }
+      return (zeros.map { Placeless(range: $0, original: nil) }
+        + others.map { Placeless(range: $0.range, original: $0.original.rawValue) })
+        .sorted { $0.range.start < $1.range.start }
+    }
+  }
+
+  /// The extent with data that all of `range` is in.
+  private static func data(_ extents: [Extent], _ range: PhysicalRange) -> Extent? {
+    let index = extents.partitionPoint { $0.range.end <= range.start }
+    guard index < extents.count else { return nil }
+    let extent = extents[index]
+    return extent.kind == .data && extent.range.start <= range.start && extent.range.end >= range.end ? extent : nil
   }
 
   /// Every extent under every mapping that the source has for it, by physical address.
@@ -180,7 +237,7 @@ public struct DumpPlan: Sendable {
       let segment = segments[Int(load.segment)]
       return ELFProgramHeader(
         type: ELFProgramHeader.load, flags: segment.flags,
-        offset: extent.fileOffset + (extent.isHole ? 0 : load.range.start - extent.range.start),
+        offset: extent.fileOffset + (extent.kind == .hole ? 0 : load.range.start - extent.range.start),
         // Wraps: a mapping near 2^64 may end exactly there.
         virtualAddress: segment.virtualAddress &+ (load.range.start - segment.physical.start),
         physicalAddress: load.range.start, fileSize: load.range.count, memorySize: load.range.count)
@@ -206,7 +263,7 @@ public struct DumpPlan: Sendable {
     var pieces: [Piece] = []
     pieces.reserveCapacity(extents.count)
     var cursor = pageSize.floor(start + pageSize.bytes - 1)
-    let order = extents.indices.filter { !extents[$0].isHole }
+    let order = extents.indices.filter { extents[$0].kind == .data }
       .sorted { (extents[$0].pass, extents[$0].rank, $0) < (extents[$1].pass, extents[$1].rank, $1) }
     var next = 0
     for (index, pass) in Pass.allCases.enumerated() {
@@ -229,7 +286,17 @@ public struct DumpPlan: Sendable {
         cursor += note.holeSize
       }
     }
-    for position in extents.indices where extents[position].isHole { extents[position].fileOffset = note.holeOffset }
+    for position in extents.indices {
+      switch extents[position].kind {
+      case .data: break
+      case .hole: extents[position].fileOffset = note.holeOffset
+      case .shared:
+        guard let range = PhysicalRange(start: extents[position].fileOffset, count: extents[position].range.count),
+          let original = data(extents, range)
+        else { throw DumpError("memory at \(hex(extents[position].range.start)) shares the place of memory that has none") }
+        extents[position].fileOffset = original.fileOffset + (range.start - original.range.start)
+      }
+    }
     return pieces
   }
 }

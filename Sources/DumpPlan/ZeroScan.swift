@@ -19,6 +19,9 @@ public struct ZeroScan: Sendable {
   /// Small enough to be still in the processor's cache when it is looked at.
   private static let readSize = 128 << 10
 
+  /// For a dump whose zeros all stay in line.
+  public init() {}
+
   /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero. `progress`
   /// hears how many bytes are done.
   public init(

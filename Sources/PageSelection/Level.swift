@@ -79,6 +79,9 @@ public struct Level: Sendable, Hashable {
   /// Whether pages have to be classified to select by this level.
   public var needsClasses: Bool { !isHeader && leavesOut != 0 }
 
+  /// Whether other memory than the kernel's own is kept: there many pages have the same content.
+  public var keepsMoreThanKernel: Bool { leavesOut & Level.kern.leavesOut != Level.kern.leavesOut }
+
   /// Whether pages of a class are kept.
   func keeps(_ pageClass: PageClass) -> Bool { leavesOut & bit(pageClass) == 0 }
 }

@@ -41,7 +41,7 @@ public struct PageSelection: Sendable {
     self.pageSize = pageSize
     kept = []
     if level == .all, let note = source.metadata?.note {
-      let passes = EarlierPasses(note, source.coverage(), source.segments)
+      let passes = EarlierPasses(note, source.coverage(), source.segments, shared: source.sharedMemory().map(\.range))
       kept = source.coverage().filter { $0.kind != .cut }.map(passes.run)
     } else {
       let stretches = Stretches(level, source, witnesses, classes, core, pageSize)

@@ -9,11 +9,14 @@ struct EarlierPasses {
   /// one: where a piece of the file goes back or touches the one before it, there was a border.
   private var borders: [UInt64] = []
 
-  init(_ note: MCoreNote, _ coverage: [Coverage], _ segments: [MemorySegment]) {
+  /// `shared` has no place of its own: where its content stands says nothing of the order.
+  init(_ note: MCoreNote, _ coverage: [Coverage], _ segments: [MemorySegment], shared: [PhysicalRange] = []) {
     ends = note.passEnds
     let hole = PhysicalRange(start: note.holeOffset, count: note.holeSize)
     let pieces = coverage.compactMap { piece -> (offset: UInt64, range: PhysicalRange)? in
-      guard case .data(let offset) = piece.kind, !(hole?.contains(offset) ?? false) else { return nil }
+      guard case .data(let offset) = piece.kind, !(hole?.contains(offset) ?? false),
+        RangeSet.overlapping(shared, piece.range).isEmpty
+      else { return nil }
       return (offset, piece.range)
     }.sorted { $0.offset < $1.offset }
     // Coverage is also cut where one of two mappings of the same memory ends: there no segment begins.

@@ -8,13 +8,20 @@ internal import DumpSource
 @safe final class Worker {
   let encoder: any GroupEncoder
   private let input: UnsafeMutableRawBufferPointer
+  /// For a second look at memory that shares a place of the file.
+  fileprivate let again: UnsafeMutableRawBufferPointer
 
-  init(_ encoder: any GroupEncoder) {
+  /// `looksAgain`: whether there is such memory.
+  init(_ encoder: any GroupEncoder, looksAgain: Bool) {
     self.encoder = encoder
     unsafe input = .allocate(byteCount: encoder.unitSize, alignment: 4096)
+    unsafe again = .allocate(byteCount: looksAgain ? SharedCheck.chunk : 0, alignment: 4096)
   }
 
-  deinit { unsafe input.deallocate() }
+  deinit {
+    unsafe input.deallocate()
+    unsafe again.deallocate()
+  }
 
   func withInput(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
     unsafe body(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
@@ -27,20 +34,35 @@ final class Slot {
   var unreadable: [PhysicalRange] = []
   var firstReadError: DumpError?
   var zeros = ZeroCount(.fourKiB)
+  /// Memory that shares a place of the file and was read again, and what of it is not what stands there.
+  var comparedBytes: UInt64 = 0
+  var changed: [PhysicalRange] = []
+
+  func begin(_ pageSize: PageSize) {
+    unreadable.removeAll(keepingCapacity: true)
+    changed.removeAll(keepingCapacity: true)
+    firstReadError = nil
+    zeros = ZeroCount(pageSize)
+    comparedBytes = 0
+    encoded.begin()
+  }
 }
 
 /// Fills stretches of the uncompressed file as the plan says.
 struct GroupFiller: Sendable {
   private let plan: DumpPlan
   private let source: any DumpSource
+  private let sharedCheck: SharedCheck?
+  var looksAgain: Bool { sharedCheck != nil }
 
   init(_ plan: DumpPlan, _ source: any DumpSource) {
     self.plan = plan
     self.source = source
+    sharedCheck = SharedCheck(plan, source)
   }
 
-  /// Fills all of `buffer`, which stands at `start` of the file.
-  func fill(_ buffer: UnsafeMutableRawBufferPointer, from start: UInt64, _ slot: Slot) {
+  /// Fills all of `buffer`, which stands at `start` of the file. `worker` is the one that does it.
+  func fill(_ buffer: UnsafeMutableRawBufferPointer, from start: UInt64, _ slot: Slot, _ worker: Worker) {
     let end = start + UInt64(buffer.count)
     var cursor = start
     func zeros(to position: UInt64) {
@@ -62,16 +84,17 @@ struct GroupFiller: Sendable {
       let stop = min(end, piece.fileEnd)
       let memory = piece.memory.start + (cursor - piece.fileOffset)
       let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[Int(cursor - start)..<Int(stop - start)])
-      unsafe read(part, at: memory, slot)
+      unsafe read(part, at: memory, slot, fileOffset: cursor)
       unsafe slot.zeros.add(UnsafeRawBufferPointer(part), at: memory, isLast: stop == piece.fileEnd)
       cursor = stop
       index += 1
     }
     zeros(to: end)
+    unsafe sharedCheck?.compare(UnsafeRawBufferPointer(buffer), at: start, worker.again, slot)
   }
 
-  /// Reads in one go; where that fails, page by page, and what can't be read is poisoned.
-  private func read(_ buffer: UnsafeMutableRawBufferPointer, at address: UInt64, _ slot: Slot) {
+  /// Reads in one go; where that fails, page by page, and what can't be read is poisoned: with it all memory that shares its place.
+  private func read(_ buffer: UnsafeMutableRawBufferPointer, at address: UInt64, _ slot: Slot, fileOffset: UInt64) {
     do throws(DumpError) {
       unsafe try source.read(at: PhysicalAddress(address), into: buffer)
       return
@@ -86,6 +109,8 @@ struct GroupFiller: Sendable {
       if unsafe (try? source.read(at: PhysicalAddress(here), into: page)) == nil {
         for index in 0..<count { unsafe page[index] = Pipeline.poison[index % Pipeline.poison.count] }
         if let range = PhysicalRange(start: here, count: UInt64(count)) { slot.unreadable.append(range) }
+        let place = fileOffset + UInt64(offset)
+        slot.unreadable += plan.shared.overlapping(place, place + UInt64(count)).map(\.memory)
       }
       offset += count
     }

@@ -82,6 +82,8 @@ public struct Pipeline: Sendable {
     let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
     var readError: DumpError?
     var zeroPages: UInt64 = 0
+    var comparedBytes: UInt64 = 0
+    var changed: [PhysicalRange] = []
     let filler = GroupFiller(plan, source)
     let tailEncoder = try format.makeEncoder()
     // Encoders are made first, where a failure still has somebody to tell.
@@ -89,18 +91,15 @@ public struct Pipeline: Sendable {
     for _ in 0..<work.threads { encoders.append(try format.makeEncoder()) }
 
     try work.run(
-      count: groups, makeWorker: { Worker(encoders.removeLast()) }, makeSlot: { Slot() },
+      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain) }, makeSlot: { Slot() },
       work: { group, worker, slot throws(DumpError) in
-        slot.unreadable.removeAll(keepingCapacity: true)
-        slot.firstReadError = nil
-        slot.zeros = ZeroCount(plan.pageSize)
-        slot.encoded.begin()
+        slot.begin(plan.pageSize)
         var cursor = UInt64(group) * groupSize
         let end = min(cursor + groupSize, plan.trailerOffset)
         while cursor < end {
           let count = Int(min(UInt64(worker.encoder.unitSize), end - cursor))
           unsafe worker.withInput(count) { input in
-            unsafe filler.fill(input, from: cursor, slot)
+            unsafe filler.fill(input, from: cursor, slot, worker)
             unsafe worker.encoder.encode(UnsafeRawBufferPointer(input), into: slot.encoded)
           }
           cursor += UInt64(count)
@@ -111,6 +110,8 @@ public struct Pipeline: Sendable {
         trailer.groupChecksums.append(slot.encoded.checksum)
         trailer.unreadable += slot.unreadable
         zeroPages += slot.zeros.pages
+        comparedBytes += slot.comparedBytes
+        changed += slot.changed
         if readError == nil { readError = slot.firstReadError }
         if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
         try output.write(slot.encoded)
@@ -120,8 +121,8 @@ public struct Pipeline: Sendable {
 
     trailer.zeroPages = zeroPages
     trailer.unreadable = RangeSet.joined(trailer.unreadable)
-    trailer.sampledPages = sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0
-    trailer.changed = sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []
+    trailer.sampledPages = (comparedBytes >> plan.pageSize.shift) + (sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0)
+    trailer.changed = RangeSet.joined(changed + (sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []))
     try finish(trailer, tailEncoder, limit, &output)
     try sink.finish()
     return Outcome(

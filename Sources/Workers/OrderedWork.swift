@@ -12,6 +12,8 @@ public struct OrderedWork: Sendable {
   public var threads: Int
   /// Results that may be finished and not yet consumed, over all threads.
   public var slots: Int
+  /// Asked before each result is consumed: an error ends the run with it.
+  public var interruption: @Sendable () -> DumpError? = { nil }
 
   public init(threads: Int) {
     self.threads = max(1, threads)
@@ -19,8 +21,15 @@ public struct OrderedWork: Sendable {
     slots = threads <= 1 ? 1 : 2 * threads + 2
   }
 
+  /// The same, ended by `interruption`.
+  public func interrupted(by interruption: @escaping @Sendable () -> DumpError?) -> OrderedWork {
+    var work = self
+    work.interruption = interruption
+    return work
+  }
+
   /// Runs units 0 ..< count. `makeWorker` is called once a thread, `makeSlot` once a slot; both kinds of object are used
-  /// by one thread at a time. The first error, in unit order, ends the run and is thrown; work on later units that was
+  /// by one thread at a time. The first error, in unit order, ends the run and is thrown, as that of `interruption` does; work on later units that was
   /// under way is finished and dropped.
   public func run<Worker: AnyObject, Slot: AnyObject>(
     count: Int,
@@ -34,6 +43,7 @@ public struct OrderedWork: Sendable {
       let slot = makeSlot()
       for unit in 0..<count {
         try work(unit, worker, slot)
+        if let interruption = interruption() { throw interruption }
         try consume(unit, slot)
       }
     }
@@ -53,6 +63,7 @@ public struct OrderedWork: Sendable {
     if group.isEmpty { return try inline() }
     for unit in 0..<count {
       let slot = try shared.waitFor(unit)
+      if let interruption = interruption() { throw interruption }
       try consume(unit, slot)
       shared.release(unit)
     }

@@ -1,6 +1,8 @@
 import Capture
 import DumpBasics
 import Foundation
+import LinuxSystem
+import PageSelection
 import TestSupport
 import Testing
 
@@ -79,4 +81,38 @@ private func machine() -> SyntheticCore {
   #expect(zeros == [UInt8](repeating: 0, count: 4096))
   #expect(throws: DumpError.self) { try source.bytes(at: PhysicalAddress(0x10_0000 + 9 << 20), count: 4096) }
   #expect(try verify(cut, threads: 1, QuietReporter()).verdict == .incomplete)
+}
+
+/// A machine whose memory takes a second to read, as soon as much of it is read at a time.
+private final class SlowSource: DumpSource {
+  private let base: any DumpSource
+  private let end = System.monotonicNanoseconds + 1_100_000_000
+  init(_ base: any DumpSource) { self.base = base }
+
+  var name: String { base.name }
+  var identity: MachineIdentity { base.identity }
+  var segments: [MemorySegment] { base.segments }
+  var notes: [DumpNote] { base.notes }
+  var shortfall: Shortfall? { base.shortfall }
+  func coverage() -> [Coverage] { base.coverage() }
+  func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    while buffer.count >= 64 << 10, System.monotonicNanoseconds < end {}
+    try base.read(at: address, into: buffer)
+  }
+}
+
+/// Classes, zeros and shared pages are looked for before the first byte: where that takes all of the time, pass 1 is written without.
+@Test(arguments: [Level.kern, .used, .all]) func aTimeLimitEndsPlanningAndPass1IsWritten(level: Level) throws {
+  let scratch = try Scratch()
+  let machine = SyntheticMachine(SyntheticMachineConfiguration(.v6_1, memory: 128 << 20, seed: 3))
+  var request = SaveRequest(source: "", targets: [scratch.file("cut")], level: level)
+  request.limits.seconds = 1
+  let result = try save(request, from: SlowSource(machine), QuietReporter())
+  #expect(result.status == .cut)
+  let source = try openDump(result.path)
+  let note = try #require(source.metadata).note
+  #expect(try #require(source.shortfall).present >= note.passEnds[0])
+  // Nothing was decided by what was not looked at: everything would have been kept.
+  #expect(note.leftOut.isEmpty && note.shared.isEmpty && note.holeSize == 0)
+  if level == .kern { #expect(note.findings.contains { $0.contains("time limit") }) }
 }

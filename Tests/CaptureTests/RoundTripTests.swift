@@ -143,6 +143,34 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
   #expect(try Data(contentsOf: URL(fileURLWithPath: back)) == Data(contentsOf: URL(fileURLWithPath: packed)))
 }
 
+/// A machine in which the same files are in memory several times, in several passes: what the dump has once comes back everywhere,
+/// and writing it anew finds the same.
+@Test(arguments: ["elf.gz", "elf"]) func memoryThatStandsInTheDumpOnceComesBackEverywhere(format: String) throws {
+  let scratch = try Scratch()
+  let (file, other) = (noise(90 * 4096, seed: 21), noise(33 * 4096, seed: 22))
+  let core = SyntheticCore([
+    .init(0x200_0000, virtual: 0xffff_ffff_8100_0000, file + noise(4096, seed: 25)),
+    .init(0x1000, other),
+    .init(0x10_0000, noise(17 * 4096, seed: 23) + [UInt8](repeating: 0, count: 4 << 20) + other + file),
+    .init(0x1f0_0000, noise(0x10_0000, seed: 24) + file + noise(4096, seed: 25) + [UInt8](repeating: 0, count: 3 << 20) + other + file + file),
+  ])
+  let (_, out) = try saved(core, scratch, format: format)
+  try expectSameMemory(core, out)
+  let check = try verify(out, threads: 2, QuietReporter())
+  #expect(check.verdict == .whole, "\(check.lines)")
+  let source = try openDump(out)
+  // Besides the originals 3 copies of `file` and 2 of `other`; the second address of 0x2000000 is no copy.
+  let shared = source.sharedMemory().reduce(0) { $0 + $1.range.count } / 4096
+  #expect(shared == 336)
+  #expect(try info(out, json: true).contains("\"shared_pages\": 336"))
+
+  let (first, second) = (scratch.file("first"), scratch.file("second"))
+  _ = try convert(out, to: first, format: format == "elf" ? .elfGzip : .elf, threads: 2, QuietReporter())
+  _ = try convert(first, to: second, format: try #require(.init(rawValue: format)), threads: 1, QuietReporter())
+  try expectSameMemory(core, first)
+  #expect(try Data(contentsOf: URL(fileURLWithPath: second)) == Data(contentsOf: URL(fileURLWithPath: out)))
+}
+
 @Test func aCutSourceIsSavedAsFarAsItGoesAndSaysSo() throws {
   let scratch = try Scratch()
   let whole = try oddMachine().bytes()

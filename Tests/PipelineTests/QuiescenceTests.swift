@@ -40,7 +40,7 @@ private final class RestlessSource: DumpSource {
 }
 
 /// Takes what is written and throws it away.
-private final class NoSink: DumpSink {
+final class NoSink: DumpSink {
   let name = "nowhere"
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {}
   func skip(_ count: UInt64) throws(DumpError) {}

@@ -53,3 +53,15 @@ func theFirstErrorInUnitOrderEndsTheRun(threads: Int) {
   }
   #expect(started.load(ordering: .relaxed) < 100)
 }
+
+@Test(arguments: [1, 4])
+func anInterruptionEndsTheRunBeforeTheNextResult(threads: Int) {
+  let consumed = Atomic<Int>(0)
+  let work = OrderedWork(threads: threads).interrupted { consumed.load(ordering: .relaxed) == 23 ? DumpError("late") : nil }
+  #expect(throws: DumpError("late")) {
+    try work.run(
+      count: 1_000_000, makeWorker: { Cell() }, makeSlot: { Cell() }, work: { _, _, _ throws(DumpError) in },
+      consume: { _, _ throws(DumpError) in consumed.add(1, ordering: .relaxed) })
+  }
+  #expect(consumed.load(ordering: .relaxed) == 23)
+}

@@ -1,6 +1,6 @@
 """Instructions of the hot paths on a fixed input, counted by valgrind: a regression shows whatever else the machine does.
 
-`mcore-bench` has to be built (scripts/test.sh does so in test-full). The counts are of Swift 6.3 and ISA-L 2.30.0 (as scripts/isal.sh
+`mcore-bench` has to be built (scripts/test.sh does so in test-full). The counts are of Swift 6.3 and ISA-L 2.30.0 (as scripts/codecs.sh
 builds it) under valgrind 3.19, which shows every program the same processor (with AVX2). When one changes for a good reason,
 the number here changes with it, in the same commit.
 """

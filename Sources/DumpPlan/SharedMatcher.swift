@@ -1,0 +1,125 @@
+internal import DumpBasics
+internal import DumpSource
+
+/// Takes anchors in the order of the file and makes runs of equal pages of them.
+struct SharedMatcher {
+  private(set) var runs: [SharedRange] = []
+
+  private struct Entry {
+    var page: UInt32 = .max
+    var hash: UInt32 = 0
+  }
+  private let pages: PageOrder
+  private let compared: ComparedPages
+  private var table = [Entry](repeating: Entry(), count: AnchorSampling.tableSize)
+  /// What has no place of its own: page numbers, ascending, since anchors come in that order.
+  private var taken: [Range<Int>] = []
+
+  init(_ pages: PageOrder, _ source: any DumpSource) {
+    self.pages = pages
+    compared = ComparedPages(pages, source)
+  }
+
+  /// `anchor` has a higher page number than any before.
+  mutating func take(_ anchor: Anchor) {
+    guard anchor.page >= taken.last?.upperBound ?? 0, let page = UInt32(exactly: anchor.page) else { return }
+    let slot = Int(anchor.hash >> 32) & (table.count - 1)
+    let entry = table[slot]
+    let word = UInt32(truncatingIfNeeded: anchor.hash)
+    if entry.page != .max, entry.hash == word, share(anchor.page, Int(entry.page)) { return }
+    table[slot] = Entry(page: page, hash: word)
+  }
+
+  /// Whether the pages are equal. When enough of those around them are too, they become a run.
+  private mutating func share(_ page: Int, _ original: Int) -> Bool {
+    // No page is an original that has no place itself; nor is one both in a run and the original of a run, since all that was
+    // found so far lies before `free`, and so do its originals.
+    let position = taken.partitionPoint { $0.upperBound <= original }
+    if position < taken.count, taken[position].contains(original) { return false }
+    let free = max(pages.stretch(of: page).first, taken.last?.upperBound ?? 0)
+    let stretch = pages.stretch(of: original)
+    let lowest = max(stretch.first, position > 0 ? taken[position - 1].upperBound : 0)
+    let highest = min(stretch.numbers.upperBound, position < taken.count ? taken[position].lowerBound : .max)
+
+    // The original ends where the run begins, or before.
+    let before = compared.before(page, original, limit: min(page - free, original - lowest, page - original - 1))
+    let start = page - before
+    let after = compared.after(
+      page, original, limit: min(pages.stretch(of: page).numbers.upperBound - page, highest - original, start - original))
+    if after == 0 { return false }
+    let count = before + after
+    if UInt64(count) << pages.pageSize.shift >= SharedScan.shortestRun,
+      let range = PhysicalRange(start: pages.address(of: start).rawValue, count: UInt64(count) << pages.pageSize.shift)
+    {
+      taken.append(start..<start + count)
+      runs.append(SharedRange(range, original: pages.address(of: original - before)))
+    }
+    return true
+  }
+}
+
+/// Compares pages byte by byte.
+@safe private final class ComparedPages {
+  private static let chunk = 64 << 10
+  private let pages: PageOrder
+  private let source: any DumpSource
+  private let one: UnsafeMutableRawBufferPointer
+  private let other: UnsafeMutableRawBufferPointer
+
+  init(_ pages: PageOrder, _ source: any DumpSource) {
+    self.pages = pages
+    self.source = source
+    unsafe one = .allocate(byteCount: ComparedPages.chunk, alignment: 4096)
+    unsafe other = .allocate(byteCount: ComparedPages.chunk, alignment: 4096)
+  }
+
+  deinit {
+    unsafe one.deallocate()
+    unsafe other.deallocate()
+  }
+
+  /// How many pages from `page` on are equal to those from `original` on, and not zero; at most `limit`.
+  func after(_ page: Int, _ original: Int, limit: Int) -> Int {
+    var count = 0
+    while count < limit {
+      let wanted = min(limit - count, perChunk)
+      let found = equal(page + count, original + count, 0..<wanted)
+      count += found
+      if found < wanted { break }
+    }
+    return count
+  }
+
+  /// The same of the pages before both, backwards.
+  func before(_ page: Int, _ original: Int, limit: Int) -> Int {
+    var count = 0
+    while count < limit {
+      let wanted = min(limit - count, perChunk)
+      let found = equal(page - count - wanted, original - count - wanted, (0..<wanted).reversed())
+      count += found
+      if found < wanted { break }
+    }
+    return count
+  }
+
+  private var perChunk: Int { ComparedPages.chunk >> Int(pages.pageSize.shift) }
+
+  /// How many pages are equal, looked at in this order, up to the first that is not. Memory that can't be read is equal to nothing.
+  private func equal(_ page: Int, _ original: Int, _ order: some Collection<Int>) -> Int {
+    let size = Int(pages.pageSize.bytes)
+    guard unsafe read(page, order.count * size, one), unsafe read(original, order.count * size, other) else { return 0 }
+    var count = 0
+    for index in order {
+      let mine = unsafe UnsafeRawBufferPointer(rebasing: one[index * size..<(index + 1) * size])
+      let its = unsafe UnsafeRawBufferPointer(rebasing: other[index * size..<(index + 1) * size])
+      guard unsafe isEqual(mine, its), unsafe !isZero(mine) else { break }
+      count += 1
+    }
+    return count
+  }
+
+  private func read(_ page: Int, _ count: Int, _ memory: UnsafeMutableRawBufferPointer) -> Bool {
+    let part = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<count])
+    return unsafe (try? source.read(at: pages.address(of: page), into: part)) != nil
+  }
+}
