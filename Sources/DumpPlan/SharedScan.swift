@@ -31,7 +31,7 @@ public struct SharedScan: Sendable {
     memoryLimit: UInt64 = SharedScan.memoryLimit, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) {
     let pages = PageOrder(kept, zeros: zeros.longRuns, pageSize, limit: memoryLimit >> pageSize.shift)
-    let units = pages.units(of: ScanBuffer.size >> Int(pageSize.shift))
+    let units = pages.units(of: ScanBuffer.unit >> Int(pageSize.shift))
     var matcher = SharedMatcher(pages, source)
     let sampling = AnchorSampling(pages: pages.count)
     var done: UInt64 = 0
@@ -82,6 +82,8 @@ private final class AnchorList {
 @safe private final class ScanBuffer {
   /// Small enough to be still in the processor's cache when it is looked at; holds at least two pages of any size.
   static let size = 128 << 10
+  /// What a worker does in one go.
+  static let unit = 8 * size
   /// Bytes of a page that are hashed. They lie in its middle: the beginnings of pages are more alike (headers, free lists, zeros).
   private static let sample = 256
   private let memory: UnsafeMutableRawBufferPointer
@@ -90,6 +92,15 @@ private final class AnchorList {
 
   /// The anchors among the pages with these numbers, which are neighbours in memory.
   func find(_ numbers: Range<Int>, _ pages: PageOrder, _ sampling: AnchorSampling, _ source: any DumpSource, _ list: AnchorList) {
+    let step = ScanBuffer.size >> Int(pages.pageSize.shift)
+    for first in stride(from: numbers.lowerBound, to: numbers.upperBound, by: step) {
+      look(at: first..<min(first + step, numbers.upperBound), pages, sampling, source, list)
+    }
+  }
+
+  private func look(
+    at numbers: Range<Int>, _ pages: PageOrder, _ sampling: AnchorSampling, _ source: any DumpSource, _ list: AnchorList
+  ) {
     let pageBytes = Int(pages.pageSize.bytes)
     let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[0..<numbers.count * pageBytes])
     guard unsafe (try? source.read(at: pages.address(of: numbers.lowerBound), into: buffer)) != nil else { return }
