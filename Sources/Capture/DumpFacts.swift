@@ -185,7 +185,9 @@ extension DumpFacts {
         "\(keptPages) kept\(zeroPages.map { " (\($0) of them zero)" } ?? ""), \(leftOutPages) left out, \(unreadablePages) unreadable"
       ),
     ]
-    if sharedPages > 0 { lines.append(("shared", "\(sharedPages) pages stand in the dump at the place of others with the same content")) }
+    if sharedPages > 0 {
+      lines.append(("shared", "\(sharedPages) pages stand in the dump at the place of others with the same content"))
+    }
     if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {
       lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))

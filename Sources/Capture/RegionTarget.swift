@@ -90,7 +90,7 @@ private func chosenExtents(
 
 /// Whatever led to these extents: no page that the dump keeps is in them, and nothing that the running kernel works with.
 private func requireUnused(_ extents: RegionExtents, _ plan: DumpPlan, _ own: [PhysicalRange]) throws(DumpError) {
-  let kept = RangeSet.joined(plan.pieces.map(\.memory))
+  let kept = plan.memoryRead
   for extent in extents.ranges {
     if RangeSet.subtracting(kept, from: extent) != [extent] {
       throw DumpError(

@@ -273,7 +273,8 @@ private final class PreparedCapture {
       }
     }
     let made = try DumpPlan(
-      selection, source, zeros: zeros, shared: sharedMemory(selection, zeros), tool: toolVersion, crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
+      selection, source, zeros: zeros, shared: sharedMemory(selection, zeros), tool: toolVersion,
+      crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
     plan = made
     return made
@@ -288,7 +289,8 @@ private final class PreparedCapture {
     let runs = unlessLate(SharedScan()) { () throws(DumpError) in
       try SharedScan(selection.kept, zeros: zeros, source, kernel.pageSize, planning) { reporter.progress(done: $0, total: $1) }
     }.runs
-    reporter.message("\(humanBytes(runs.reduce(0) { $0 + $1.range.count })) of memory have the content of other memory: stored once")
+    reporter.message(
+      "\(humanBytes(runs.reduce(0) { $0 + $1.range.count })) of memory have the content of other memory: stored once")
     return runs
   }
 

@@ -99,6 +99,9 @@ public struct DumpPlan: Sendable {
     memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
   }
 
+  /// Memory that is read when the dump is written, that at the place of other memory too; sorted, disjoint.
+  public var memoryRead: [PhysicalRange] { RangeSet.joined((pieces + shared.pieces).map(\.memory)) }
+
   /// Memory that is not in a file of which only the first `present` bytes of content are there; sorted. The hole does not
   /// count: what it holds is known.
   public func missing(beyond present: UInt64) -> [PhysicalRange] {
@@ -153,7 +156,8 @@ public struct DumpPlan: Sendable {
     var extents: [Extent] = []
     extents.reserveCapacity(kept.count + 2 * (zeros.count + shared.count))
     func add(_ range: PhysicalRange, _ run: KeptRun) {
-      if let last = extents.last, last.kind == .data, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start {
+      if let last = extents.last, last.kind == .data, last.pass == run.pass, last.rank == run.rank, last.range.end == range.start
+      {
         extents[extents.count - 1].range.end = range.end
       } else {
         extents.append(Extent(range: range, rank: run.rank, pass: run.pass, kind: .data))
@@ -191,7 +195,8 @@ public struct DumpPlan: Sendable {
     static func merged(_ zeros: [PhysicalRange], _ shared: [SharedRange]) -> [Placeless] {
       if shared.isEmpty { return zeros.map { Placeless(range: $0, original: nil) } }
       let others = shared.filter { RangeSet.overlapping(zeros, $0.range).isEmpty }
-      return (zeros.map { Placeless(range: $0, original: nil) }
+      return
+        (zeros.map { Placeless(range: $0, original: nil) }
         + others.map { Placeless(range: $0.range, original: $0.original.rawValue) })
         .sorted { $0.range.start < $1.range.start }
     }

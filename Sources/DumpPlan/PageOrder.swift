@@ -48,7 +48,9 @@ struct PageOrder: Sendable {
   /// All pages, in pieces of at most `size` that are neighbours in memory.
   func units(of size: Int) -> [Range<Int>] {
     stretches.flatMap { stretch in
-      stride(from: stretch.first, to: stretch.numbers.upperBound, by: size).map { $0..<min($0 + size, stretch.numbers.upperBound) }
+      stride(from: stretch.first, to: stretch.numbers.upperBound, by: size).map {
+        $0..<min($0 + size, stretch.numbers.upperBound)
+      }
     }
   }
 }

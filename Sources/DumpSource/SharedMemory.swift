@@ -27,7 +27,9 @@ extension Coverage {
     var cursor = range.start
     var index = coverage.partitionPoint { $0.range.end <= range.start }
     while cursor < range.end {
-      guard index < coverage.count, coverage[index].range.contains(cursor), case .data(let start) = coverage[index].kind else { return nil }
+      guard index < coverage.count, coverage[index].range.contains(cursor), case .data(let start) = coverage[index].kind else {
+        return nil
+      }
       let offset = start + (cursor - coverage[index].range.start)
       if let place, offset - min(place, offset) != cursor - range.start { return nil }
       place = place ?? offset

@@ -39,7 +39,9 @@ struct SharedCheck: Sendable {
   }
 
   /// Page by page, since it is pages that change.
-  private func compare(_ written: UnsafeRawBufferPointer, _ address: UInt64, _ memory: UnsafeMutableRawBufferPointer, _ slot: Slot) {
+  private func compare(
+    _ written: UnsafeRawBufferPointer, _ address: UInt64, _ memory: UnsafeMutableRawBufferPointer, _ slot: Slot
+  ) {
     slot.comparedBytes += UInt64(written.count)
     let isRead = unsafe (try? source.read(at: PhysicalAddress(address), into: memory)) != nil
     var offset = 0

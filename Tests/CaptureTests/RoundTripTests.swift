@@ -152,7 +152,9 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
     .init(0x200_0000, virtual: 0xffff_ffff_8100_0000, file + noise(4096, seed: 25)),
     .init(0x1000, other),
     .init(0x10_0000, noise(17 * 4096, seed: 23) + [UInt8](repeating: 0, count: 4 << 20) + other + file),
-    .init(0x1f0_0000, noise(0x10_0000, seed: 24) + file + noise(4096, seed: 25) + [UInt8](repeating: 0, count: 3 << 20) + other + file + file),
+    .init(
+      0x1f0_0000,
+      noise(0x10_0000, seed: 24) + file + noise(4096, seed: 25) + [UInt8](repeating: 0, count: 3 << 20) + other + file + file),
   ])
   let (_, out) = try saved(core, scratch, format: format)
   try expectSameMemory(core, out)

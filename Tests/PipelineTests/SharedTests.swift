@@ -28,7 +28,9 @@ private func scan(
   return try SharedScan(kept, zeros: zeros, source, .fourKiB, work, memoryLimit: memoryLimit) { _, _ in }.runs
 }
 
-private func range(_ start: Int, pages: Int) -> PhysicalRange? { PhysicalRange(start: UInt64(start), count: UInt64(pages * page)) }
+private func range(_ start: Int, pages: Int) -> PhysicalRange? {
+  PhysicalRange(start: UInt64(start), count: UInt64(pages * page))
+}
 
 private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages * page) }
 
@@ -37,7 +39,10 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
 
   @Test func aFileThatIsInMemoryTwiceIsFoundWhole() throws {
     let source = try opened(
-      [.init(0x10_0000, noise(7 * page, seed: 1) + file + noise(5 * page, seed: 2)), .init(0x100_0000, noise(3 * page, seed: 3) + file)],
+      [
+        .init(0x10_0000, noise(7 * page, seed: 1) + file + noise(5 * page, seed: 2)),
+        .init(0x100_0000, noise(3 * page, seed: 3) + file),
+      ],
       Scratch())
     let copy = try #require(range(0x100_3000, pages: 60))
     #expect(try scan(source) == [SharedRange(copy, original: PhysicalAddress(0x10_7000))])
@@ -102,7 +107,9 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
   @Test func whatCanNotBeReadAndWhatLiesBeyondTheLimitIsNotShared() throws {
     let source = try opened([.init(0x10_0000, file), .init(0x100_0000, file)], Scratch())
     let bad = try #require(range(0x10_0000, pages: 60))
-    #expect(try scan(UnsteadySource(source) { (at, _) throws(DumpError) in if bad.contains(at) { throw DumpError("no such memory") } }) == [])
+    #expect(
+      try scan(UnsteadySource(source) { (at, _) throws(DumpError) in if bad.contains(at) { throw DumpError("no such memory") } })
+        == [])
     #expect(try scan(source, memoryLimit: UInt64(60 * page)) == [])
     #expect(try scan(source, memoryLimit: UInt64(80 * page)).map(\.range) == [range(0x100_0000, pages: 20)])
   }
@@ -129,6 +136,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(plan.pieces.reduce(0) { $0 + $1.memory.count } == 61 * 4096)
     #expect(plan.shared.pieces.map(\.memory) == [range(0x100_1000, pages: 60)])
     #expect(plan.shared.pieces.map(\.fileOffset) == plan.pieces.filter { $0.memory.start == 0x10_0000 }.map(\.fileOffset))
+    // Nothing may be written to the copy either while the dump is made: it is read again.
+    #expect(plan.memoryRead == [range(0x10_0000, pages: 60), range(0x100_0000, pages: 61)])
     let outcome = try outcome(plan, source)
     #expect(outcome.changed == [] && outcome.unreadable == [])
     // The 60 pages that share a place, and the sample, which has all 61 others.
@@ -139,9 +148,10 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     let plan = try planned(try opened(segments, Scratch()))
     let place = try #require(plan.pieces.first { $0.memory.start == 0x10_0000 }).fileOffset
     #expect(
-      plan.missing(beyond: place + 10 * 4096) == [
-        range(0x10_0000 + 10 * page, pages: 50), range(0x100_0000, pages: 1), range(0x100_1000 + 10 * page, pages: 50),
-      ].compactMap { $0 })
+      plan.missing(beyond: place + 10 * 4096)
+        == [
+          range(0x10_0000 + 10 * page, pages: 50), range(0x100_0000, pages: 1), range(0x100_1000 + 10 * page, pages: 50),
+        ].compactMap { $0 })
   }
 
   /// A device writes to the copy after the dump was planned: what the dump has for it is the original's, and that is told.

@@ -91,6 +91,25 @@ class RealDump:
         wrong, _ = compare_memory(ours, raw)
         self.assertEqual(wrong, 0)
 
+    def test_pages_with_the_content_of_others_stand_in_it_once(self):
+        """As many as `info` says, by the program headers alone; none at level kern."""
+        core = Core(self.elf)
+        places = {}
+        for address, offset, size, _, _ in core.loads:
+            for start in range(-address % 4096, size - 4095, 4096):
+                places.setdefault(offset + start, set()).add(address + start)
+        shared = {place: sorted(addresses) for place, addresses in places.items() if len(addresses) > 1}
+        shared = {place: addresses for place, addresses in shared.items() if any(core.bytes_at(place, 4096))}
+        self.assertEqual(self.facts(self.gz)["shared_pages"], sum(len(addresses) - 1 for addresses in shared.values()))
+        self.assertGreater(len(shared), 1000, "the kernel's image in the page cache, files that were read twice")
+        kern = self.work / "kern.elf"
+        mcore("save", "-q", "--format", "elf", self.raw, kern)
+        self.assertEqual(self.facts(kern)["shared_pages"], 0)
+        kern.unlink()
+
+    def facts(self, dump):
+        return json.loads(mcore("info", "--json", dump).stdout)
+
     def test_notes_are_copied_verbatim(self):
         raw, ours = Core(self.raw).notes(), Core(self.elf).notes()
         self.assertEqual(ours[:-1], raw)
