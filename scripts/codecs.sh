@@ -81,8 +81,9 @@ fetch_source() {
     name=$1 release=$2
     shift 2
     apt-get "$@" update
-    apt-get "$@" source --download-only "$name=$release*" || apt-get "$@" source --download-only "$name"
-    dpkg-source --no-check -x ./*.dsc source
+    apt-get "$@" source --download-only "$name"
+    # Another release would make other bytes under the name of this one.
+    dpkg-source --no-check -x ./"${name}_$release"*.dsc source
 }
 
 # Prints where library $1 (isal or zstd) is, and makes it where it is not yet.
@@ -92,7 +93,9 @@ library() {
         echo "$out"
         return
     fi
-    for tool in apt-get dpkg-source nasm make flock; do
+    tools='apt-get dpkg-source make flock'
+    if [ "$1" = isal ]; then tools="$tools nasm"; fi
+    for tool in $tools; do
         command -v "$tool" >/dev/null || die "$tool is missing: run scripts/deps.sh build"
     done
     compiler=$(command -v gcc || command -v clang || command -v cc) || die "no C compiler"
@@ -104,15 +107,18 @@ library() {
         new=$scratch/new
         mkdir -p "$new/include" "$new/lib/pkgconfig"
         say "building a static lib$1 $version (half a minute)"
-        # Not as the condition of an `if` or `||`: in there no failure would end it (set -e).
+        # Not as the condition of an `if` or `||`: in there no failure would end it.
+        set +e
         (
             set -e
             cd "$scratch"
             fetch_source "lib$1" "$version" "$suite"
             cd source
             "build_$1"
-        ) >"$MCORE_CACHE/codecs-$1.log" 2>&1 &
-        wait $! || die "lib$1 did not build: see $MCORE_CACHE/codecs-$1.log"
+        ) >"$MCORE_CACHE/codecs-$1.log" 2>&1
+        status=$?
+        set -e
+        [ "$status" = 0 ] || die "lib$1 did not build: see $MCORE_CACHE/codecs-$1.log"
         mv "$new" "$out"
     fi
     echo "$out"

@@ -15,7 +15,7 @@ struct PassProgress: Sendable, Equatable {
       let size = end - min(end, start)
       if size > 0 { result.append(PassProgress(pass: pass, size: size, present: min(size, present - min(present, start)))) }
       // The hole stands behind pass 2; what it holds is known without it.
-      start = pass == .kernelCore ? end + note.holeSize : end
+      start = pass == .kernelCore ? clampedSum(end, note.holeSize) : end
     }
     return result
   }

@@ -69,7 +69,7 @@ public struct DumpFacts: Sendable {
   }
 
   func pages(_ ranges: some Sequence<PhysicalRange>) -> UInt64 {
-    ranges.reduce(0) { $0 + pageSize.pages(in: $1) }
+    ranges.reduce(0) { clampedSum($0, pageSize.pages(in: $1)) }
   }
 
   var unreadablePages: UInt64 { pages(unreadable) }
@@ -83,7 +83,6 @@ public struct DumpFacts: Sendable {
     absent = note.leftOut
     classes = note.classes
     checks = note.checks
-    sharedPages = pages(note.shared.lazy.map(\.range))
   }
 
   /// Sets `status` from what was found. `cut` is true when the file ends too early.
@@ -154,7 +153,7 @@ extension DumpFacts {
     func entry(_ total: UInt64, _ kept: UInt64) -> JSON {
       .object([("total", .unsigned(total)), ("kept", .unsigned(kept)), ("left_out", .unsigned(total - min(total, kept)))])
     }
-    if classes.isEmpty { return .object([("unclassified", entry(keptPages + leftOutPages, keptPages))]) }
+    if classes.isEmpty { return .object([("unclassified", entry(clampedSum(keptPages, leftOutPages), keptPages))]) }
     return .object(classes.map { ($0.name, entry($0.total, $0.kept)) })
   }
 

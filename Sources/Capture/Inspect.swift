@@ -18,7 +18,8 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }
   if let metadata = source.metadata {
     facts.take(metadata.note)
-    facts.zeroPages = metadata.trailer.map { metadata.note.zeroPages + ($0.zeroPages ?? 0) }
+    facts.zeroPages = metadata.trailer.map { clampedSum(metadata.note.zeroPages, $0.zeroPages ?? 0) }
+    facts.sharedPages = facts.pages(source.sharedMemory().map(\.range))
     facts.unreadable = metadata.trailer?.unreadable ?? []
     facts.sampledPages = metadata.trailer?.sampledPages ?? 0
     facts.changed = metadata.trailer?.changed ?? []

@@ -127,7 +127,8 @@ private final class PreparedCapture {
   private let kernel: CrashedKernel
   private let log: KernelLog?
   private let work: OrderedWork
-  /// The same threads, for what comes before the first byte: it ends with the time limit, and a worse plan does.
+  /// The same threads, for what makes the dump smaller and nothing else: it ends with the time limit. (Classes don't: without them everything
+  /// would have to be written, and a region in memory would have no place.)
   private let planning: OrderedWork
   private var findings: [String] = []
   /// Made when the first target is open: it reads all of the memory, and the log goes out before that.
@@ -180,7 +181,8 @@ private final class PreparedCapture {
         let region = destination as? MemoryDestination
         cut = SaveResult(
           status: .cut, path: stays, bytesWritten: reached.bytes,
-          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"],
+          findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"]
+            + (facts.changed.isEmpty ? [] : [facts.changedText]),
           region: region?.extents, normal: region?.normal)
       }
       throw told
@@ -207,6 +209,8 @@ private final class PreparedCapture {
     var content: UInt64 = 0
     /// Bytes of the dump file.
     var bytes: UInt64 = 0
+    /// Memory whose place in the file has other content by now than it had itself.
+    var changed: [PhysicalRange] = []
     /// The side files that are there.
     var files: [(String, JSON)] = []
   }
@@ -233,6 +237,7 @@ private final class PreparedCapture {
         if error != nil { isLimitReached = true }
         return error
       },
+      changed: { reached.changed += $0 },
       progress: { done, bytes in
         Activity.step()
         reached.content = done
@@ -289,8 +294,8 @@ private final class PreparedCapture {
     let runs = unlessLate(SharedScan()) { () throws(DumpError) in
       try SharedScan(selection.kept, zeros: zeros, source, kernel.pageSize, planning) { reporter.progress(done: $0, total: $1) }
     }.runs
-    reporter.message(
-      "\(humanBytes(runs.reduce(0) { $0 + $1.range.count })) of memory have the content of other memory: stored once")
+    let bytes = runs.reduce(0) { $0 + $1.range.count }
+    if bytes > 0 { reporter.message("\(humanBytes(bytes)) of memory have the content of other memory: stored once") }
     return runs
   }
 
@@ -335,7 +340,7 @@ private final class PreparedCapture {
   /// it, it is no finding; and if there are no classes, none is shown.
   private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
-    let classes = PageClassification(kernel, trust: request.trust, work: planning)
+    let classes = PageClassification(kernel, trust: request.trust, work: work)
     if !request.level.needsClasses {
       if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
       return classes[.layout].failed == 0 ? classes : nil
@@ -379,6 +384,7 @@ private final class PreparedCapture {
     facts.format = request.format.rawValue
     facts.findings = plan.note.findings
     facts.memoryBytes = plan.memoryBytes
+    facts.sharedPages = facts.pages(plan.note.shared.map(\.range))
     return facts
   }
 
@@ -399,6 +405,8 @@ private final class PreparedCapture {
     facts.take(cutOff: missing, plan.note, present: reached.content)
     facts.fileBytes = reached.bytes
     facts.memoryBytes -= missing.reduce(0) { $0 + $1.count }
+    facts.sharedPages = facts.pages(plan.note.shared.lazy.map(\.range).flatMap { RangeSet.subtracting(missing, from: $0) })
+    facts.changed = RangeSet.joined(reached.changed)
     facts.settle(cut: true)
     return facts
   }

@@ -97,7 +97,7 @@ private struct ContentCheck {
     if kept != metadata.note.keptPages {
       problems.append("the program headers hold \(kept) pages, the note says \(metadata.note.keptPages)")
     }
-    let stated = metadata.note.zeroPages + (trailer.zeroPages ?? 0)
+    let stated = clampedSum(metadata.note.zeroPages, trailer.zeroPages ?? 0)
     if zeroPages != stated {
       problems.append("\(zeroPages) pages are zero, note and trailer say \(stated)")
     }

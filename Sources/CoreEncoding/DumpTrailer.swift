@@ -84,7 +84,7 @@ public struct DumpTrailer: Sendable, Equatable {
       else { throw DumpError("trailer: range \(offset / 16) is damaged", at: place) }
       ranges.append(range)
     }
-    return ranges
+    return RangeSet.joined(ranges)
   }
 }
 

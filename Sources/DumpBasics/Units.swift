@@ -91,6 +91,12 @@ public struct PhysicalRange: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(hex(start))-\(hex(end - 1))" }
 }
 
+/// The sum, or 2^64 - 1 where it would be larger: for numbers that a dump merely claims.
+@inlinable public func clampedSum(_ one: UInt64, _ other: UInt64) -> UInt64 {
+  let (sum, overflow) = one.addingReportingOverflow(other)
+  return overflow ? .max : sum
+}
+
 /// `0x` and lower-case digits, as the kernel prints addresses.
 public func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 

@@ -52,8 +52,8 @@ public struct DumpPlan: Sendable {
     note.passEnds = Pass.allCases.map { _ in 0 }
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
 
-    // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many program headers, only
-    // longer ones do.
+    // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many program headers, no
+    // runs do; then only longer zero runs.
     var threshold = ZeroScan.longRun
     note.shared = shared
     var extents: [Extent] = []
@@ -65,8 +65,7 @@ public struct DumpPlan: Sendable {
       loads = DumpPlan.loads(extents, source.segments)
       // Longer ones than the hole get many headers each; as zeros in the stream they would cost far more.
       if loads.count <= DumpPlan.programHeaderCeiling || threshold >= DumpPlan.holeLimit { break }
-      threshold *= 2
-      note.shared.removeAll { $0.range.count < threshold }
+      if note.shared.isEmpty { threshold *= 2 } else { note.shared = [] }
     }
     loads = DumpPlan.atLeastTwo(loads, pageSize)
     note.zeroPages = extents.reduce(0) { $1.kind == .hole ? $0 + pageSize.pages(in: $1.range) : $0 }
@@ -172,7 +171,14 @@ public struct DumpPlan: Sendable {
         cursor = range.start
         if let original = placeless[index].original {
           let start = original &+ (range.start - placeless[index].range.start)
-          extents.append(Extent(range: range, fileOffset: start, rank: run.rank, pass: run.pass, kind: .shared))
+          // A dump that is written anew has its runs in the pieces that its program headers were cut into.
+          if let last = extents.last, last.kind == .shared, last.range.end == range.start,
+            last.fileOffset &+ last.range.count == start
+          {
+            extents[extents.count - 1].range.end = range.end
+          } else {
+            extents.append(Extent(range: range, fileOffset: start, rank: run.rank, pass: run.pass, kind: .shared))
+          }
           cursor = range.end
         }
         while let part = PhysicalRange(cursor, min(range.end, cursor + holeSize)) {

@@ -41,13 +41,12 @@ struct SharedMatcher {
     let lowest = max(stretch.first, position > 0 ? taken[position - 1].upperBound : 0)
     let highest = min(stretch.numbers.upperBound, position < taken.count ? taken[position].lowerBound : .max)
 
+    if compared.after(page, original, limit: 1) == 0 { return false }
     // The original ends where the run begins, or before.
     let before = compared.before(page, original, limit: min(page - free, original - lowest, page - original - 1))
     let start = page - before
-    let after = compared.after(
-      page, original, limit: min(pages.stretch(of: page).numbers.upperBound - page, highest - original, start - original))
-    if after == 0 { return false }
-    let count = before + after
+    let most = min(pages.stretch(of: page).numbers.upperBound - page, highest - original, start - original)
+    let count = before + 1 + compared.after(page + 1, original + 1, limit: most - 1)
     if UInt64(count) << pages.pageSize.shift >= SharedScan.shortestRun,
       let range = PhysicalRange(start: pages.address(of: start).rawValue, count: UInt64(count) << pages.pageSize.shift)
     {
@@ -80,29 +79,28 @@ struct SharedMatcher {
 
   /// How many pages from `page` on are equal to those from `original` on, and not zero; at most `limit`.
   func after(_ page: Int, _ original: Int, limit: Int) -> Int {
-    var count = 0
-    while count < limit {
-      let wanted = min(limit - count, perChunk)
-      let found = equal(page + count, original + count, 0..<wanted)
-      count += found
-      if found < wanted { break }
-    }
-    return count
+    growing(limit) { count, wanted in equal(page + count, original + count, 0..<wanted) }
   }
 
   /// The same of the pages before both, backwards.
   func before(_ page: Int, _ original: Int, limit: Int) -> Int {
+    growing(limit) { count, wanted in equal(page - count - wanted, original - count - wanted, (0..<wanted).reversed()) }
+  }
+
+  /// Adds up what `step` finds of the pages wanted next, as long as it is all of them: one page at first, since most pages that are
+  /// equal have neighbours that are not, then twice as many each time.
+  private func growing(_ limit: Int, _ step: (_ count: Int, _ wanted: Int) -> Int) -> Int {
     var count = 0
+    var size = 1
     while count < limit {
-      let wanted = min(limit - count, perChunk)
-      let found = equal(page - count - wanted, original - count - wanted, (0..<wanted).reversed())
+      let wanted = min(limit - count, size)
+      let found = step(count, wanted)
       count += found
       if found < wanted { break }
+      size = min(2 * size, ComparedPages.chunk >> Int(pages.pageSize.shift))
     }
     return count
   }
-
-  private var perChunk: Int { ComparedPages.chunk >> Int(pages.pageSize.shift) }
 
   /// How many pages are equal, looked at in this order, up to the first that is not. Memory that can't be read is equal to nothing.
   private func equal(_ page: Int, _ original: Int, _ order: some Collection<Int>) -> Int {

@@ -1,4 +1,4 @@
-internal import DumpBasics
+public import DumpBasics
 
 /// Memory that has no place of its own in the file, at the places where its content stands: these overlap.
 public struct SharedPieces: Sendable {
@@ -13,6 +13,24 @@ public struct SharedPieces: Sendable {
     for piece in pieces { reach.append(max(reach.last ?? 0, piece.fileEnd)) }
     self.pieces = pieces
     self.reach = reach
+  }
+
+  /// The memory that has its place in `places` of the file, which ascend and are disjoint: of each piece at most 64 ranges, then all up to the last, since
+  /// a damaged dump can have very many of both.
+  public func memory(at places: [Range<UInt64>]) -> [PhysicalRange] {
+    pieces.flatMap { piece in
+      let first = places.partitionPoint { $0.upperBound <= piece.fileOffset }
+      let end = places.partitionPoint { $0.lowerBound < piece.fileEnd }
+      var found = places[first..<max(first, end)].prefix(64)
+      if let last = found.last, first + found.count < end {
+        found[found.endIndex - 1] = last.lowerBound..<places[end - 1].upperBound
+      }
+      return found.compactMap { place in
+        PhysicalRange(
+          piece.memory.start + (max(place.lowerBound, piece.fileOffset) - piece.fileOffset),
+          piece.memory.start + (min(place.upperBound, piece.fileEnd) - piece.fileOffset))
+      }
+    }
   }
 
   /// What shares a byte with `start ..< end` of the file, cut to that.

@@ -42,9 +42,7 @@ public struct SharedScan: Sendable {
         buffer.find(units[number], pages, sampling, source, list)
       },
       consume: { number, list throws(DumpError) in
-        if matcher.runs.count < SharedScan.runLimit {
-          for anchor in list.anchors { matcher.take(anchor) }
-        }
+        for anchor in list.anchors where matcher.runs.count < SharedScan.runLimit { matcher.take(anchor) }
         done += UInt64(units[number].count) << pageSize.shift
         progress(done, UInt64(pages.count) << pageSize.shift)
       })

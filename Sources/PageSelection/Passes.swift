@@ -20,7 +20,7 @@ struct EarlierPasses {
       return (offset, piece.range)
     }.sorted { $0.offset < $1.offset }
     // Coverage is also cut where one of two mappings of the same memory ends: there no segment begins.
-    let starts = Set(segments.map(\.fileOffset))
+    let starts = Set(segments.lazy.filter { RangeSet.overlapping(shared, $0.physical).isEmpty }.map(\.fileOffset))
     for (before, piece) in zip(pieces, pieces.dropFirst())
     where piece.range.start < before.range.end || piece.range.start == before.range.end && starts.contains(piece.offset) {
       borders.append(piece.offset)

@@ -32,6 +32,8 @@ internal import DumpSource
 final class Slot {
   let encoded = EncodedGroup()
   var unreadable: [PhysicalRange] = []
+  /// Where in the file the poison stands, ascending, what touches joined.
+  private(set) var poisoned: [Range<UInt64>] = []
   var firstReadError: DumpError?
   var zeros = ZeroCount(.fourKiB)
   /// Memory that shares a place of the file and was read again, and what of it is not what stands there.
@@ -41,10 +43,24 @@ final class Slot {
   func begin(_ pageSize: PageSize) {
     unreadable.removeAll(keepingCapacity: true)
     changed.removeAll(keepingCapacity: true)
+    poisoned.removeAll(keepingCapacity: true)
     firstReadError = nil
     zeros = ZeroCount(pageSize)
     comparedBytes = 0
     encoded.begin()
+  }
+
+  func poison(_ place: UInt64, count: UInt64) {
+    if let last = poisoned.last, last.upperBound == place {
+      poisoned[poisoned.count - 1] = last.lowerBound..<place + count
+    } else {
+      poisoned.append(place..<place + count)
+    }
+  }
+
+  func isPoisoned(_ place: UInt64) -> Bool {
+    let index = poisoned.partitionPoint { $0.upperBound <= place }
+    return index < poisoned.count && poisoned[index].contains(place)
   }
 }
 
@@ -93,7 +109,7 @@ struct GroupFiller: Sendable {
     unsafe sharedCheck?.compare(UnsafeRawBufferPointer(buffer), at: start, worker.again, slot)
   }
 
-  /// Reads in one go; where that fails, page by page, and what can't be read is poisoned: with it all memory that shares its place.
+  /// Reads in one go; where that fails, page by page, and what can't be read is poisoned.
   private func read(_ buffer: UnsafeMutableRawBufferPointer, at address: UInt64, _ slot: Slot, fileOffset: UInt64) {
     do throws(DumpError) {
       unsafe try source.read(at: PhysicalAddress(address), into: buffer)
@@ -109,8 +125,7 @@ struct GroupFiller: Sendable {
       if unsafe (try? source.read(at: PhysicalAddress(here), into: page)) == nil {
         for index in 0..<count { unsafe page[index] = Pipeline.poison[index % Pipeline.poison.count] }
         if let range = PhysicalRange(start: here, count: UInt64(count)) { slot.unreadable.append(range) }
-        let place = fileOffset + UInt64(offset)
-        slot.unreadable += plan.shared.overlapping(place, place + UInt64(count)).map(\.memory)
+        slot.poison(fileOffset + UInt64(offset), count: UInt64(count))
       }
       offset += count
     }

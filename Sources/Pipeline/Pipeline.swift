@@ -51,15 +51,17 @@ public struct Pipeline: Sendable {
   /// it. `progress` hears, after each group, the uncompressed bytes done and how long the file is. Throws what `sink` throws;
   /// memory that can't be read is poisoned and reported, and the run goes on.
   ///
+  /// `changed` hears which memory shares a place of the file and had changed when that was written: what a dump that is cut can't say of itself.
+  ///
   /// `limit` is asked before each group with the uncompressed bytes done and how long the file would become; an error ends the
   /// run. Whatever ends it early, the file is cut after the last whole group.
   public func run(
     _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
-    progress: (UInt64, UInt64) -> Void
+    changed: ([PhysicalRange]) -> Void = { _ in }, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
     var whole: UInt64 = 0
     do throws(DumpError) {
-      return try write(source, to: sink, limit) { done, written in
+      return try write(source, to: sink, limit, changed) { done, written in
         whole = written
         progress(done, written)
       }
@@ -72,7 +74,7 @@ public struct Pipeline: Sendable {
 
   private func write(
     _ source: any DumpSource, to sink: any DumpSink, _ limit: (UInt64, UInt64) -> DumpError?,
-    progress: (UInt64, UInt64) -> Void
+    _ hear: ([PhysicalRange]) -> Void, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
     let groupSize = UInt64(DumpTrailer.groupSize)
     let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
@@ -84,6 +86,7 @@ public struct Pipeline: Sendable {
     var zeroPages: UInt64 = 0
     var comparedBytes: UInt64 = 0
     var changed: [PhysicalRange] = []
+    var poisoned: [Range<UInt64>] = []
     let filler = GroupFiller(plan, source)
     let tailEncoder = try format.makeEncoder()
     // Encoders are made first, where a failure still has somebody to tell.
@@ -111,7 +114,11 @@ public struct Pipeline: Sendable {
         trailer.unreadable += slot.unreadable
         zeroPages += slot.zeros.pages
         comparedBytes += slot.comparedBytes
-        changed += slot.changed
+        poisoned += slot.poisoned
+        if !slot.changed.isEmpty {
+          changed = RangeSet.joined(changed + slot.changed)
+          hear(slot.changed)
+        }
         if readError == nil { readError = slot.firstReadError }
         if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
         try output.write(slot.encoded)
@@ -120,7 +127,7 @@ public struct Pipeline: Sendable {
       })
 
     trailer.zeroPages = zeroPages
-    trailer.unreadable = RangeSet.joined(trailer.unreadable)
+    trailer.unreadable = RangeSet.joined(trailer.unreadable + plan.shared.memory(at: poisoned))
     trailer.sampledPages = (comparedBytes >> plan.pageSize.shift) + (sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0)
     trailer.changed = RangeSet.joined(changed + (sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []))
     try finish(trailer, tailEncoder, limit, &output)

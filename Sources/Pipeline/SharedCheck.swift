@@ -32,26 +32,29 @@ struct SharedCheck: Sendable {
         let count = Int(min(UInt64(SharedCheck.chunk), piece.fileEnd - cursor))
         let address = piece.memory.start + (cursor - piece.fileOffset)
         let written = unsafe UnsafeRawBufferPointer(rebasing: bytes[Int(cursor - start)..<Int(cursor - start) + count])
-        unsafe compare(written, address, UnsafeMutableRawBufferPointer(rebasing: scratch[0..<count]), slot)
+        unsafe compare(written, at: cursor, address, UnsafeMutableRawBufferPointer(rebasing: scratch[0..<count]), slot)
         cursor += UInt64(count)
       }
     }
   }
 
-  /// Page by page, since it is pages that change.
+  /// Page by page, since it is pages that change. `place` is where `written` stands in the file.
   private func compare(
-    _ written: UnsafeRawBufferPointer, _ address: UInt64, _ memory: UnsafeMutableRawBufferPointer, _ slot: Slot
+    _ written: UnsafeRawBufferPointer, at place: UInt64, _ address: UInt64, _ memory: UnsafeMutableRawBufferPointer,
+    _ slot: Slot
   ) {
     slot.comparedBytes += UInt64(written.count)
     let isRead = unsafe (try? source.read(at: PhysicalAddress(address), into: memory)) != nil
     var offset = 0
     while offset < written.count {
-      let count = min(written.count - offset, Int(pageSize))
-      let mine = unsafe UnsafeRawBufferPointer(rebasing: memory[offset..<offset + count])
+      let here = address + UInt64(offset)
+      let count = min(written.count - offset, Int(pageSize - here % pageSize))
+      let mine = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[offset..<offset + count])
       let its = unsafe UnsafeRawBufferPointer(rebasing: written[offset..<offset + count])
+      let isThere = unsafe isRead || (try? source.read(at: PhysicalAddress(here), into: mine)) != nil
       // What stands there is poison where the original is unreadable by now: that is told already.
-      if unsafe !isRead || !isEqual(mine, its), let page = PhysicalRange(start: address + UInt64(offset), count: UInt64(count)),
-        !slot.unreadable.contains(where: { $0.contains(page.start) })
+      if unsafe !isThere || !isEqual(UnsafeRawBufferPointer(mine), its), !slot.isPoisoned(place + UInt64(offset)),
+        let page = PhysicalRange(start: here, count: UInt64(count))
       {
         slot.changed.append(page)
       }

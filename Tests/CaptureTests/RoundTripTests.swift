@@ -173,6 +173,41 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
   #expect(try Data(contentsOf: URL(fileURLWithPath: second)) == Data(contentsOf: URL(fileURLWithPath: out)))
 }
 
+/// The note's list of shared memory is a claim: what the program headers do not say too is not believed, nor added up.
+@Test func aNoteThatClaimsToShareWhatIsNotSharedIsNotBelieved() throws {
+  let scratch = try Scratch()
+  var core = SyntheticCore([
+    .init(0x10_0000, noise(64 * 4096, seed: 1)), .init(0x100_0000, noise(64 * 4096, seed: 2)),
+    .init(0x200_0000, noise(4096, seed: 3)),
+  ])
+  core.tamper = { headers in headers[2].offset = headers[1].offset }
+  var note = MCoreNote()
+  note.level = "all"
+  note.trailerOffset = 61_440 * 100
+  func claim(_ start: UInt64, _ end: UInt64, _ original: UInt64) throws -> SharedRange {
+    SharedRange(try #require(PhysicalRange(start, end)), original: PhysicalAddress(original))
+  }
+  let true1 = try claim(0x100_0000, 0x100_8000, 0x10_0000)
+  let true2 = try claim(0x101_0000, 0x101_1000, 0x11_0000)
+  note.shared = try [
+    claim(0, 0x1000, 0x10_0000), claim(0x10_0000, 0x10_1000, 0x200_0000), claim(0x10_0800, 0x10_1800, 0x100_0800), true1,
+    claim(0x100_4000, 0x100_a000, 0x10_4000), claim(0x100_9000, 0x100_a000, 0x10_8000),
+    claim(0x100_b000, 0x100_c000, .max - 4095), claim(0x103_0000, 0x105_0000, 0x13_0000), true2,
+  ]
+  for _ in 0..<5000 { note.shared.append(try claim(0, .max, 0)) }
+  core.notes.append(DumpNote(name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(.x86_64, .fourKiB)))
+  try core.write(to: scratch.file("core"))
+
+  #expect(try openDump(scratch.file("core")).sharedMemory() == [true1, true2])
+  #expect(try info(scratch.file("core"), json: true).contains("\"shared_pages\": 9,"))
+  _ = try convert(scratch.file("core"), to: scratch.file("out"), format: .elfGzip, threads: 1, QuietReporter())
+  let out = try openDump(scratch.file("out"))
+  #expect(out.sharedMemory() == [true1, true2])
+  for start in [0x10_0000, 0x100_0000] as [UInt64] {
+    #expect(try out.bytes(at: PhysicalAddress(start), count: 64 * 4096) == core.segments[0].bytes)
+  }
+}
+
 @Test func aCutSourceIsSavedAsFarAsItGoesAndSaysSo() throws {
   let scratch = try Scratch()
   let whole = try oddMachine().bytes()

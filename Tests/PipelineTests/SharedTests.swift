@@ -177,6 +177,41 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(outcome.changed == [])
   }
 
+  /// What a dump that is cut can't say of itself is told while it is written.
+  @Test func aChangeIsToldBeforeTheDumpEnds() throws {
+    let source = try opened(segments, Scratch())
+    let plan = try planned(source)
+    let restless = UnsteadySource(source) { at, buffer in
+      if at >= 0x100_1000 { for index in stride(from: 0, to: buffer.count, by: page) { buffer[index] ^= 1 } }
+    }
+    var told: [PhysicalRange] = []
+    let limit = DumpError(.full, "limit")
+    #expect(throws: limit) {
+      try Pipeline(plan, .elfGzip, OrderedWork(threads: 1)).run(
+        restless, to: NoSink(), limit: { done, _ in done > 0 ? limit : nil }, changed: { told += $0 }, progress: { _, _ in })
+    }
+    #expect(RangeSet.joined(told) == [range(0x100_1000, pages: 60)])
+  }
+
+  /// Ten thousand copies of memory of which every other page is unreadable: the list of what that means stays short.
+  @Test func copiesOfDamagedMemoryAreNamedInFewRanges() throws {
+    let source = try opened(segments, Scratch())
+    let plan = try planned(source)
+    let place = try #require(plan.shared.pieces.first).fileOffset
+    func ranges(_ count: Int, step: Int, size: Int) -> [Range<UInt64>] {
+      (0..<count).map { number in
+        let start = place + UInt64(number * step)
+        return start..<start + UInt64(size)
+      }
+    }
+    let few = ranges(20, step: 2 * page, size: page)
+    #expect(plan.shared.memory(at: few) == (0..<20).compactMap { range(0x100_1000 + 2 * $0 * page, pages: 1) })
+    let many = ranges(3000, step: 64, size: 32)
+    let found = plan.shared.memory(at: many)
+    #expect(found.count == 64)
+    #expect(found.last?.end == 0x100_1000 + 2999 * 64 + 32)
+  }
+
   /// A run whose original is in no piece of the file gets a place of its own.
   @Test func aRunWithoutAnOriginalIsWritten() throws {
     let source = try opened(segments, Scratch())
