@@ -111,7 +111,7 @@ class GuestTest:
                 guest.expect("status=0", 240)
             guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
             guest.expect("\n0\n", 30)
-            size = int(guest.expect(r"size=(?P<size>\d+)", 30)["size"])
+            size = int(guest.expect(r"size=(?P<size>\d+)\s", 30)["size"])
             guest.send("dd if=/proc/vmcore of=/dev/vdb bs=1M conv=fsync && echo copied\n")
             guest.expect("\ncopied", 300)
             guest.send("poweroff -f\n")
