@@ -73,12 +73,13 @@ public final class FileWindows: Sendable {
     let handed = Handed(window: window)
     pool.withLock { pool in
       pool.inUse -= 1
-      if pool.idle.count >= pool.mostInUse { pool.idle.removeFirst() }
+      if pool.idle.count >= 2 * pool.mostInUse { pool.idle.removeFirst() }
       pool.idle.append(handed.window)
     }
   }
 
-  /// As many windows are kept as threads ever had at the same time.
+  /// Twice as many windows are kept as threads ever had at the same time: memory is compared with other memory, in turn. A window that
+  /// is not used costs its page tables.
   private struct Pool {
     var idle: [Window] = []
     var inUse = 0
