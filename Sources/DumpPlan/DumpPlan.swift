@@ -171,9 +171,9 @@ public struct DumpPlan: Sendable {
         cursor = range.start
         if let original = placeless[index].original {
           let start = original &+ (range.start - placeless[index].range.start)
-          // A dump that is written anew has its runs in the pieces that its program headers were cut into.
+          // The rest of a run that a kept run's end has cut: in a dump that is written anew these are as its program headers are.
           if let last = extents.last, last.kind == .shared, last.range.end == range.start,
-            last.fileOffset &+ last.range.count == start
+            range.start > placeless[index].range.start
           {
             extents[extents.count - 1].range.end = range.end
           } else {

@@ -212,6 +212,38 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(found.last?.end == 0x100_1000 + 2999 * 64 + 32)
   }
 
+  /// Two runs that touch, as their originals do, which stand in two passes: in two places of the file.
+  @Test func runsThatTouchNeedNotHaveOriginalsThatDo() throws {
+    let source = try opened([.init(0x10_0000, file), .init(0x100_0000, file)], Scratch())
+    let (low, high) = (try #require(range(0x10_0000, pages: 30)), try #require(range(0x10_0000 + 30 * page, pages: 30)))
+    let copy = try #require(range(0x100_0000, pages: 60))
+    var selection = PageSelection(.all, source, witnesses: [], pageSize: .fourKiB)
+    selection.kept = [KeptRun(low, .user), KeptRun(high, .kernelCore), KeptRun(copy, .free)]
+    let shared = try scan(source, kept: selection.kept)
+    #expect(shared.map(\.range.count) == [30 * 4096, 30 * 4096])
+    let plan = try DumpPlan(
+      selection, source, zeros: ZeroScan(), shared: shared, tool: "test", crashTime: 0, findings: [])
+    #expect(plan.shared.pieces.map(\.memory).count == 2)
+    for piece in plan.shared.pieces {
+      let original = try #require(plan.pieces.first { $0.fileOffset == piece.fileOffset })
+      #expect(original.memory.count == piece.memory.count && original.memory.start == piece.memory.start - 0xf0_0000)
+    }
+  }
+
+  /// A run that a kept run's end cuts is one piece all the same: a dump is written anew from the pieces of its program headers.
+  @Test func aRunInTwoKeptRunsIsOnePiece() throws {
+    let source = try opened(segments, Scratch())
+    var selection = PageSelection(.all, source, witnesses: [], pageSize: .fourKiB)
+    let shared = try scan(source)
+    selection.kept = try [
+      KeptRun(#require(range(0x10_0000, pages: 60)), .kernel), KeptRun(#require(range(0x100_0000, pages: 31)), .kernel),
+      KeptRun(#require(range(0x100_0000 + 31 * page, pages: 30)), .kernel),
+    ]
+    let plan = try DumpPlan(
+      selection, source, zeros: ZeroScan(), shared: shared, tool: "test", crashTime: 0, findings: [])
+    #expect(plan.shared.pieces.map(\.memory) == [range(0x100_1000, pages: 60)])
+  }
+
   /// A run whose original is in no piece of the file gets a place of its own.
   @Test func aRunWithoutAnOriginalIsWritten() throws {
     let source = try opened(segments, Scratch())
