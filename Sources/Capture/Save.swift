@@ -337,7 +337,8 @@ private final class PreparedCapture {
     facts.take(cutOff: missing, plan.note, present: reached.content)
     facts.fileBytes = reached.bytes
     facts.memoryBytes -= missing.reduce(0) { $0 + $1.count }
-    facts.sharedPages = facts.pages(plan.note.shared.lazy.map(\.range).flatMap { RangeSet.subtracting(missing, from: $0) })
+    // As a reader of the file counts them: runs that are there as a whole.
+    facts.sharedPages = facts.pages(plan.note.shared.lazy.map(\.range).filter { RangeSet.overlapping(missing, $0).isEmpty })
     facts.changed = RangeSet.joined(reached.changed)
     facts.settle(cut: true)
     return facts
