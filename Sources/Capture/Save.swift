@@ -217,9 +217,10 @@ private final class PreparedCapture {
     return made
   }
 
-  /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of itself.
+  /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of itself: that is
+  /// in the selection.
   private func sharedMemory(_ selection: PageSelection, _ zeros: ZeroScan) -> [SharedRange] {
-    if request.level == .all, source.metadata != nil { return source.sharedMemory() }
+    if request.level == .all, source.metadata != nil { return selection.shared }
     guard request.level.keepsMoreThanKernel else { return [] }
     reporter.message("looking for pages with the same content")
     let reporter = self.reporter

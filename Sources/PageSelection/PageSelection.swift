@@ -22,6 +22,8 @@ public struct PageSelection: Sendable {
   public var kept: [KeptRun]
   public private(set) var absent = AbsentRanges()
   public var pageSize: PageSize
+  /// What a dump of ours that is converted has once for several places, as `DumpSource.sharedMemory()` gives it.
+  public private(set) var shared: [SharedRange] = []
 
   /// Gaps that are kept since they are too small to be worth a program header, and their pages.
   public private(set) var closedGaps: UInt64 = 0
@@ -41,7 +43,8 @@ public struct PageSelection: Sendable {
     self.pageSize = pageSize
     kept = []
     if level == .all, let note = source.metadata?.note {
-      let passes = EarlierPasses(note, source.coverage(), source.segments, shared: source.sharedMemory().map(\.range))
+      shared = source.sharedMemory()
+      let passes = EarlierPasses(note, source.coverage(), source.segments, shared: shared.map(\.range))
       kept = source.coverage().filter { $0.kind != .cut }.map(passes.run)
     } else {
       let stretches = Stretches(level, source, witnesses, classes, core, pageSize)

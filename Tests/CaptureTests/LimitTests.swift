@@ -83,31 +83,16 @@ private func machine() -> SyntheticCore {
   #expect(try verify(cut, threads: 1, QuietReporter()).verdict == .incomplete)
 }
 
-/// A machine whose memory takes a second to read, as soon as much of it is read at a time.
-private final class SlowSource: DumpSource {
-  private let base: any DumpSource
-  private let end = System.monotonicNanoseconds + 1_100_000_000
-  init(_ base: any DumpSource) { self.base = base }
-
-  var name: String { base.name }
-  var identity: MachineIdentity { base.identity }
-  var segments: [MemorySegment] { base.segments }
-  var notes: [DumpNote] { base.notes }
-  var shortfall: Shortfall? { base.shortfall }
-  func coverage() -> [Coverage] { base.coverage() }
-  func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-    while buffer.count >= 64 << 10, System.monotonicNanoseconds < end {}
-    try base.read(at: address, into: buffer)
-  }
-}
-
 /// Zeros and copies are looked for before the first byte: where all of the time is gone by then, pass 1 is written without.
 @Test(arguments: [Level.kern, .used, .all]) func aTimeLimitEndsPlanningAndPass1IsWritten(level: Level) throws {
   let scratch = try Scratch()
   let machine = SyntheticMachine(SyntheticMachineConfiguration(.v6_1, memory: 128 << 20, seed: 3))
   var request = SaveRequest(source: "", targets: [scratch.file("cut")], level: level)
   request.limits.seconds = 1
-  let result = try save(request, from: SlowSource(machine), QuietReporter())
+  // Its memory takes a second to read, as soon as much of it is read at a time.
+  let end = System.monotonicNanoseconds + 1_100_000_000
+  let slow = UnsteadySource(machine) { _, buffer in while buffer.count >= 64 << 10, System.monotonicNanoseconds < end {} }
+  let result = try save(request, from: slow, QuietReporter())
   #expect(result.status == .cut)
   let source = try openDump(result.path)
   let note = try #require(source.metadata).note

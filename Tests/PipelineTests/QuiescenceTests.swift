@@ -11,34 +11,6 @@ import Workers
 
 @testable import Pipeline
 
-/// Memory of which some pages change each time they are read, as those do that a device writes to.
-private final class RestlessSource: DumpSource {
-  private let base: any DumpSource
-  private let restless: [PhysicalRange]
-  private let reads = Atomic<Int>(0)
-
-  init(_ base: any DumpSource, _ restless: [PhysicalRange]) {
-    self.base = base
-    self.restless = restless
-  }
-
-  var name: String { base.name }
-  var identity: MachineIdentity { base.identity }
-  var segments: [MemorySegment] { base.segments }
-  var notes: [DumpNote] { base.notes }
-  var shortfall: Shortfall? { base.shortfall }
-  func coverage() -> [Coverage] { base.coverage() }
-
-  func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-    try base.read(at: address, into: buffer)
-    let number = UInt8(truncatingIfNeeded: reads.wrappingAdd(1, ordering: .relaxed).newValue)
-    guard let range = PhysicalRange(start: address.rawValue, count: UInt64(buffer.count)) else { return }
-    for place in RangeSet.overlapping(restless, range) where place.start >= range.start {
-      buffer[Int(place.start - range.start)] = number
-    }
-  }
-}
-
 /// Takes what is written and throws it away.
 final class NoSink: DumpSink {
   let name = "nowhere"
@@ -72,7 +44,13 @@ private func outcome(_ source: any DumpSource) throws -> Pipeline.Outcome {
     let restless = try (0..<1024).map { page in
       try #require(PhysicalRange(start: (memory.start + memory.count / 2) / 4096 * 4096 + page * 4096, count: 4096))
     }
-    let outcome = try outcome(RestlessSource(machine, restless))
+    let reads = Atomic<UInt8>(0)
+    let outcome = try outcome(
+      UnsteadySource(machine) { at, buffer in
+        let number = reads.wrappingAdd(1, ordering: .relaxed).newValue
+        guard let range = PhysicalRange(start: at, count: UInt64(buffer.count)) else { return }
+        for place in RangeSet.overlapping(restless, range) where place.start >= at { buffer[Int(place.start - at)] = number }
+      })
     #expect(!outcome.changed.isEmpty)
     let bounds = try #require(PhysicalRange(restless[0].start, restless[1023].end))
     #expect(outcome.changed.allSatisfy { bounds.intersection($0) == $0 })

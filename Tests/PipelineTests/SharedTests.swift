@@ -259,29 +259,6 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
   }
 }
 
-/// A source whose bytes are looked at, changed or refused on their way.
-private final class UnsteadySource: DumpSource {
-  private let base: any DumpSource
-  private let change: @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void
-
-  init(_ base: any DumpSource, _ change: @escaping @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void) {
-    self.base = base
-    self.change = change
-  }
-
-  var name: String { base.name }
-  var identity: MachineIdentity { base.identity }
-  var segments: [MemorySegment] { base.segments }
-  var notes: [DumpNote] { base.notes }
-  var shortfall: Shortfall? { base.shortfall }
-  func coverage() -> [Coverage] { base.coverage() }
-
-  func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-    try base.read(at: address, into: buffer)
-    try change(address.rawValue, buffer)
-  }
-}
-
 /// The same numbers in every run.
 private struct SystemLike {
   private var state: UInt64
