@@ -209,8 +209,10 @@ private final class PreparedCapture {
         reporter.progress(done: $0, total: total)
       }
     }
+    let shared = sharedMemory(selection, zeros)
+    System.returnFreedMemory()
     let made = try DumpPlan(
-      selection, source, zeros: zeros, shared: sharedMemory(selection, zeros), tool: toolVersion,
+      selection, source, zeros: zeros, shared: shared, tool: toolVersion,
       crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
     plan = made

@@ -56,18 +56,24 @@ extension ELF64 {
   /// Notes as they stand in a PT_NOTE segment: header, name with NUL, descriptor, each padded to 4 bytes
   /// (System V gABI, "Note Section"; Linux pads to 4 in 64-bit cores too).
   public static func encodeNotes(_ notes: [DumpNote], _ order: ByteOrder) -> [UInt8] {
-    var writer = ByteWriter(order, capacity: encodedSize(notes))
-    for note in notes {
-      writer.u32(UInt32(note.name.utf8.count + 1))
-      writer.u32(UInt32(note.descriptor.count))
-      writer.u32(note.type)
-      writer.append(note.name.utf8)
-      writer.u8(0)
-      writer.align(4)
-      writer.append(note.descriptor)
-      writer.align(4)
-    }
-    return writer.bytes
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(encodedSize(notes))
+    for note in notes { append(note, order, to: &bytes) }
+    return bytes
+  }
+
+  /// Puts one note behind `bytes`, with no copy in between: a note can be megabytes, and a crash kernel has little room.
+  public static func append(_ note: DumpNote, _ order: ByteOrder, to bytes: inout [UInt8]) {
+    var header = ByteWriter(order)
+    header.u32(UInt32(note.name.utf8.count + 1))
+    header.u32(UInt32(note.descriptor.count))
+    header.u32(note.type)
+    header.append(note.name.utf8)
+    header.u8(0)
+    header.align(4)
+    bytes += header.bytes
+    bytes += note.descriptor
+    bytes += repeatElement(0, count: (4 - note.descriptor.count % 4) % 4)
   }
 
   /// Bytes of what `encodeNotes` gives.

@@ -90,7 +90,7 @@ public struct DumpPlan: Sendable {
     extents = []
     notes.append(
       DumpNote(name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize)))
-    header += ELF64.encodeNotes(notes, identity.byteOrder)
+    for note in notes { ELF64.append(note, identity.byteOrder, to: &header) }
     self.header = header
     self.identity = identity
     self.pageSize = pageSize

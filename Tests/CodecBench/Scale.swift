@@ -46,6 +46,7 @@ enum Scale {
       "and selection        \(said(try memory("VmHWM"))) (\(selection.kept.count) pieces kept, "
         + "\(selection.absent.packedBytes) bytes of what is not)")
     let zeros = try ZeroScan(selection.kept.lazy.map(\.range), machine, kernel.pageSize, work) { _ in }
+    System.returnFreedMemory()
     let plan = try DumpPlan(
       selection, machine, zeros: zeros, tool: "mcore-bench", crashTime: 0, findings: [], classes: [], checks: [])
     let peak = try memory("VmHWM")
