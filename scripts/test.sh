@@ -62,6 +62,7 @@ if [ $full = yes ]; then
   step 'a watchdog in QEMU' python3 -m unittest -q real.test_watchdog
   step 'mcore-bench, for counting and scale' swift build -c release --static-swift-stdlib "${flags[@]}" --product mcore-bench
   step 'instructions of the hot paths' python3 -m unittest -q real.test_instructions
+  step 'memory for a machine of 64 GiB' .build/release/mcore-bench scale 64
   step 'memory for a machine of 1 TiB' .build/release/mcore-bench scale 1024
   step 'memory for a machine of 4 TiB' .build/release/mcore-bench scale 4096
 fi

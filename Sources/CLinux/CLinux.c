@@ -56,3 +56,5 @@ int mcore_is_in_proc(int fd) {
 }
 
 void mcore_return_freed_memory(void) { malloc_trim(0); }
+
+void mcore_map_large_buffers(void) { mallopt(M_MMAP_THRESHOLD, 128 << 10); }

@@ -212,7 +212,7 @@ private final class PreparedCapture {
     let shared = sharedMemory(selection, zeros)
     System.returnFreedMemory()
     let made = try DumpPlan(
-      selection, source, zeros: zeros, shared: shared, tool: toolVersion,
+      consume selection, source, zeros: zeros, shared: shared, tool: toolVersion,
       crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
     plan = made

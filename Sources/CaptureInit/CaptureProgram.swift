@@ -7,6 +7,7 @@ internal import LinuxSystem
 public func runCaptureProgram(_ arguments: @autoclosure () -> [String]) -> Int32 {
   // A target that goes away is an error like others, and the next one takes over.
   System.ignoreBrokenPipes()
+  System.returnLargeBuffersWhenFreed()
   if System.processID == 1 { FirstProcess().run() }
   let arguments = arguments()
   if arguments.first == FirstProcess.childWord { return runAsChild(Array(arguments.dropFirst())) }

@@ -40,11 +40,12 @@ public struct AbsentRange: Sendable, Equatable {
 /// bit 6, how far it begins behind the end of the one before (the first: behind 0), then its length, as
 /// `SevenBitNumbers`.
 public struct AbsentRanges: Sequence, Sendable {
-  /// All but `last`.
-  private var packed: [UInt8] = []
-  /// Where the packed ones end.
-  private var packedEnd: UInt64 = 0
+  /// The ranges as the MCORE note has them.
+  public private(set) var encoded: [UInt8] = []
   private var last: AbsentRange?
+  /// Where `last` begins in `encoded`, and where the range before it ends.
+  private var lastOffset = 0
+  private var endBefore: UInt64 = 0
 
   private enum Tag {
     static let reasonShift: UInt8 = 3
@@ -66,16 +67,19 @@ public struct AbsentRanges: Sequence, Sendable {
   /// touches it and is absent for the same reason, as the same class, is joined to it.
   public mutating func append(_ entry: AbsentRange) {
     var entry = entry
-    if let last {
+    if var last {
       guard let rest = PhysicalRange(Swift.max(entry.range.start, last.range.end), entry.range.end) else { return }
       entry.range = rest
       if last.range.end == rest.start, last.reason == entry.reason, last.pageClass == entry.pageClass {
-        self.last?.range.end = rest.end
-        return
+        last.range.end = rest.end
+        entry = last
+        encoded.removeLast(encoded.count - lastOffset)
+      } else {
+        lastOffset = encoded.count
+        endBefore = last.range.end
       }
-      AbsentRanges.pack(last, after: packedEnd, &packed)
-      packedEnd = last.range.end
     }
+    AbsentRanges.pack(entry, after: endBefore, &encoded)
     last = entry
   }
 
@@ -115,13 +119,6 @@ public struct AbsentRanges: Sequence, Sendable {
   }
 
   // MARK: packed
-
-  /// The ranges as the MCORE note has them.
-  public var encoded: [UInt8] {
-    var bytes = packed
-    if let last { AbsentRanges.pack(last, after: packedEnd, &bytes) }
-    return bytes
-  }
 
   /// - Throws: when `bytes` are not what `encoded` gives; `place` is where they stand.
   public init(encoded bytes: [UInt8], at place: String) throws(DumpError) {
@@ -166,24 +163,17 @@ public struct AbsentRanges: Sequence, Sendable {
     private let bytes: [UInt8]
     private var offset = 0
     private var end: UInt64 = 0
-    private var last: AbsentRange?
 
-    fileprivate init(_ bytes: [UInt8], _ last: AbsentRange?) {
-      self.bytes = bytes
-      self.last = last
-    }
+    fileprivate init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     public mutating func next() -> AbsentRange? {
-      if offset < bytes.count, let entry = AbsentRanges.unpack(bytes, &offset, after: end) {
-        end = entry.range.end
-        return entry
-      }
-      defer { last = nil }
-      return last
+      guard offset < bytes.count, let entry = AbsentRanges.unpack(bytes, &offset, after: end) else { return nil }
+      end = entry.range.end
+      return entry
     }
   }
 
-  public func makeIterator() -> Iterator { Iterator(packed, last) }
+  public func makeIterator() -> Iterator { Iterator(encoded) }
 }
 
 extension AbsentRanges: Equatable {

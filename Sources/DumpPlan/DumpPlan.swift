@@ -36,8 +36,10 @@ public struct DumpPlan: Sendable {
   /// Readers scan program headers one by one: zero runs don't get one of their own beyond this number.
   static let programHeaderCeiling = 200_000
 
+  /// Takes over the selection: what it keeps is not needed beside what is made of it, and of a large machine each of both is
+  /// megabytes.
   public init(
-    _ selection: PageSelection, _ source: any DumpSource, zeros: ZeroScan, shared: [SharedRange] = [], tool: String,
+    _ selection: consuming PageSelection, _ source: any DumpSource, zeros: ZeroScan, shared: [SharedRange] = [], tool: String,
     crashTime: UInt64, findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
   ) throws(DumpError) {
     let pageSize = selection.pageSize
@@ -51,6 +53,7 @@ public struct DumpPlan: Sendable {
     note.checks = checks
     note.passEnds = Pass.allCases.map { _ in 0 }
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
+    memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
 
     // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many program headers, no
     // runs do; then only longer zero runs.
@@ -67,7 +70,12 @@ public struct DumpPlan: Sendable {
       if loads.count <= DumpPlan.programHeaderCeiling || threshold >= DumpPlan.holeLimit { break }
       if note.shared.isEmpty { threshold *= 2 } else { note.shared = [] }
     }
-    loads = DumpPlan.atLeastTwo(loads, pageSize)
+    selection.kept = []
+    // With exactly one PT_LOAD crash ignores its bounds.
+    if loads.count == 1, let only = loads.first {
+      DumpPlan.cutInTwo(&extents, at: Int(only.extent), pageSize)
+      loads = DumpPlan.loads(extents, source.segments)
+    }
     note.zeroPages = extents.reduce(0) { $1.kind == .hole ? $0 + pageSize.pages(in: $1.range) : $0 }
 
     // The note's size is known before its numbers are.
@@ -77,9 +85,7 @@ public struct DumpPlan: Sendable {
     let notesSize = UInt64(
       ELF64.encodedSize(notes) + ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize)))
 
-    pieces = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
-    self.shared = SharedPieces(
-      extents.lazy.filter { $0.kind == .shared }.map { Piece(fileOffset: $0.fileOffset, memory: $0.range) })
+    let order = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
     let end = note.passEnds.last ?? 0
     let blockSize = UInt64(BGZF.blockSize)
     note.trailerOffset = (end + blockSize - 1) / blockSize * blockSize
@@ -87,6 +93,9 @@ public struct DumpPlan: Sendable {
 
     var header = try DumpPlan.programHeaders(loads, extents, source, headersSize, notesSize)
     loads = []
+    pieces = order.map { Piece(fileOffset: extents[Int($0)].fileOffset, memory: extents[Int($0)].range) }
+    self.shared = SharedPieces(
+      extents.lazy.filter { $0.kind == .shared }.map { Piece(fileOffset: $0.fileOffset, memory: $0.range) })
     extents = []
     notes.append(
       DumpNote(name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize)))
@@ -95,7 +104,6 @@ public struct DumpPlan: Sendable {
     self.identity = identity
     self.pageSize = pageSize
     self.note = note
-    memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
   }
 
   /// Memory that is read when the dump is written, that at the place of other memory too; sorted, disjoint.
@@ -128,12 +136,16 @@ public struct DumpPlan: Sendable {
     var kind: Kind
   }
 
-  /// One PT_LOAD: a piece of an extent under the mapping of one of the source's segments.
+  /// One PT_LOAD: what of an extent one of the source's segments has. Indices alone, since there are up to 200,000 of these.
   private struct Load {
-    var range: PhysicalRange
-    /// Indices; as small as they are since there are up to 200,000 of these.
     var extent: UInt32
     var segment: UInt32
+
+    /// The memory.
+    func range(_ extents: [Extent], _ segments: [MemorySegment]) -> PhysicalRange {
+      let all = extents[Int(extent)].range
+      return all.intersection(segments[Int(segment)].physical) ?? all
+    }
   }
 
   /// Kept runs, cut where memory without a place of its own begins and ends; neighbours of one pass joined. By address. What of
@@ -222,12 +234,15 @@ public struct DumpPlan: Sendable {
     loads.reserveCapacity(extents.count + segments.count)
     for (index, segment) in segments.enumerated() {
       var extent = extents.partitionPoint { $0.range.end <= segment.physical.start }
-      while extent < extents.count, let range = extents[extent].range.intersection(segment.physical) {
-        loads.append(Load(range: range, extent: UInt32(extent), segment: UInt32(index)))
+      while extent < extents.count, extents[extent].range.intersection(segment.physical) != nil {
+        loads.append(Load(extent: UInt32(extent), segment: UInt32(index)))
         extent += 1
       }
     }
-    loads.sort { ($0.range.start, $0.segment) < ($1.range.start, $1.segment) }
+    func start(_ load: Load) -> UInt64 {
+      max(extents[Int(load.extent)].range.start, segments[Int(load.segment)].physical.start)
+    }
+    loads.sort { (start($0), $0.segment) < (start($1), $1.segment) }
     return loads
   }
 
@@ -246,45 +261,52 @@ public struct DumpPlan: Sendable {
       let load = loads[index - 1]
       let extent = extents[Int(load.extent)]
       let segment = segments[Int(load.segment)]
+      let range = load.range(extents, segments)
       return ELFProgramHeader(
         type: ELFProgramHeader.load, flags: segment.flags,
-        offset: extent.fileOffset + (extent.kind == .hole ? 0 : load.range.start - extent.range.start),
+        offset: extent.fileOffset + (extent.kind == .hole ? 0 : range.start - extent.range.start),
         // Wraps: a mapping near 2^64 may end exactly there.
-        virtualAddress: segment.virtualAddress &+ (load.range.start - segment.physical.start),
-        physicalAddress: load.range.start, fileSize: load.range.count, memorySize: load.range.count)
+        virtualAddress: segment.virtualAddress &+ (range.start - segment.physical.start),
+        physicalAddress: range.start, fileSize: range.count, memorySize: range.count)
     }
     return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
   }
 
-  /// With exactly one PT_LOAD crash ignores its bounds: one is cut in two.
-  private static func atLeastTwo(_ loads: [Load], _ pageSize: PageSize) -> [Load] {
-    guard loads.count == 1, let only = loads.first else { return loads }
-    let middle = pageSize.floor(only.range.start + only.range.count / 2)
-    guard let first = PhysicalRange(only.range.start, middle), let second = PhysicalRange(middle, only.range.end) else {
-      return loads
+  /// Two halves of an extent, at a page's boundary; of a single page nothing is made.
+  private static func cutInTwo(_ extents: inout [Extent], at index: Int, _ pageSize: PageSize) {
+    let whole = extents[index]
+    let middle = pageSize.floor(whole.range.start + whole.range.count / 2)
+    guard let first = PhysicalRange(whole.range.start, middle), let second = PhysicalRange(middle, whole.range.end) else {
+      return
     }
-    return [first, second].map { Load(range: $0, extent: only.extent, segment: only.segment) }
+    extents[index].range = first
+    extents.insert(whole, at: index + 1)
+    extents[index + 1].range = second
+    // The address of an original; of everything else it is not known yet.
+    if whole.kind == .shared { extents[index + 1].fileOffset += first.count }
   }
 
   /// Gives every extent its file offset, pass after pass, and by address within a rank. A page of memory fills a page of the file, so that none
-  /// straddles two blocks.
+  /// straddles two blocks. Returns the extents with data, by file offset.
   private static func place(
     _ extents: inout [Extent], from start: UInt64, _ note: inout MCoreNote, _ pageSize: PageSize
-  ) throws(DumpError) -> [Piece] {
-    var pieces: [Piece] = []
-    pieces.reserveCapacity(extents.count)
+  ) throws(DumpError) -> [UInt32] {
     var cursor = pageSize.floor(start + pageSize.bytes - 1)
-    let order = extents.indices.filter { extents[$0].kind == .data }
-      .sorted { (extents[$0].pass, extents[$0].rank, $0) < (extents[$1].pass, extents[$1].rank, $1) }
+    var order: [UInt32] = []
+    order.reserveCapacity(extents.count)
+    for index in extents.indices where extents[index].kind == .data { order.append(UInt32(index)) }
+    order.sort {
+      let (a, b) = (extents[Int($0)], extents[Int($1)])
+      return (a.pass, a.rank, $0) < (b.pass, b.rank, $1)
+    }
     var next = 0
     for (index, pass) in Pass.allCases.enumerated() {
-      while next < order.count, extents[order[next]].pass == pass {
-        let position = order[next]
+      while next < order.count, extents[Int(order[next])].pass == pass {
+        let position = Int(order[next])
         next += 1
         let range = extents[position].range
         let offset = cursor + range.start % pageSize.bytes
         extents[position].fileOffset = offset
-        pieces.append(Piece(fileOffset: offset, memory: range))
         guard let end = pageSize.ceil(offset + range.count) else {
           throw DumpError("the dump would be larger than 2^64 bytes", advice: "the source's program headers are damaged")
         }
@@ -308,6 +330,6 @@ public struct DumpPlan: Sendable {
         extents[position].fileOffset = original.fileOffset + (range.start - original.range.start)
       }
     }
-    return pieces
+    return order
   }
 }

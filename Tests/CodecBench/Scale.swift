@@ -19,6 +19,7 @@ enum Scale {
 
   /// - Throws: when it takes more, or a class is lost for lack of room.
   static func measure(gibibytes: UInt64) throws {
+    System.returnLargeBuffersWhenFreed()
     let size = gibibytes << 30
     var configuration = SyntheticMachineConfiguration(.v6_12, memory: size, seed: 11)
     configuration.nodes = 2
@@ -48,7 +49,7 @@ enum Scale {
     let zeros = try ZeroScan(selection.kept.lazy.map(\.range), machine, kernel.pageSize, work) { _ in }
     System.returnFreedMemory()
     let plan = try DumpPlan(
-      selection, machine, zeros: zeros, tool: "mcore-bench", crashTime: 0, findings: [], classes: [], checks: [])
+      consume selection, machine, zeros: zeros, tool: "mcore-bench", crashTime: 0, findings: [], classes: [], checks: [])
     let peak = try memory("VmHWM")
     print("and plan             \(said(peak)) (\(plan.header.count) bytes of headers and notes)")
     print("limit                \((limit(size) - capture) >> 10) KiB")
