@@ -86,10 +86,14 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
   #expect(try #require(blocks) < 18 << 20)
 }
 
-@Test func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds() throws {
+/// Bytes of memory, and zeros that share the hole.
+@Test(arguments: [noise(0x2800, seed: 1), [UInt8](repeating: 0, count: 4 << 20)])
+func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds(content: [UInt8]) throws {
   let scratch = try Scratch()
-  let (_, out) = try saved(SyntheticCore([.init(0x10_0000, noise(8192, seed: 1))]), scratch, format: "elf")
+  let core = SyntheticCore([.init(0x10_0000, content)])
+  let (_, out) = try saved(core, scratch, format: "elf")
   #expect(try openDump(out).segments.count == 2)
+  try expectSameMemory(core, out)
 }
 
 /// A kernel that kexec started ends its System RAM inside a page, where setup_data lies, and begins it again behind that: /proc/vmcore
