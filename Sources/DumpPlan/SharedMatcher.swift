@@ -11,12 +11,13 @@ struct SharedMatcher {
   }
   private let pages: PageOrder
   private let compared: ComparedPages
-  private var table = [Entry](repeating: Entry(), count: AnchorSampling.tableSize)
+  private var table: [Entry]
   /// What has no place of its own: page numbers, ascending, since anchors come in that order.
   private var taken: [Range<Int>] = []
 
-  init(_ pages: PageOrder, _ source: any DumpSource) {
+  init(_ pages: PageOrder, _ source: any DumpSource, tableSize: Int) {
     self.pages = pages
+    table = [Entry](repeating: Entry(), count: tableSize)
     compared = ComparedPages(pages, source)
   }
 
@@ -45,9 +46,13 @@ struct SharedMatcher {
     // The original ends where the run begins, or before.
     let before = compared.before(page, original, limit: min(page - free, original - lowest, page - original - 1))
     let start = page - before
-    let most = min(pages.stretch(of: page).numbers.upperBound - page, highest - original, start - original)
-    let count = before + 1 + compared.after(page + 1, original + 1, limit: most - 1)
-    if UInt64(count) << pages.pageSize.shift >= SharedScan.shortestRun,
+    let room = min(highest - original, start - original)
+    let bound = min(pages.stretch(of: page).numbers.upperBound - page, stretch.numbers.upperBound - original)
+    let alike = 1 + compared.after(page + 1, original + 1, limit: min(bound, room + 1) - 1)
+    let count = before + min(alike, room)
+    // They would go on being equal: one page over and over. The more of it keeps a place, the longer are all runs that follow.
+    let least = alike > room ? SharedScan.shortestRepetition : SharedScan.shortestRun
+    if UInt64(count) << pages.pageSize.shift >= least,
       let range = PhysicalRange(start: pages.address(of: start).rawValue, count: UInt64(count) << pages.pageSize.shift)
     {
       taken.append(start..<start + count)

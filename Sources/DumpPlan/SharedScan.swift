@@ -16,6 +16,8 @@ public struct SharedScan: Sendable {
 
   /// Bytes of the shortest run. Each costs two program headers, which slow every reader.
   public static let shortestRun: UInt64 = 32 << 10
+  /// The same of memory that repeats itself, as what was filled with one number: or few of such pages would use up all runs.
+  public static let shortestRepetition: UInt64 = 256 << 10
   /// Program headers are left for what the selection and the zero runs need.
   public static let runLimit = 10_000
   /// Memory that is looked through: the first byte of the dump waits for it, at 5 GB/s for each CPU.
@@ -32,8 +34,8 @@ public struct SharedScan: Sendable {
   ) throws(DumpError) {
     let pages = PageOrder(kept, zeros: zeros.longRuns, pageSize, limit: memoryLimit >> pageSize.shift)
     let units = pages.units(of: ScanBuffer.unit >> Int(pageSize.shift))
-    var matcher = SharedMatcher(pages, source)
     let sampling = AnchorSampling(pages: pages.count)
+    var matcher = SharedMatcher(pages, source, tableSize: sampling.tableSize)
     var done: UInt64 = 0
     try work.run(
       count: units.count, makeWorker: { ScanBuffer() }, makeSlot: { AnchorList() },
@@ -59,13 +61,18 @@ struct Anchor {
 
 /// Which hashes are remembered: those whose lowest bits are zero, so many bits that the rest fits the table.
 struct AnchorSampling {
-  /// Entries of the table, 8 bytes each.
-  static let tableSize = 1 << 17
+  /// The most entries of a table, 8 bytes each (docs/performance.md, "What sharing costs and saves").
+  static let tableLimit = 1 << 19
+  /// Entries of the table for so many pages; a power of two.
+  let tableSize: Int
   private let mask: UInt64
 
   init(pages: Int) {
+    var size = 1
+    while size < min(pages, AnchorSampling.tableLimit) { size *= 2 }
+    tableSize = size
     var shift: UInt64 = 0
-    while pages >> Int(shift) > AnchorSampling.tableSize { shift += 1 }
+    while pages >> Int(shift) > size { shift += 1 }
     mask = (1 << shift) - 1
   }
 

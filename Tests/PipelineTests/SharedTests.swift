@@ -71,6 +71,14 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(found.map(\.range) == [range(0x100_0000, pages: 20), range(0x100_0000 + 21 * page, pages: 20)])
   }
 
+  /// Memory filled with one number, in words of more than a byte: the first 64 pages stand for all others, and no run is short but the last.
+  @Test func aPageOverAndOverTakesFewRuns() throws {
+    let source = try opened([.init(0x10_0000, Array((0..<1000).map { _ in noise(page, seed: 7) }.joined()))], Scratch())
+    let found = try scan(source)
+    #expect(found.map { $0.range.count / UInt64(page) } == Array(repeating: 64, count: 14) + [40])
+    #expect(found.allSatisfy { $0.original == PhysicalAddress(0x10_0000) })
+  }
+
   /// One byte in the last page differs, far from where the hash looks.
   @Test func pagesAreComparedByteByByte() throws {
     var other = file
@@ -91,7 +99,7 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     }
     let source = try opened([.init(0x10_0000, memory)], Scratch())
     let found = try scan(source)
-    #expect(found.count > 20)
+    #expect(found.count > 10)
     for (one, next) in zip(found, found.dropFirst()) { #expect(one.range.end <= next.range.start) }
     let runs = found.map(\.range)
     for run in found {
