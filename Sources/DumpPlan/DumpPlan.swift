@@ -272,7 +272,8 @@ public struct DumpPlan: Sendable {
     return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
   }
 
-  /// Two halves of an extent, at a page's boundary; of a single page nothing is made.
+  /// Two halves of an extent, at a page's boundary; of a single page nothing is made. It is none that shares a place: beside that there is
+  /// its original.
   private static func cutInTwo(_ extents: inout [Extent], at index: Int, _ pageSize: PageSize) {
     let whole = extents[index]
     let middle = pageSize.floor(whole.range.start + whole.range.count / 2)
@@ -282,8 +283,6 @@ public struct DumpPlan: Sendable {
     extents[index].range = first
     extents.insert(whole, at: index + 1)
     extents[index + 1].range = second
-    // The address of an original; of everything else it is not known yet.
-    if whole.kind == .shared { extents[index + 1].fileOffset += first.count }
   }
 
   /// Gives every extent its file offset, pass after pass, and by address within a rank. A page of memory fills a page of the file, so that none

@@ -43,16 +43,20 @@ struct SharedMatcher {
     let highest = min(stretch.numbers.upperBound, position < taken.count ? taken[position].lowerBound : .max)
 
     if compared.after(page, original, limit: 1) == 0 { return false }
+    let end = pages.stretch(of: page).numbers.upperBound
+    // One page over and over: the more of it keeps a place, the longer are the runs that follow. Where another run begins too soon behind
+    // this original, a later page becomes the original.
+    if page + 1 < end, min(highest, page) - original < Int(SharedScan.shortestRepetition >> pages.pageSize.shift),
+      compared.after(page, page + 1, limit: 1) == 1
+    {
+      return page < highest
+    }
     // The original ends where the run begins, or before.
     let before = compared.before(page, original, limit: min(page - free, original - lowest, page - original - 1))
     let start = page - before
-    let room = min(highest - original, start - original)
-    let bound = min(pages.stretch(of: page).numbers.upperBound - page, stretch.numbers.upperBound - original)
-    let alike = 1 + compared.after(page + 1, original + 1, limit: min(bound, room + 1) - 1)
-    let count = before + min(alike, room)
-    // They would go on being equal: one page over and over. The more of it keeps a place, the longer are all runs that follow.
-    let least = alike > room ? SharedScan.shortestRepetition : SharedScan.shortestRun
-    if UInt64(count) << pages.pageSize.shift >= least,
+    let most = min(end - page, highest - original, start - original)
+    let count = before + 1 + compared.after(page + 1, original + 1, limit: most - 1)
+    if UInt64(count) << pages.pageSize.shift >= SharedScan.shortestRun,
       let range = PhysicalRange(start: pages.address(of: start).rawValue, count: UInt64(count) << pages.pageSize.shift)
     {
       taken.append(start..<start + count)

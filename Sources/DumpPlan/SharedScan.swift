@@ -16,7 +16,8 @@ public struct SharedScan: Sendable {
 
   /// Bytes of the shortest run. Each costs two program headers, which slow every reader.
   public static let shortestRun: UInt64 = 32 << 10
-  /// The same of memory that repeats itself, as what was filled with one number: or few of such pages would use up all runs.
+  /// Memory that is one page over and over, as what was filled with one number, has an original of at least so many bytes: or few of such
+  /// pages would use up all runs.
   public static let shortestRepetition: UInt64 = 256 << 10
   /// Program headers are left for what the selection and the zero runs need.
   public static let runLimit = 10_000

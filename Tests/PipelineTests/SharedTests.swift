@@ -79,6 +79,16 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(found.allSatisfy { $0.original == PhysicalAddress(0x10_0000) })
   }
 
+  /// The first of such pages lies between a page of its own and a copy, and can stand for nothing: others do.
+  @Test func aPageOverAndOverIsFoundBehindOneThatStandsAlone() throws {
+    let alone = noise(page, seed: 7)
+    let memory = file + noise(page, seed: 8) + alone + file + (0..<300).flatMap { _ in alone }
+    let found = try scan(try opened([.init(0x10_0000, memory)], Scratch()))
+    #expect(found.map { $0.range.count / UInt64(page) } == [60, 64, 64, 64, 44])
+    let first = UInt64(0x10_0000 + 122 * page)
+    #expect(found.dropFirst().allSatisfy { $0.original == PhysicalAddress(first) })
+  }
+
   /// One byte in the last page differs, far from where the hash looks.
   @Test func pagesAreComparedByteByByte() throws {
     var other = file
