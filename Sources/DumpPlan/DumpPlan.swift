@@ -99,7 +99,7 @@ public struct DumpPlan: Sendable {
     extents = []
     notes.append(
       DumpNote(name: MCoreNote.name, type: MCoreNote.type, descriptor: note.encoded(identity.architecture, pageSize)))
-    for note in notes { ELF64.append(note, identity.byteOrder, to: &header) }
+    for each in notes { ELF64.append(each, identity.byteOrder, to: &header) }
     self.header = header
     self.identity = identity
     self.pageSize = pageSize
@@ -272,11 +272,12 @@ public struct DumpPlan: Sendable {
     return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
   }
 
-  /// Two halves of an extent, at a page's boundary; of a single page nothing is made. It is none that shares a place: beside that there is
-  /// its original.
+  /// Makes two of an extent, at the border of a page in its middle; none where it has no such border. An extent that shares a place is never
+  /// the only one.
   private static func cutInTwo(_ extents: inout [Extent], at index: Int, _ pageSize: PageSize) {
     let whole = extents[index]
-    let middle = pageSize.floor(whole.range.start + whole.range.count / 2)
+    var middle = pageSize.floor(whole.range.start + whole.range.count / 2)
+    if middle <= whole.range.start { middle += pageSize.bytes }
     guard let first = PhysicalRange(whole.range.start, middle), let second = PhysicalRange(middle, whole.range.end) else {
       return
     }

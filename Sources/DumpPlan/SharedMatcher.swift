@@ -12,6 +12,11 @@ struct SharedMatcher {
   private let pages: PageOrder
   private let compared: ComparedPages
   private var table: [Entry]
+  /// The anchors before this one, whatever became of them: as many as there can be in the compressor's window.
+  private var recent = [Anchor](repeating: Anchor(page: 0, hash: 0), count: 8)
+  private var nextRecent = 0
+  /// How far back deflate looks (RFC 1951, 2); zstd looks further.
+  private static let compressorWindow: UInt64 = 32 << 10
   /// What has no place of its own: page numbers, ascending, since anchors come in that order.
   private var taken: [Range<Int>] = []
 
@@ -23,12 +28,23 @@ struct SharedMatcher {
 
   /// `anchor` has a higher page number than any before.
   mutating func take(_ anchor: Anchor) {
-    guard anchor.page >= taken.last?.upperBound ?? 0, let page = UInt32(exactly: anchor.page) else { return }
+    let repeats = isRepetition(anchor)
+    recent[nextRecent] = anchor
+    nextRecent = (nextRecent + 1) % recent.count
+    guard !repeats, anchor.page >= taken.last?.upperBound ?? 0, let page = UInt32(exactly: anchor.page) else { return }
     let slot = Int(anchor.hash >> 32) & (table.count - 1)
     let entry = table[slot]
     let word = UInt32(truncatingIfNeeded: anchor.hash)
     if entry.page != .max, entry.hash == word, share(anchor.page, Int(entry.page)) { return }
     table[slot] = Entry(page: page, hash: word)
+  }
+
+  /// Whether the same content stood right before this page: then any compressor makes next to nothing of it, and runs of it, as short as
+  /// runs may be, would use up all that there can be.
+  private func isRepetition(_ anchor: Anchor) -> Bool {
+    recent.contains {
+      $0.hash == anchor.hash && UInt64(anchor.page - $0.page) << pages.pageSize.shift < SharedMatcher.compressorWindow
+    }
   }
 
   /// Whether the pages are equal. When enough of those around them are too, they become a run.
@@ -43,18 +59,10 @@ struct SharedMatcher {
     let highest = min(stretch.numbers.upperBound, position < taken.count ? taken[position].lowerBound : .max)
 
     if compared.after(page, original, limit: 1) == 0 { return false }
-    let end = pages.stretch(of: page).numbers.upperBound
-    // One page over and over: the more of it keeps a place, the longer are the runs that follow. Where another run begins too soon behind
-    // this original, a later page becomes the original.
-    if page + 1 < end, min(highest, page) - original < Int(SharedScan.shortestRepetition >> pages.pageSize.shift),
-      compared.after(page, page + 1, limit: 1) == 1
-    {
-      return page < highest
-    }
     // The original ends where the run begins, or before.
     let before = compared.before(page, original, limit: min(page - free, original - lowest, page - original - 1))
     let start = page - before
-    let most = min(end - page, highest - original, start - original)
+    let most = min(pages.stretch(of: page).numbers.upperBound - page, highest - original, start - original)
     let count = before + 1 + compared.after(page + 1, original + 1, limit: most - 1)
     if UInt64(count) << pages.pageSize.shift >= SharedScan.shortestRun,
       let range = PhysicalRange(start: pages.address(of: start).rawValue, count: UInt64(count) << pages.pageSize.shift)

@@ -16,9 +16,6 @@ public struct SharedScan: Sendable {
 
   /// Bytes of the shortest run. Each costs two program headers, which slow every reader.
   public static let shortestRun: UInt64 = 32 << 10
-  /// Memory that is one page over and over, as what was filled with one number, has an original of at least so many bytes: or few of such
-  /// pages would use up all runs.
-  public static let shortestRepetition: UInt64 = 256 << 10
   /// Program headers are left for what the selection and the zero runs need.
   public static let runLimit = 10_000
   /// Memory that is looked through: the first byte of the dump waits for it, at 5 GB/s for each CPU.

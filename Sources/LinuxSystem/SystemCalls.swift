@@ -38,9 +38,9 @@ public enum System {
   /// thousands of small arrays do; in a crash kernel it is needed for what comes next.
   public static func returnFreedMemory() { mcore_return_freed_memory() }
 
-  /// From now on buffers of 128 KiB and more go back to the system the moment they are freed. That is glibc's way at first, but with each
-  /// that is freed it keeps larger ones, up to 32 MiB, between others (mallopt(3), M_MMAP_THRESHOLD): then what the same work needs at its
-  /// peak differs from run to run.
+  /// From now on most buffers of 128 KiB and more are mappings of their own, which go back to the system when they are freed. That
+  /// is glibc's way at first, but with each that is freed it keeps larger ones, up to 32 MiB, between others (mallopt(3),
+  /// M_MMAP_THRESHOLD): then what the same work needs at its peak differs from run to run.
   public static func returnLargeBuffersWhenFreed() { mcore_map_large_buffers() }
 
   // MARK: names in the file system

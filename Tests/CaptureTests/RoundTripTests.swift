@@ -86,11 +86,13 @@ func everyByteOfAnOddMachineComesBack(format: String) throws {
   #expect(try #require(blocks) < 18 << 20)
 }
 
-/// Bytes of memory, and zeros that share the hole.
-@Test(arguments: [noise(0x2800, seed: 1), [UInt8](repeating: 0, count: 4 << 20)])
-func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds(content: [UInt8]) throws {
+/// Bytes of memory, zeros that share the hole, and less than two pages across a border.
+@Test(arguments: [
+  (0x10_0000, noise(0x2800, seed: 1)), (0x10_0000, [UInt8](repeating: 0, count: 4 << 20)), (0x10_0800, noise(0x900, seed: 2)),
+])
+func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds(address: Int, content: [UInt8]) throws {
   let scratch = try Scratch()
-  let core = SyntheticCore([.init(0x10_0000, content)])
+  let core = SyntheticCore([.init(UInt64(address), content)])
   let (_, out) = try saved(core, scratch, format: "elf")
   #expect(try openDump(out).segments.count == 2)
   try expectSameMemory(core, out)

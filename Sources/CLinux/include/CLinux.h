@@ -32,6 +32,6 @@ int mcore_guarded_copy(void *to, const void *from, size_t count);
 int mcore_guarded_store(void *to, const void *from, size_t count);
 /// malloc_trim(0): freed memory goes back to the system.
 void mcore_return_freed_memory(void);
-/// mallopt(M_MMAP_THRESHOLD): buffers of 128 KiB and more are mappings of their own from now on.
+/// mallopt(M_MMAP_THRESHOLD): from now on a buffer of 128 KiB and more is a mapping of its own, unless it fits between others.
 void mcore_map_large_buffers(void);
 #endif
