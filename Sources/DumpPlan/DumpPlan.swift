@@ -239,10 +239,7 @@ public struct DumpPlan: Sendable {
         extent += 1
       }
     }
-    func start(_ load: Load) -> UInt64 {
-      max(extents[Int(load.extent)].range.start, segments[Int(load.segment)].physical.start)
-    }
-    loads.sort { (start($0), $0.segment) < (start($1), $1.segment) }
+    loads.sort { ($0.range(extents, segments).start, $0.segment) < ($1.range(extents, segments).start, $1.segment) }
     return loads
   }
 
