@@ -28,7 +28,7 @@ install: build ## programs, man pages, crash-base.img, units of systemd (PREFIX,
 .PHONY: demo
 demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes
 	@scripts/deps.sh test
-	@cd Tests && python3 -m guest demo --mcore ../$(BIN)/mcore --capture ../$(BIN)/mcore-capture
+	@cd Tests/Kernels && python3 -m guest demo --mcore ../../$(BIN)/mcore --capture ../../$(BIN)/mcore-capture
 
 .PHONY: test
 test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QEMU
@@ -38,7 +38,7 @@ test: ## what CI runs: lint, unit tests, real dumps of two kernels, guests in QE
 .PHONY: test-soft-boot
 test-soft-boot: build ## the soft boot in QEMU, alone (MCORE_TEST_SOFT_BOOT="6.1 6.12 7.x": which kernels)
 	@scripts/deps.sh test
-	@PYTHONPATH=Tests PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot real.test_soft_boot_ways \
+	@PYTHONPATH=Tests/Kernels PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -v real.test_soft_boot real.test_soft_boot_ways \
 	  real.test_soft_boot_debian
 
 .PHONY: test-full
@@ -56,17 +56,17 @@ test-mutations: ## 12,000 damaged dumps, classified and judged; about ten minute
 bench: build ## mcore beside makedumpfile on one real dump of 4 GiB; half an hour
 	@scripts/deps.sh test
 	swift build -c release --static-swift-stdlib $$(scripts/codecs.sh --flags) --product mcore-bench
-	@cd Tests && python3 -m bench
+	@cd Tests/Kernels && python3 -m bench
 
 .PHONY: bench-service
 bench-service: build ## from the panic to the reset, beside Debian's kdump-tools; a quarter of an hour, as root
 	@scripts/deps.sh test
-	@cd Tests && python3 -m bench.service
+	@cd Tests/Kernels && python3 -m bench.service
 
 .PHONY: bench-soft-boot
 bench-soft-boot: build ## from the panic to the login of the next boot, beside the direct way; half an hour, as root
 	@scripts/deps.sh test
-	@cd Tests && python3 -m bench.soft_boot
+	@cd Tests/Kernels && python3 -m bench.soft_boot
 
 .PHONY: lint
 lint: ## format and style

@@ -1,6 +1,7 @@
 // swift-tools-version: 6.2
-// mcore: crash-dump capture for Linux. docs/architecture.md draws how these targets fit together;
-// each may import only what its `dependencies` name, and data flows from the top of the list to the bottom.
+// mcore: crash-dump capture for Linux. docs/architecture.md draws how these targets fit together.
+// Each target may import only what its `dependencies` name. Data flows from the top of the list to the bottom.
+// The rooms below are the directories in Sources/ and Tests/, in the same order.
 import PackageDescription
 
 /// Rules for every Swift target: language mode 6 comes with the tools version, warnings are errors,
@@ -15,12 +16,28 @@ let strict: [SwiftSetting] = [
 /// For tests, which may use Foundation and force what they know.
 let relaxed: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault")]
 
-func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// The directories of Sources/.
+enum Room: String {
+  case libraries = "Libraries"
+  case foundations = "Foundations"
+  case dump = "Dump"
+  case delivery = "Delivery"
+  case operations = "Operations"
+  case programs = "Programs"
+
+  func path(_ name: String) -> String { "Sources/\(rawValue)/\(name)" }
+
+  func target(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
+    .target(name: name, dependencies: dependencies, path: path(name), swiftSettings: settings)
+  }
+
+  func systemLibrary(_ name: String, pkgConfig: String? = nil) -> Target {
+    .systemLibrary(name: name, path: path(name), pkgConfig: pkgConfig)
+  }
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: relaxed)
+  .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: relaxed)
 }
 
 let package = Package(
@@ -41,21 +58,21 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
-    // What the C side gives: system libraries, and the system calls that Glibc's module map lacks.
-    .target(name: "CLinux"),
-    .target(name: "CChecksum"),
-    .systemLibrary(name: "CLibelf"),
-    .systemLibrary(name: "CZlib"),
-    .systemLibrary(name: "CDeflate"),
-    // A static libisal that scripts/codecs.sh makes; `swift build` finds it by the options that the script prints.
-    .systemLibrary(name: "CIsal", pkgConfig: "libisal"),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
-    .systemLibrary(name: "CCrypto"),
+    // Libraries: what is written in C. System libraries, and the system calls that Glibc's module map lacks.
+    .target(name: "CLinux", path: Room.libraries.path("CLinux")),
+    .target(name: "CChecksum", path: Room.libraries.path("CChecksum")),
+    Room.libraries.systemLibrary("CLibelf"),
+    Room.libraries.systemLibrary("CZlib"),
+    Room.libraries.systemLibrary("CDeflate"),
+    // A static libisal that scripts/codecs.sh makes. `swift build` finds it by the options that the script prints.
+    Room.libraries.systemLibrary("CIsal", pkgConfig: "libisal"),
+    Room.libraries.systemLibrary("CZstd", pkgConfig: "libzstd"),
+    Room.libraries.systemLibrary("CCrypto"),
 
-    // Foundations: units, errors, checked reading of bytes; then every system call.
-    library("DumpBasics", []),
-    library("LinuxSystem", ["DumpBasics", "CLinux"]),
-    library(
+    // Foundations: units, errors, checked reading of bytes; every system call; encodings; threads.
+    Room.foundations.target("DumpBasics", []),
+    Room.foundations.target("LinuxSystem", ["DumpBasics", "CLinux"]),
+    Room.foundations.target(
       "CoreEncoding",
       [
         "DumpBasics", "CLibelf", "CZlib",
@@ -64,58 +81,62 @@ let package = Package(
         .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
         .target(name: "CCrypto", condition: .when(traits: ["SHA256"])),
       ]),
+    Room.foundations.target("Workers", ["DumpBasics"]),
 
-    // The flow.
-    library("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
-    library("CrashedKernel", ["DumpBasics", "DumpSource"]),
-    library("Workers", ["DumpBasics"]),
+    // Dump: the way of memory from the source to the bytes of a dump file.
+    Room.dump.target("DumpSource", ["DumpBasics", "LinuxSystem", "CoreEncoding"]),
+    Room.dump.target("CrashedKernel", ["DumpBasics", "DumpSource"]),
     // Optimised in debug builds too, with its assertions: tests classify thousands of damaged machines.
-    .target(
-      name: "PageClasses", dependencies: ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"],
-      swiftSettings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
-    library("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
-    library("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
-    library("CoreFormat", ["DumpBasics", "CoreEncoding"]),
-    library("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
-    library("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
-    library(
-      "Pipeline",
-      ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
-    library(
+    Room.dump.target(
+      "PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"],
+      settings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
+    Room.dump.target("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
+    Room.dump.target("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
+    Room.dump.target("CoreFormat", ["DumpBasics", "CoreEncoding"]),
+    Room.dump.target(
+      "Pipeline", ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
+
+    // Delivery: where a dump goes.
+    Room.delivery.target("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
+    Room.delivery.target("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
+
+    // Operations: what a person asks for, made of the stages above.
+    Room.operations.target(
       "Capture",
       [
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
         "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
-    library(
+    Room.operations.target("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
+    Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
 
-    library("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
-
-    // The two programs.
+    // Programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
         "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      path: Room.programs.path("mcore"), swiftSettings: strict),
     .executableTarget(
-      name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], exclude: ["lean.ld"], swiftSettings: strict,
+      name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], path: Room.programs.path("mcore-capture"),
+      exclude: ["lean.ld"], swiftSettings: strict,
       // There is a limit of 8 MB. lld folds equal functions: 180 kB less; lean.ld leaves out 0.9 MB.
       linkerSettings: [
         .unsafeFlags(
           [
             "-static-executable", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-s",
-            "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/mcore-capture/lean.ld",
+            "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/Programs/mcore-capture/lean.ld",
           ], .when(configuration: .release))
       ]),
 
+    // Tests: support, campaigns, benches, then a test target for each module. Tests/Kernels is Python.
     // Optimised in debug builds too: it makes the memory of whole machines.
     .target(
       name: "TestSupport", dependencies: ["CoreEncoding", "CrashedKernel", "DumpBasics", "DumpSource"],
-      path: "Tests/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+      path: "Tests/Support/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // The bare codec, for `make bench`.
     .executableTarget(
       name: "mcore-bench",
@@ -123,7 +144,7 @@ let package = Package(
         "CoreEncoding", "CoreFormat", "CrashedKernel", "DumpBasics", "DumpPlan", "DumpSource", "LinuxSystem", "PageClasses",
         "PageSelection", "TestSupport", "Workers",
       ],
-      path: "Tests/CodecBench", swiftSettings: relaxed),
+      path: "Tests/Benches/CodecBench", swiftSettings: relaxed),
     // Damage to dumps, and what became of them (docs/verification.md): a few hundred in the tests, thousands by
     // `make test-mutations`.
     .target(
@@ -131,10 +152,10 @@ let package = Package(
       dependencies: [
         "Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers",
       ],
-      path: "Tests/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+      path: "Tests/Campaigns/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .executableTarget(
       name: "mcore-mutations", dependencies: ["MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
-      path: "Tests/MutationRunner", swiftSettings: relaxed),
+      path: "Tests/Campaigns/MutationRunner", swiftSettings: relaxed),
     tests("MutationCampaignTests", ["MutationCampaign", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),

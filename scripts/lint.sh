@@ -14,13 +14,13 @@ complain() {
   fi
 }
 complain 'Foundation in the library or in mcore-capture:' \
-  "$(grep -rnE '^ *(public |internal |private )?import Foundation' Sources --include='*.swift' | grep -v '^Sources/mcore/' || true)"
+  "$(grep -rnE '^ *(public |internal |private )?import Foundation' Sources --include='*.swift' | grep -v '^Sources/Programs/mcore/' || true)"
 complain 'try!, as! or fatalError:' \
   "$(grep -rnE '\btry!|\bas!|\bfatalError\(' Sources --include='*.swift' || true)"
 complain 'system calls outside LinuxSystem and Workers:' \
   "$(grep -rnE '^ *(public |internal |private )?import (Glibc|CLinux)' Sources --include='*.swift' \
-     | grep -vE '^Sources/(LinuxSystem|Workers)/' || true)"
+     | grep -vE '^Sources/Foundations/(LinuxSystem|Workers)/' || true)"
 
-python3 -m compileall -q Tests/guest initramfs || status=1
+python3 -m compileall -q Tests/Kernels initramfs || status=1
 for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

@@ -8,7 +8,7 @@
 set -euo pipefail
 program=$(realpath "$1")
 cd "$(dirname "$0")/.."
-export PYTHONPATH=$PWD/Tests PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=$PWD/Tests/Kernels PYTHONDONTWRITEBYTECODE=1
 dumps=()
 for series in ${MCORE_TEST_KERNELS-5.10 6.1 6.12 7.2 7.3}; do
   dumps+=("$(python3 -m guest raw-dump "$series" | tail -1)")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a root of Debian 12 with systemd, cryptsetup and a kernel, once, and prints where it is: what the soft boot is tried on
-# (Tests/guest/debian.py). Nothing of mcore is in it.
+# (Tests/Kernels/guest/debian.py). Nothing of mcore is in it.
 #
 # usage: soft-root.sh RELEASE        the release of a kernel of Debian 12, as in kernels/pick-6.1
 #

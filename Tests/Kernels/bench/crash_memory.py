@@ -1,8 +1,8 @@
 """The smallest crashkernel= with which a soft boot comes through, found by trying: docs/soft-boot.md, "Memory for the crash kernel".
 
-    cd Tests && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
+    cd Tests/Kernels && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
                                                                        with what is thought to fail and to work
-    cd Tests && python3 -m bench.crash_memory 6.1 reset                the way of `mcore arm --window --reset`, which starts no kernel
+    cd Tests/Kernels && python3 -m bench.crash_memory 6.1 reset                the way of `mcore arm --window --reset`, which starts no kernel
 
 A guest of 2 GiB (MCORE_GUEST_MEMORY) panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
 when the normal kernel has saved the dump. Sizes are tried in steps of 8 MiB, by halving.

@@ -1,6 +1,6 @@
 """makedumpfile on damaged dumps, for docs/verification.md: what does it lose, and does it say so?
 
-    PYTHONPATH=Tests python3 -m real.makedumpfile_damage --program .build/release/mcore-mutations [--count 50] [DUMP]
+    PYTHONPATH=Tests/Kernels python3 -m real.makedumpfile_damage --program .build/release/mcore-mutations [--count 50] [DUMP]
 
 Each mutation of the campaign is written into a copy of the dump (in /dev/shm), makedumpfile runs on it with a time limit,
 and the bytes are put back. Judged by its own result on the undamaged dump: a page that it keeps there and leaves out here

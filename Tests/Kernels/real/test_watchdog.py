@@ -2,7 +2,7 @@
 
 The device (i6300esb) is locked by the first kernel (nowayout): the driver of the crash kernel can't disable it, and does not even
 know that it runs. The dump takes several times as long as its timeout, since its disk is slow. Which kernel: the newest of
-MCORE_TEST_GUESTS that has the driver. That what is stuck is not fed is tested in Tests/CaptureInitTests/WatchdogTests.swift.
+MCORE_TEST_GUESTS that has the driver. That what is stuck is not fed is tested in Tests/Unit/CaptureInitTests/WatchdogTests.swift.
 """
 
 import os

@@ -30,7 +30,7 @@ import Testing
   }
 
   /// Pages of memfd_secret(2), as 6.12 leaves them: PG_lru, and on no list from the start. Seen in a real dump
-  /// (Tests/guest/variety.py); a page that was never in the allocator's lists either is none of them.
+  /// (Tests/Kernels/guest/variety.py); a page that was never in the allocator's lists either is none of them.
   @Test(arguments: [(0xdead_0000_0000_0000, .cache), (0xdead_0000_0000_0002, .cache), (0, .kernel)] as [(UInt64, PageClass)])
   func pagesThatAreNeverEvicted(_ previous: UInt64, _ expected: PageClass) {
     let machine = TinyMachine()

@@ -1,6 +1,6 @@
 """What a crash kernel has, and what reading /proc/vmcore costs in it, by read(2) and by mmap(2): docs/performance.md.
 
-    cd Tests && python3 -m bench.crash_kernel 6.1 96M
+    cd Tests/Kernels && python3 -m bench.crash_kernel 6.1 96M
 """
 
 import os
