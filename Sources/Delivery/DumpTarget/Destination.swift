@@ -17,8 +17,9 @@ public protocol Destination: AnyObject {
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError)
   /// The dump is whole: everything is synced, then gets its final name. Returns that name.
   func complete() throws(DumpError) -> String
-  /// The dump is cut short: what is there stays under its `.incomplete` name, with `note` beside it where there is
-  /// room (a plain file has none). Never throws: this is the way out of an error. Returns the name that stays.
+  /// The dump is cut short: what is there stays under its `.incomplete` name, with `note` beside it where
+  /// there is room (a plain file has none). Never throws: this is the way out of an error. Returns the name
+  /// that stays.
   func abandon(note: String) -> String
 }
 
@@ -35,8 +36,8 @@ public protocol DumpSink: AnyObject {
   func skip(_ count: UInt64) throws(DumpError)
   /// Everything is written: sets the final size and syncs.
   func finish() throws(DumpError)
-  /// The dump ends here: nothing is written any more, and of what was, only the first `count` bytes stay. Where written bytes
-  /// can't be taken back, nothing happens.
+  /// The dump ends here: nothing is written any more, and of what was, only the first `count` bytes stay.
+  /// Where written bytes can't be taken back, nothing happens.
   func cut(to count: UInt64) throws(DumpError)
 }
 

@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// `/dev/vda1:/var/crash`, `UUID=…:/path`, `LABEL=…:/path`: a directory on a file system, which is mounted for the dump
-/// unless it is mounted already. The directory is made where it is missing.
+/// `/dev/vda1:/var/crash`, `UUID=…:/path`, `LABEL=…:/path`: a directory on a file system, which is mounted
+/// for the dump unless it is mounted already. The directory is made where it is missing.
 struct DeviceTarget: TargetKind {
   static let form = "/dev/DISK:/path, UUID=...:/path, LABEL=...:/path"
 
@@ -11,7 +11,8 @@ struct DeviceTarget: TargetKind {
   let path: String
 
   init?(parsing word: String) throws(DumpError) {
-    // Names such as /dev/disk/by-path/pci-0000:00:1f.2-ata-1 hold colons: the path begins at a colon with a slash.
+    // Names such as /dev/disk/by-path/pci-0000:00:1f.2-ata-1 hold colons: the path begins at a colon with a
+    // slash.
     guard let device = BlockDeviceName(word.split(atFirst: ":/")?.before ?? word) else { return nil }
     guard let (_, path) = word.split(atFirst: ":/") else {
       // A path under /dev may be a directory, such as /dev/shm; with a tag there is no doubt.
@@ -49,8 +50,8 @@ struct DeviceTarget: TargetKind {
   }
 }
 
-/// A dump directory on a file system that may have been mounted for it. Paths are shown as they are on the disk, since
-/// the mount point is gone afterwards.
+/// A dump directory on a file system that may have been mounted for it. Paths are shown as they are on the
+/// disk, since the mount point is gone afterwards.
 final class MountedDestination: Destination {
   private let inner: DirectoryDestination
   private let fileSystem: MountedFileSystem

@@ -1,14 +1,15 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// A dump directory, `<dumpName>/`: the dump, `dmesg.txt`, `dump.json`. It is called `<dumpName>.incomplete/` until all
-/// of it is on the disk.
+/// A dump directory, `<dumpName>/`: the dump, `dmesg.txt`, `dump.json`. It is called `<dumpName>.incomplete/`
+/// until all of it is on the disk.
 final class DirectoryDestination: Destination {
   /// Beside a dump that is not whole: how far it got.
   static let noteName = "INCOMPLETE.txt"
   /// Bytes that are set aside for the note when the directory is made, since a full disk takes no new file.
   private static let noteSize = 4096
-  /// Holds room for `dump.json` while the dump is written: that says what is missing of a dump that a full disk cut short.
+  /// Holds room for `dump.json` while the dump is written: that says what is missing of a dump that a full
+  /// disk cut short.
   private static let reserveName = ".reserve"
   private static let reserveSize = 128 << 10
   /// Dumps of the same second and kernel that may lie side by side.
@@ -106,7 +107,8 @@ final class DirectoryDestination: Destination {
     try writeNote("This dump is being written, or the machine stopped while it was. What is there can be read.\n")
   }
 
-  /// Writes over what is reserved. Blanks fill it up, so that a later note finds its place even on a full disk.
+  /// Writes over what is reserved. Blanks fill it up, so that a later note finds its place even on a full
+  /// disk.
   private func writeNote(_ text: String) throws(DumpError) {
     var bytes = Array(text.utf8.prefix(DirectoryDestination.noteSize - 1))
     bytes += repeatElement(0x20, count: DirectoryDestination.noteSize - 1 - bytes.count) + [0x0a]

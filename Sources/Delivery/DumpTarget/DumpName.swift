@@ -2,15 +2,15 @@ internal import DumpBasics
 
 /// The name of a dump directory: `2026-11-23T02-51-07Z-6.1.0-47-cloud-amd64`.
 ///
-/// ISO 8601 with `-` for `:`, which FAT and NTFS do not take and which `host:path` notations split at. It sorts by time.
-/// `crashTime` is in seconds since 1970, UTC.
+/// ISO 8601 with `-` for `:`, which FAT and NTFS do not take and which `host:path` notations split at. It
+/// sorts by time. `crashTime` is in seconds since 1970, UTC.
 public func dumpName(crashTime: Int64, release: String) -> String {
   let time = UTCTime(secondsSince1970: crashTime).text.utf8.map { $0 == 0x3a ? 0x2d : $0 }
   return String(decoding: time, as: UTF8.self) + "-" + safeRelease(release)
 }
 
-/// At most 64 of `[A-Za-z0-9._+~-]`, as the release comes from a dump and becomes part of a path; `_` for the rest.
-/// It can't end in `.incomplete`, which would make a whole dump look cut.
+/// At most 64 of `[A-Za-z0-9._+~-]`, as the release comes from a dump and becomes part of a path; `_` for the
+/// rest. It can't end in `.incomplete`, which would make a whole dump look cut.
 private func safeRelease(_ release: String) -> String {
   var bytes = release.utf8.prefix(64).map { byte in
     switch byte {

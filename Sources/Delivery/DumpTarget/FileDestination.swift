@@ -32,7 +32,8 @@ final class FileDestination: Destination {
     throw last
   }
 
-  /// The file was made when the target was opened: a target that can't be written has to show before work is done.
+  /// The file was made when the target was opened: a target that can't be written has to show before work is
+  /// done.
   func openDump(fileName: String) throws(DumpError) -> any DumpSink { sink }
 
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {}

@@ -2,17 +2,18 @@ internal import CoreEncoding
 public import DumpBasics
 internal import LinuxSystem
 
-/// A disk or partition, set aside for the little that can be kept when no target took a dump: text, which a person reads with
-/// `dd` and `less` if nothing else is at hand. docs/last-resort.md.
+/// A disk or partition, set aside for the little that can be kept when no target took a dump: text, which a
+/// person reads with `dd` and `less` if nothing else is at hand. docs/last-resort.md.
 ///
-/// It has up to 8 slots of 256 KiB. A slot is a line of 64 bytes (magic, length and CRC-32 of the text) and the text; the rest
-/// is zeros. Nothing but zeros and such slots is ever written over.
+/// It has up to 8 slots of 256 KiB. A slot is a line of 64 bytes (magic, length and CRC-32 of the text) and
+/// the text; the rest is zeros. Nothing but zeros and such slots is ever written over.
 public struct LastResort: ~Copyable {
   public static let slotSize: UInt64 = 256 << 10
   static let slotLimit: UInt64 = 8
   static let headerSize = 64
   static let magic = "MCORE-LAST-RESORT 1 "
-  /// What is looked at behind the slots: a spare partition table and some RAID superblocks stand at the end of a disk.
+  /// What is looked at behind the slots: a spare partition table and some RAID superblocks stand at the end
+  /// of a disk.
   private static let tailSize: UInt64 = 1 << 20
 
   private let file: File
@@ -24,8 +25,8 @@ public struct LastResort: ~Copyable {
   /// Nothing when `word` can't name a disk.
   public static func isDevice(_ word: String) -> Bool { BlockDeviceName(word) != nil }
 
-  /// The disk that `word` names (`/dev/vdb2`, `PARTUUID=…`), or an image of one, for reading or for writing. For writing nobody
-  /// else may have it: no file system that is mounted, no RAID, no device mapper.
+  /// The disk that `word` names (`/dev/vdb2`, `PARTUUID=…`), or an image of one, for reading or for writing.
+  /// For writing nobody else may have it: no file system that is mounted, no RAID, no device mapper.
   public init(_ word: String, forWriting: Bool) throws(DumpError) {
     let path = BlockDeviceName(word)?.resolve() ?? word
     let file = try File(path, forWriting ? .exclusive : .read)
@@ -58,8 +59,9 @@ public struct LastResort: ~Copyable {
     return all
   }
 
-  /// Writes `text`, of which what is beyond `capacity` is lost, to the first slot that is free. Where none is, to the last one:
-  /// what came first says most about why one crash follows another. It is on the device after this.
+  /// Writes `text`, of which what is beyond `capacity` is lost, to the first slot that is free. Where none
+  /// is, to the last one: what came first says most about why one crash follows another. It is on the device
+  /// after this.
   /// - Throws: where anything but zeros and slots is in the way.
   public func write(_ text: [UInt8]) throws(DumpError) {
     let contents = try ownContents()

@@ -1,7 +1,7 @@
 internal import DumpBasics
 
-/// Kinds that are planned. They are refused by name, so that none of them is taken for the name of a file; and so is
-/// everything else that looks like a kind.
+/// Kinds that are planned. They are refused by name, so that none of them is taken for the name of a file;
+/// and so is everything else that looks like a kind.
 struct LaterTarget: TargetKind {
   static let form = ""
   private static let planned = ["raw", "nfs", "ssh", "pipe"]

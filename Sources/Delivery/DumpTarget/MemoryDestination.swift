@@ -1,7 +1,8 @@
 public import DumpBasics
 public import SoftBoot
 
-/// The dump alone, in a region of memory. Side files have no place there: the second stage makes them from the dump.
+/// The dump alone, in a region of memory. Side files have no place there: the second stage makes them from
+/// the dump.
 public final class MemoryDestination: Destination {
   public let acceptsSideFiles = false
   private let memory: any RegionMemory

@@ -1,8 +1,8 @@
 internal import DumpBasics
 public import SoftBoot
 
-/// `memory:`: the region of the soft boot. Where it lies is known only when the crashed kernel has been looked through, so
-/// that opening it is another way than that of the other kinds: `MemoryDestination`.
+/// `memory:`: the region of the soft boot. Where it lies is known only when the crashed kernel has been
+/// looked through, so that opening it is another way than that of the other kinds: `MemoryDestination`.
 struct MemoryTarget: TargetKind {
   static let form = "memory: (in a crash kernel)"
 

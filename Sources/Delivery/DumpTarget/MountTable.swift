@@ -50,8 +50,8 @@ package enum MountTable {
   }
 }
 
-/// Unmounts every file system that lies on a disk, the last one first: before the machine is restarted. What can't be
-/// unmounted stays; it was synced.
+/// Unmounts every file system that lies on a disk, the last one first: before the machine is restarted. What
+/// can't be unmounted stays; it was synced.
 public func unmountDisks() {
   guard let table = try? MountTable.current() else { return }
   for mount in table.reversed() where mount.source.dropping(prefix: "/dev/") != nil && mount.point != "/" {

@@ -33,7 +33,8 @@ final class MountedFileSystem {
 
   deinit { release() }
 
-  /// Unmounts what we mounted. All files on it have to be closed. When it fails nothing is lost: everything was synced.
+  /// Unmounts what we mounted. All files on it have to be closed. When it fails nothing is lost: everything
+  /// was synced.
   func release() {
     guard isOurs else { return }
     if isMounted, (try? System.unmount(point)) == nil { return }

@@ -6,8 +6,8 @@ func joined(_ directory: String, _ name: String) -> String {
   directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"
 }
 
-/// Makes a directory and those above it that are missing. What is made is 0755; the last one 0700, as it holds dumps.
-/// Each new name is on the disk when this returns.
+/// Makes a directory and those above it that are missing. What is made is 0755; the last one 0700, as it
+/// holds dumps. Each new name is on the disk when this returns.
 func makeDirectories(_ path: String, mode: UInt32 = 0o700) throws(DumpError) {
   if System.kind(of: path) == .directory { return }
   let parent = parentDirectory(of: path)

@@ -26,8 +26,8 @@ public struct TargetSpec: Sendable {
   public let word: String
   let kind: any TargetKind
 
-  /// Throws `.usage` for a word that can't be a target and `.unsupported` for a kind that this version lacks. Looks
-  /// at the word alone: nothing has to be there yet.
+  /// Throws `.usage` for a word that can't be a target and `.unsupported` for a kind that this version lacks.
+  /// Looks at the word alone: nothing has to be there yet.
   public init(_ word: String) throws(DumpError) {
     self.word = word
     for type in targetKinds {
@@ -44,8 +44,8 @@ public struct TargetSpec: Sendable {
 
   public func open(dumpName: String) throws(DumpError) -> any Destination { try kind.open(dumpName: dumpName) }
 
-  /// Waits until the device of this target is there, for at most `seconds`. True when it is, or when the target has
-  /// none. `onWait` is called once, if there is a wait at all.
+  /// Waits until the device of this target is there, for at most `seconds`. True when it is, or when the
+  /// target has none. `onWait` is called once, if there is a wait at all.
   public func waitUntilPresent(seconds: UInt64, onWait: () -> Void) -> Bool {
     if kind.isPresent() { return true }
     if seconds == 0 { return false }
@@ -53,7 +53,8 @@ public struct TargetSpec: Sendable {
     let end = System.monotonicNanoseconds + seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
     let watch = DirectoryWatch("/dev")
     while System.monotonicNanoseconds < end {
-      // A device node wakes at once. Not everything wakes (a label is written to a disk that was there): hence the limit.
+      // A device node wakes at once. Not everything wakes (a label is written to a disk that was there):
+      // hence the limit.
       watch.wait(milliseconds: 500)
       if kind.isPresent() { return true }
     }

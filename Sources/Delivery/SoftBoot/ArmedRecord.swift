@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// What `arm` leaves behind of itself on the normal system, in `/var/lib/mcore/armed`: lines `key value`. One of an earlier boot that
-/// does not say `ended` is of a boot that ended in another way than it should.
+/// What `arm` leaves behind of itself on the normal system, in `/var/lib/mcore/armed`: lines `key value`. One
+/// of an earlier boot that does not say `ended` is of a boot that ended in another way than it should.
 public struct ArmedRecord: Sendable, Equatable {
   public static let standardPath = "/var/lib/mcore/armed"
 
@@ -16,12 +16,14 @@ public struct ArmedRecord: Sendable, Equatable {
   public var memory: UInt64
   /// What was set aside for the region; nil for memory that is free when the kernel crashes.
   public var window: RegionExtents?
-  /// Whether the crash kernel restarts the machine through its firmware, in place of starting the normal kernel.
+  /// Whether the crash kernel restarts the machine through its firmware, in place of starting the normal
+  /// kernel.
   public var isByReset = false
   /// What it starts.
   public var kernel = ""
   public var initrd = ""
-  /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next boot can save there.
+  /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next
+  /// boot can save there.
   public var pathsOnRoot: [String] = []
   /// Whether the system went down in order after it: then it is no sign of a crash.
   public var isEnded = false

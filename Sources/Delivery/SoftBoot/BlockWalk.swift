@@ -1,14 +1,14 @@
 internal import CoreEncoding
 internal import DumpBasics
 
-/// Goes from block to block of a BGZF file that lies in units: the last resort, when head and tables are gone. Each block has
-/// a checksum of its own.
+/// Goes from block to block of a BGZF file that lies in units: the last resort, when head and tables are
+/// gone. Each block has a checksum of its own.
 struct BlockWalk {
   private let memory: any RegionMemory
   private let units: [UInt64?]
   private let end: UInt64
-  /// How far the next block is looked for behind a damaged one: two blocks. What lies further off is as likely to be of an
-  /// earlier dump.
+  /// How far the next block is looked for behind a damaged one: two blocks. What lies further off is as
+  /// likely to be of an earlier dump.
   private static let reach = 2 * BGZF.maximumMember
 
   init(_ memory: any RegionMemory, _ units: [UInt64?]) {

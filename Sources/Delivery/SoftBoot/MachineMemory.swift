@@ -1,8 +1,9 @@
 public import DumpBasics
 internal import LinuxSystem
 
-/// Memory of this machine that was set aside: through /dev/mem; or, where the driver nd_pmem has claimed it and /dev/mem refuses
-/// it from then on, through /dev/pmemN. That may happen at any time while a system boots.
+/// Memory of this machine that was set aside: through /dev/mem; or, where the driver nd_pmem has claimed it
+/// and /dev/mem refuses it from then on, through /dev/pmemN. That may happen at any time while a system
+/// boots.
 public final class MachineMemory: RegionMemory {
   public let name = "memory"
   /// Nothing else is touched, whatever a head claims.

@@ -1,7 +1,7 @@
 public import DumpBasics
 
-/// The machine's memory map as its firmware gave it. `mcore arm` records it, since inside the crash kernel it is gone
-/// (/sys/firmware/memmap has the crash kernel's own there). docs/soft-boot.md has the form.
+/// The machine's memory map as its firmware gave it. `mcore arm` records it, since inside the crash kernel it
+/// is gone (/sys/firmware/memmap has the crash kernel's own there). docs/soft-boot.md has the form.
 public struct MemoryMap: Sendable, Equatable {
   public enum Kind: Sendable {
     case usable
@@ -31,8 +31,8 @@ public struct MemoryMap: Sendable, Equatable {
     self.entries = entries
   }
 
-  /// A line for each range: `0x100000-0x7ffdbfff System RAM`, both ends included, with the kernel's words for what it is
-  /// (e820_type_to_string in arch/x86/kernel/e820.c, Linux 6.1).
+  /// A line for each range: `0x100000-0x7ffdbfff System RAM`, both ends included, with the kernel's words for
+  /// what it is (e820_type_to_string in arch/x86/kernel/e820.c, Linux 6.1).
   public init(record text: String, at place: String) throws(DumpError) {
     var entries: [Entry] = []
     for line in text.utf8.split(separator: 0x0a) where entries.count <= MemoryMap.limit {
@@ -84,9 +84,10 @@ public struct MemoryMap: Sendable, Equatable {
     return UInt64(CRC32C.of(writer.bytes)) | UInt64(usable.count) << 32
   }
 
-  /// The words of the kernel command line (Documentation/admin-guide/kernel-parameters.txt, `memmap=`) that give all of this
-  /// map to the next kernel, with `region` set aside as persistent memory, and `parked` reserved. Where `limit` bytes do not hold
-  /// all of it, reserved ranges are left out, since ACPI tells the kernel most of them again; then all of `parked` but its first range.
+  /// The words of the kernel command line (Documentation/admin-guide/kernel-parameters.txt, `memmap=`) that
+  /// give all of this map to the next kernel, with `region` set aside as persistent memory, and `parked`
+  /// reserved. Where `limit` bytes do not hold all of it, reserved ranges are left out, since ACPI tells the
+  /// kernel most of them again; then all of `parked` but its first range.
   func commandLine(_ region: [PhysicalRange], parked: [PhysicalRange] = [], limit: Int) throws(DumpError) -> String {
     let ram = usable
     for extent in region where !ram.contains(where: { $0.intersection(extent) == extent }) {

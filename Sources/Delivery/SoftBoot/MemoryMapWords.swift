@@ -1,8 +1,8 @@
 internal import DumpBasics
 
 extension MemoryMap {
-  /// Of a kernel that was started with `memmap=exactmap`: its words, with the region that they set aside given back. Nil for any
-  /// other command line.
+  /// Of a kernel that was started with `memmap=exactmap`: its words, with the region that they set aside
+  /// given back. Nil for any other command line.
   public init?(commandLine: String) {
     var entries: [Entry] = []
     var region: [PhysicalRange] = []

@@ -12,8 +12,8 @@ internal import LinuxSystem
 ///     kernel-image       where the kernel lies that may crash, as a line of the memory map has it; may be missing
 public struct NormalKernel: Sendable {
   public static let standardDirectory = "/normal"
-  /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its loader counts the NUL
-  /// (bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, Linux 6.1).
+  /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its
+  /// loader counts the NUL (bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, Linux 6.1).
   static let commandLineLimit = 2046
   /// Words that belong to one boot alone: where an earlier region lay, and the map that it was left out of.
   private static let dropped = ["mcore.region=", "mcore.nonce=", "memmap=exactmap", "disable_cpu_apicid="]
@@ -50,8 +50,9 @@ public struct NormalKernel: Sendable {
     }
     map = try MemoryMap(record: memoryMap, at: "\(place)/memory-map")
     var words = NormalKernel.lastingWords(commandLine)
-    // An INIT to the CPU that firmware started resets the machine, and below 6.9 a kernel that runs on another one sends it.
-    // Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c) and do not know the word.
+    // An INIT to the CPU that firmware started resets the machine, and below 6.9 a kernel that runs on
+    // another one sends it. Later kernels leave that CPU alone by themselves (arch/x86/kernel/cpu/topology.c)
+    // and do not know the word.
     if let bootCPU, let current = firstAPICID(cpuinfo: (try? System.text(of: "/proc/cpuinfo")) ?? ""), bootCPU != current {
       words.append("disable_cpu_apicid=\(bootCPU)")
       parked = image.map { ParkedProcessor(image: $0) }
@@ -64,8 +65,8 @@ public struct NormalKernel: Sendable {
     self.identity = identity
   }
 
-  /// Whether it can be started from here. Where the machine restarts through its firmware there is only what a region needs to
-  /// be known by.
+  /// Whether it can be started from here. Where the machine restarts through its firmware there is only what
+  /// a region needs to be known by.
   public var isThere: Bool { System.kind(of: kernel) != nil }
 
   /// Whether a CPU stays in the kernel that crashed: its first one, which firmware started.
@@ -85,7 +86,8 @@ public struct NormalKernel: Sendable {
     let words = commandLine.utf8.split(whereSeparator: { $0 <= 0x20 }).map { String(Substring($0)) }
     let isRebuilt = words.contains("memmap=exactmap")
     return words.filter { word in
-      // With exactmap all others are of the rebuilt map: what an administrator had set aside is in the recorded one.
+      // With exactmap all others are of the rebuilt map: what an administrator had set aside is in the
+      // recorded one.
       if isRebuilt, word.utf8.starts(with: "memmap=".utf8) { return false }
       return !dropped.contains { word.utf8.starts(with: $0.utf8) }
     }
@@ -120,7 +122,8 @@ public func firstAPICID(cpuinfo: String) -> UInt32? {
 }
 
 extension NormalKernel {
-  /// Bytes that a region may take on the normal kernel's command line (none where it is negative), by this map and this command line of the normal boot.
+  /// Bytes that a region may take on the normal kernel's command line (none where it is negative), by this
+  /// map and this command line of the normal boot.
   public static func room(for map: MemoryMap, commandLine: String) -> Int {
     var rest = " mcore.region= mcore.nonce=\(RegionID.none)"
     for word in lastingWords(commandLine) { rest += " " + word }

@@ -1,8 +1,9 @@
 internal import DumpBasics
 
-/// The CPU that firmware started, where another one panicked: it can't be stopped or restarted (an INIT resets the machine), and stays in
-/// the kernel that crashed, in the HLT of `native_halt` or in the loop behind it. Were the memory used that it needs, it would run what
-/// is written there, and the machine would reset.
+/// The CPU that firmware started, where another one panicked: it can't be stopped or restarted (an INIT
+/// resets the machine), and stays in the kernel that crashed, in the HLT of `native_halt` or in the loop
+/// behind it. Were the memory used that it needs, it would run what is written there, and the machine would
+/// reset.
 struct ParkedProcessor: Sendable {
   /// That kernel's image: code, and all page tables but the top.
   let image: PhysicalRange
@@ -17,8 +18,8 @@ struct ParkedProcessor: Sendable {
     return [image, topTable]
   }
 
-  /// Makes it halt again whatever wakes it (docs/soft-boot.md, "CPUs"): its stack, by which it would return, is not kept. Called when all of
-  /// the memory was saved.
+  /// Makes it halt again whatever wakes it (docs/soft-boot.md, "CPUs"): its stack, by which it would return,
+  /// is not kept. Called when all of the memory was saved.
   func holdInHalt(_ memory: any RegionMemory) throws(DumpError) {
     guard let place = behindHalt else { return }
     let before = try memory.bytes(at: place.rawValue - 1, count: 2)

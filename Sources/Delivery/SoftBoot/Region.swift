@@ -1,6 +1,7 @@
 public import DumpBasics
 
-/// A region that was found: its claims are checked, its chunks are when they are copied. docs/region.md, "Reading".
+/// A region that was found: its claims are checked, its chunks are when they are copied. docs/region.md,
+/// "Reading".
 public final class Region {
   /// What led to it.
   public enum Evidence: Sendable, Equatable {
@@ -87,8 +88,8 @@ public final class Region {
     public var damaged: [Range<UInt64>] = []
   }
 
-  /// Hands out the dump from start to end. Bytes pass `write` only after their checksum was found right; `skip` hears of
-  /// those that are damaged or missing.
+  /// Hands out the dump from start to end. Bytes pass `write` only after their checksum was found right;
+  /// `skip` hears of those that are damaged or missing.
   public func copy(
     write: (UnsafeRawBufferPointer) throws(DumpError) -> Void, skip: (UInt64) throws(DumpError) -> Void
   ) throws(DumpError) -> Outcome {

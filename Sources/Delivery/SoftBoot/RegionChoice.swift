@@ -6,12 +6,13 @@ public struct RegionChoice: Sendable, Equatable {
   /// Whether pages that the level leaves out are among them, and not only free ones.
   public var usesLeftOut: Bool
 
-  /// Chooses at most 8 extents that hold `wanted` bytes of a dump, or as many as there is room for: of free memory, and only
-  /// if that is not enough, of what the level leaves out too. Nil where there is no room at all.
+  /// Chooses at most 8 extents that hold `wanted` bytes of a dump, or as many as there is room for: of free
+  /// memory, and only if that is not enough, of what the level leaves out too. Nil where there is no room at
+  /// all.
   ///
-  /// `free` are pages that both the page map and the free lists call free, `leftOut` those that go for their class; neither
-  /// may hold a page that is kept. `never` is what this kernel itself lies in, and everything else that is no memory to write
-  /// to. All of them are sorted and disjoint.
+  /// `free` are pages that both the page map and the free lists call free, `leftOut` those that go for their
+  /// class; neither may hold a page that is kept. `never` is what this kernel itself lies in, and everything
+  /// else that is no memory to write to. All of them are sorted and disjoint.
   public init?(
     wanted: UInt64, free: [PhysicalRange], leftOut: [PhysicalRange], never: [PhysicalRange],
     extentLimit: Int = RegionExtents.limit
@@ -44,8 +45,8 @@ public struct RegionChoice: Sendable, Equatable {
     return windows
   }
 
-  /// The fewest extents that give `units`: the largest first, of equals the highest, since what lies low is what devices
-  /// and the next kernel's start are particular about.
+  /// The fewest extents that give `units`: the largest first, of equals the highest, since what lies low is
+  /// what devices and the next kernel's start are particular about.
   private static func chosen(_ units: UInt64, _ windows: [PhysicalRange], _ limit: Int) -> RegionExtents? {
     let ordered = windows.sorted { ($0.count, $0.start) > ($1.count, $1.start) }
     var left = units
@@ -61,8 +62,9 @@ public struct RegionChoice: Sendable, Equatable {
 }
 
 extension RegionChoice {
-  /// Of what a plan leaves out, by the classes that its note has (docs/format.md): free pages, and those of page cache and
-  /// processes. Offline and broken pages are never written to, nor is memory whose class nobody looked for.
+  /// Of what a plan leaves out, by the classes that its note has (docs/format.md): free pages, and those of
+  /// page cache and processes. Offline and broken pages are never written to, nor is memory whose class
+  /// nobody looked for.
   public init?(wanted: UInt64, of absent: AbsentRanges, never: [PhysicalRange], extentLimit: Int = RegionExtents.limit) {
     func ranges(_ classes: ClosedRange<UInt32>) -> [PhysicalRange] {
       absent.joined(atLeast: RegionLayout.unitSize) { $0.reason == .level && classes.contains($0.pageClass) }
@@ -71,9 +73,9 @@ extension RegionChoice {
   }
 }
 
-/// All that /proc/iomem lists at its outer level, or what it calls `kind` there: in a crash kernel its own memory, that of the
-/// firmware, devices. The memory of the crashed kernel is not among it. Nil where addresses are hidden, as from everybody but
-/// root.
+/// All that /proc/iomem lists at its outer level, or what it calls `kind` there: in a crash kernel its own
+/// memory, that of the firmware, devices. The memory of the crashed kernel is not among it. Nil where
+/// addresses are hidden, as from everybody but root.
 public func occupiedMemory(iomem: String, kind: String? = nil) -> [PhysicalRange]? {
   var ranges: [PhysicalRange] = []
   var highest: UInt64 = 0

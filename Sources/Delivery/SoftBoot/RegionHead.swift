@@ -71,7 +71,8 @@ public struct RegionHead: Sendable, Equatable {
     return bytes + [UInt8](repeating: 0, count: size - bytes.count)
   }
 
-  /// Nil where there is no head; throws for one that is damaged (`.input`) or of another version (`.unsupported`).
+  /// Nil where there is no head; throws for one that is damaged (`.input`) or of another version
+  /// (`.unsupported`).
   init?(_ bytes: [UInt8], at place: @autoclosure () -> String) throws(DumpError) {
     guard bytes.starts(with: RegionHead.magic) else { return nil }
     let reader = ByteReader(bytes, .little)

@@ -24,7 +24,8 @@ extension RegionMemory {
   }
 }
 
-/// Memory by a device: `/dev/mem`, where an offset is a physical address, or `/dev/pmemN`, which begins at `base`.
+/// Memory by a device: `/dev/mem`, where an offset is a physical address, or `/dev/pmemN`, which begins at
+/// `base`.
 public final class DeviceMemory: RegionMemory {
   private let device: MappedDevice
   private let base: UInt64

@@ -1,7 +1,7 @@
 public import DumpBasics
 
-/// Finds the region in memory. `windows` are where it may lie: those of the command line, or every place that a scan has to
-/// look at. All that is read is a claim.
+/// Finds the region in memory. `windows` are where it may lie: those of the command line, or every place that
+/// a scan has to look at. All that is read is a claim.
 public func findRegion(
   _ memory: any RegionMemory, in windows: [PhysicalRange], expecting: RegionExpectation
 ) throws(DumpError) -> Region {
@@ -26,7 +26,8 @@ public func findRegion(
     ?? DumpError("no region is here", at: windows.first.map { "\(memory.name), \($0)" } ?? memory.name)
 }
 
-/// Whether anything lies there that looks like a region: at most boots there is nothing. Throws where the memory can't be had.
+/// Whether anything lies there that looks like a region: at most boots there is nothing. Throws where the
+/// memory can't be had.
 public func holdsRegion(_ memory: any RegionMemory, _ windows: [PhysicalRange]) throws(DumpError) -> Bool {
   guard let first = windows.first else { return false }
   _ = try memory.bytes(at: first.start, count: RegionLayout.headSize)

@@ -1,7 +1,7 @@
 internal import DumpBasics
 
-/// The page of a unit that says what the unit belongs to and holds the checksums of its chunks. It stands without a head.
-/// docs/region.md, "The table of a unit".
+/// The page of a unit that says what the unit belongs to and holds the checksums of its chunks. It stands
+/// without a head. docs/region.md, "The table of a unit".
 struct UnitTable {
   static let magic = Array("MCOREUNI".utf8)
   /// Entries begin here.
@@ -38,7 +38,8 @@ struct UnitTable {
     return writer.sealed(checksumAt: UnitTable.checksumOffset) + [UInt8](repeating: 0, count: UnitTable.size - writer.count)
   }
 
-  /// Nil when these bytes do not begin with the header of a table of this version, whole and with the right checksum.
+  /// Nil when these bytes do not begin with the header of a table of this version, whole and with the right
+  /// checksum.
   init?(_ bytes: [UInt8]) {
     guard bytes.count >= UnitTable.headerSize, bytes.starts(with: UnitTable.magic) else { return nil }
     let header = Array(bytes[..<UnitTable.headerSize])
@@ -66,7 +67,8 @@ struct UnitTable {
   }
 }
 
-/// What a table says of one chunk. Its own checksum includes the dump's name, so that it stands without table or head.
+/// What a table says of one chunk. Its own checksum includes the dump's name, so that it stands without table
+/// or head.
 struct ChunkEntry: Equatable {
   var checksum: UInt32
   /// Bytes of the dump in the chunk: all that it holds, except in the last one.

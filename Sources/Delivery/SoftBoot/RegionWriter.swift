@@ -1,7 +1,7 @@
 public import DumpBasics
 
-/// Writes a dump into a region. It is valid at every moment: what a reader finds after any single write, whole or torn, is
-/// the dump up to some chunk, or nothing. docs/region.md, "The order of writes".
+/// Writes a dump into a region. It is valid at every moment: what a reader finds after any single write,
+/// whole or torn, is the dump up to some chunk, or nothing. docs/region.md, "The order of writes".
 public final class RegionWriter {
   private let memory: any RegionMemory
   /// Whether memory that is not needed in the end is left out of the region.
@@ -16,8 +16,8 @@ public final class RegionWriter {
 
   private static let zeros = [UInt8](repeating: 0, count: RegionLayout.chunkSize)
 
-  /// Throws when a dump lies there that was not saved. `fitted`: the memory was free, and not set aside. The region may end up
-  /// smaller than `extents`, and only a dump of this very crash is in the way.
+  /// Throws when a dump lies there that was not saved. `fitted`: the memory was free, and not set aside. The
+  /// region may end up smaller than `extents`, and only a dump of this very crash is in the way.
   public init(
     _ memory: any RegionMemory, _ extents: RegionExtents, _ identity: RegionIdentity, fitted: Bool
   ) throws(DumpError) {
@@ -25,8 +25,9 @@ public final class RegionWriter {
     isFitted = fitted
     head = RegionHead(extents)
     head.identity = identity
-    // Free memory was the crashed kernel's own. What an earlier crash left there nobody finds any more, since that kernel was
-    // started without it (the machine restarted on the way): it must not cost this dump as well.
+    // Free memory was the crashed kernel's own. What an earlier crash left there nobody finds any more, since
+    // that kernel was started without it (the machine restarted on the way): it must not cost this dump as
+    // well.
     let isReclaimed = fitted && identity.nonce != .none
     head.generation = try RegionWriter.requireFree(memory, extents, for: identity, isReclaimed: isReclaimed)
     head.dumpID = try .random()
@@ -40,8 +41,8 @@ public final class RegionWriter {
   public var extents: RegionExtents { head.extents }
   public var name: String { memory.name }
 
-  /// Heads may be in any unit: the extents of an earlier region need not be these. Returns the highest generation there is.
-  /// `isReclaimed`: what other crashes left there does not count.
+  /// Heads may be in any unit: the extents of an earlier region need not be these. Returns the highest
+  /// generation there is. `isReclaimed`: what other crashes left there does not count.
   private static func requireFree(
     _ memory: any RegionMemory, _ extents: RegionExtents, for identity: RegionIdentity, isReclaimed: Bool
   ) throws(DumpError) -> UInt64 {

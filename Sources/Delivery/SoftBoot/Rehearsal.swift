@@ -11,8 +11,8 @@ extension Region {
   public var isRehearsal: Bool { head.identity.fileName == Region.rehearsalName }
 }
 
-/// What is known of the last rehearsal, in `/var/lib/mcore/rehearsal`: the lines of `ArmedRecord`, `bytes`, and after the boot
-/// `checked` and `lost`.
+/// What is known of the last rehearsal, in `/var/lib/mcore/rehearsal`: the lines of `ArmedRecord`, `bytes`,
+/// and after the boot `checked` and `lost`.
 public struct RehearsalRecord: Sendable {
   public static let standardPath = "/var/lib/mcore/rehearsal"
 

@@ -28,15 +28,16 @@ public enum OutputFormat: String, Sendable, CaseIterable {
 
 /// Turns groups of the uncompressed file into what is written. One object belongs to one thread at a time.
 ///
-/// A group is at most `DumpTrailer.blocksPerGroup` blocks of `BGZF.blockSize` bytes, and begins at a block border. It comes
-/// in units, which are as small as the format allows: what was just read is still in the processor's cache.
+/// A group is at most `DumpTrailer.blocksPerGroup` blocks of `BGZF.blockSize` bytes, and begins at a block
+/// border. It comes in units, which are as small as the format allows: what was just read is still in the
+/// processor's cache.
 public protocol GroupEncoder: AnyObject {
   /// Bytes of a unit: one block, or a whole group. The last unit of a group may be smaller.
   var unitSize: Int { get }
   /// Puts the next unit of a group behind what is in `output`.
   func encode(_ unit: UnsafeRawBufferPointer, into output: EncodedGroup)
-  /// Hears of every group that was written, in order, those of the trailer too: for a format that ends with an index of
-  /// its own. Called only on the one encoder that then makes the footer.
+  /// Hears of every group that was written, in order, those of the trailer too: for a format that ends with
+  /// an index of its own. Called only on the one encoder that then makes the footer.
   func wrote(_ group: EncodedGroup)
   /// The footer, in a form whose size is fixed; and what ends the file after it.
   func encodeFooter(_ footer: [UInt8]) -> [UInt8]

@@ -3,8 +3,8 @@ public import DumpSource
 
 /// The crashed kernel behind a dump: what it says of itself, its memory by its own addresses, its log.
 ///
-/// Never fails to come into being: of a kernel that is damaged beyond everything it still says how many CPUs had
-/// registers. What is missing is in `findings`.
+/// Never fails to come into being: of a kernel that is damaged beyond everything it still says how many CPUs
+/// had registers. What is missing is in `findings`.
 public struct CrashedKernel: Sendable {
   public let source: any DumpSource
   /// Nil when the dump has no VMCOREINFO note.
@@ -13,7 +13,8 @@ public struct CrashedKernel: Sendable {
   public let memory: KernelMemory?
   /// PAGESIZE of VMCOREINFO; the architecture's default where that is missing or absurd.
   public let pageSize: PageSize
-  /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory. From the dump: may hold anything.
+  /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory. From the dump: may hold
+  /// anything.
   public let release: String?
   /// What could not be had, and why.
   public let findings: [DumpError]
@@ -58,7 +59,8 @@ public struct CrashedKernel: Sendable {
   /// CPUs that left registers: NT_PRSTATUS notes.
   public var cpuCount: Int { source.notes.count { $0.isProcessorStatus } }
 
-  /// The process that each of those CPUs was running, by its NT_PRSTATUS; 0 is the idle task. Nil: the note is too short.
+  /// The process that each of those CPUs was running, by its NT_PRSTATUS; 0 is the idle task. Nil: the note
+  /// is too short.
   public var currentPIDs: [Int32?] {
     source.notes.filter(\.isProcessorStatus).map { note in
       ByteReader(note.descriptor, source.identity.byteOrder).u32(source.identity.architecture.prstatusPidOffset)
@@ -76,7 +78,8 @@ public struct CrashedKernel: Sendable {
     return try KernelLog.render(KernelMemory(source, vmcoreinfo, pageSize: pageSize), vmcoreinfo)
   }
 
-  /// `init_uts_ns.name.release`: struct new_utsname is six strings of 65 bytes (include/uapi/linux/utsname.h).
+  /// `init_uts_ns.name.release`: struct new_utsname is six strings of 65 bytes
+  /// (include/uapi/linux/utsname.h).
   private static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
     guard let info, let memory, let namespace = info.symbol("init_uts_ns"),
       // OFFSET(uts_namespace.name) since 5.11; before, the name followed a 4-byte reference count.

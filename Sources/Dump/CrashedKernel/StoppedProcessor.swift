@@ -1,13 +1,14 @@
 public import DumpBasics
 
-/// What a CPU still uses that the crashed kernel stopped: by an NMI, whose handler (crash_nmi_callback in arch/x86/kernel/reboot.c)
-/// calls `native_halt` and then goes round for ever.
+/// What a CPU still uses that the crashed kernel stopped: by an NMI, whose handler (crash_nmi_callback in
+/// arch/x86/kernel/reboot.c) calls `native_halt` and then goes round for ever.
 ///
 /// Both parts may be nil: on other machines than x86_64, before Linux 6.0 (no kallsyms), in a damaged kernel.
 public struct StoppedProcessor: Sendable {
   /// The page that the top level of its page tables takes: where CR3 points while the kernel runs there.
   public private(set) var topTable: PhysicalRange?
-  /// The instruction behind the HLT in `native_halt`: the way back to the handler, over a stack that may be gone.
+  /// The instruction behind the HLT in `native_halt`: the way back to the handler, over a stack that may be
+  /// gone.
   public private(set) var behindHalt: PhysicalAddress?
 
   /// `cpu` is the kernel's own number.
@@ -24,11 +25,13 @@ public struct StoppedProcessor: Sendable {
     }
   }
 
-  /// The per-CPU `cpu_tlbstate` begins with `loaded_mm` (struct tlb_state in arch/x86/include/asm/tlbflush.h, 4.14 to 7.3), and a
-  /// struct mm_struct has `pgd` in its first 128 bytes on those kernels. It is known by what it leads to: a page whose last entry, the one
-  /// of the kernel's image, is that of the kernel's own table.
+  /// The per-CPU `cpu_tlbstate` begins with `loaded_mm` (struct tlb_state in arch/x86/include/asm/tlbflush.h,
+  /// 4.14 to 7.3), and a struct mm_struct has `pgd` in its first 128 bytes on those kernels. It is known by
+  /// what it leads to: a page whose last entry, the one of the kernel's image, is that of the kernel's own
+  /// table.
   private static func topTable(_ space: VirtualAddress, like root: VirtualAddress, _ memory: KernelMemory) -> PhysicalRange? {
-    /// Where the last entry of a table leads: bits 12 to 51 (Intel SDM vol. 3, 4.5). Flags differ from table to table.
+    /// Where the last entry of a table leads: bits 12 to 51 (Intel SDM vol. 3, 4.5). Flags differ from table
+    /// to table.
     func lastTable(_ table: UInt64) -> UInt64? {
       (try? memory.u64(VirtualAddress(table &+ 511 * 8))).flatMap { $0 & 1 == 1 ? $0 & 0x000f_ffff_ffff_f000 : nil }
     }

@@ -3,12 +3,13 @@ public import DumpBasics
 public import DumpSource
 public import PageSelection
 
-/// The whole dump, before its first byte: every header, and where in the (uncompressed) file each piece of memory goes.
+/// The whole dump, before its first byte: every header, and where in the (uncompressed) file each piece of
+/// memory goes.
 ///
 ///     ELF header, program headers, notes │ pass 1 │ pass 2 │ hole │ pass 3 … 6 │ trailer │ footer
 ///
-/// Everything but the trailer is known here. `trailerOffset` is a multiple of the block size, so that block k of the file
-/// always begins at k × 61,440.
+/// Everything but the trailer is known here. `trailerOffset` is a multiple of the block size, so that block k
+/// of the file always begins at k × 61,440.
 public struct DumpPlan: Sendable {
   /// A piece of the file between headers and trailer. What lies between pieces is zeros.
   public struct Piece: Sendable, Equatable {
@@ -36,8 +37,8 @@ public struct DumpPlan: Sendable {
   /// Readers scan program headers one by one: zero runs don't get one of their own beyond this number.
   static let programHeaderCeiling = 200_000
 
-  /// Takes over the selection: what it keeps is not needed beside what is made of it, and of a large machine each of both is
-  /// megabytes.
+  /// Takes over the selection: what it keeps is not needed beside what is made of it, and of a large machine
+  /// each of both is megabytes.
   public init(
     _ selection: consuming PageSelection, _ source: any DumpSource, zeros: ZeroScan, shared: [SharedRange] = [], tool: String,
     crashTime: UInt64, findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
@@ -55,8 +56,8 @@ public struct DumpPlan: Sendable {
     note.keptPages = RangeSet.joined(selection.kept.map(\.range)).reduce(0) { $0 + pageSize.pages(in: $1) }
     memoryBytes = selection.kept.reduce(0) { $0 + $1.range.count }
 
-    // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many program headers, no
-    // runs do; then only longer zero runs.
+    // Which zero runs leave the stream for the hole, and which runs share a place. If that makes too many
+    // program headers, no runs do; then only longer zero runs.
     var threshold = ZeroScan.longRun
     note.shared = shared
     var extents: [Extent] = []
@@ -109,8 +110,8 @@ public struct DumpPlan: Sendable {
   /// Memory that is read when the dump is written, that at the place of other memory too; sorted, disjoint.
   public var memoryRead: [PhysicalRange] { RangeSet.joined((pieces + shared.pieces).map(\.memory)) }
 
-  /// Memory that is not in a file of which only the first `present` bytes of content are there; sorted. The hole does not
-  /// count: what it holds is known.
+  /// Memory that is not in a file of which only the first `present` bytes of content are there; sorted. The
+  /// hole does not count: what it holds is known.
   public func missing(beyond present: UInt64) -> [PhysicalRange] {
     RangeSet.joined(
       (pieces + shared.pieces).compactMap { piece in
@@ -121,7 +122,8 @@ public struct DumpPlan: Sendable {
 
   // MARK: steps
 
-  /// A stretch of memory that stands in the file in one piece, or as a reference to the hole or to another stretch.
+  /// A stretch of memory that stands in the file in one piece, or as a reference to the hole or to another
+  /// stretch.
   private struct Extent {
     enum Kind {
       case data
@@ -136,7 +138,8 @@ public struct DumpPlan: Sendable {
     var kind: Kind
   }
 
-  /// One PT_LOAD: what of an extent one of the source's segments has. Indices alone, since there are up to 200,000 of these.
+  /// One PT_LOAD: what of an extent one of the source's segments has. Indices alone, since there are up to
+  /// 200,000 of these.
   private struct Load {
     var extent: UInt32
     var segment: UInt32
@@ -148,8 +151,8 @@ public struct DumpPlan: Sendable {
     }
   }
 
-  /// Kept runs, cut where memory without a place of its own begins and ends; neighbours of one pass joined. By address. What of
-  /// `shared` has its original not in one piece is taken out of it, and gets a place.
+  /// Kept runs, cut where memory without a place of its own begins and ends; neighbours of one pass joined.
+  /// By address. What of `shared` has its original not in one piece is taken out of it, and gets a place.
   private static func extents(
     _ kept: [KeptRun], _ zeros: [PhysicalRange], _ shared: inout [SharedRange], _ holeSize: UInt64
   ) -> [Extent] {
@@ -183,7 +186,8 @@ public struct DumpPlan: Sendable {
         cursor = range.start
         if let original = placeless[index].original {
           let start = original &+ (range.start - placeless[index].range.start)
-          // The rest of a run that a kept run's end has cut: in a dump that is written anew these are as its program headers are.
+          // The rest of a run that a kept run's end has cut: in a dump that is written anew these are as its
+          // program headers are.
           if let last = extents.last, last.kind == .shared, last.range.end == range.start,
             range.start > placeless[index].range.start
           {
@@ -269,8 +273,8 @@ public struct DumpPlan: Sendable {
     return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
   }
 
-  /// Makes two of an extent, at the border of a page in its middle; none where it has no such border. An extent that shares a place is never
-  /// the only one.
+  /// Makes two of an extent, at the border of a page in its middle; none where it has no such border. An
+  /// extent that shares a place is never the only one.
   private static func cutInTwo(_ extents: inout [Extent], at index: Int, _ pageSize: PageSize) {
     let whole = extents[index]
     var middle = pageSize.floor(whole.range.start + whole.range.count / 2)
@@ -283,8 +287,9 @@ public struct DumpPlan: Sendable {
     extents[index + 1].range = second
   }
 
-  /// Gives every extent its file offset, pass after pass, and by address within a rank. A page of memory fills a page of the file, so that none
-  /// straddles two blocks. Returns the extents with data, by file offset.
+  /// Gives every extent its file offset, pass after pass, and by address within a rank. A page of memory
+  /// fills a page of the file, so that none straddles two blocks. Returns the extents with data, by file
+  /// offset.
   private static func place(
     _ extents: inout [Extent], from start: UInt64, _ note: inout MCoreNote, _ pageSize: PageSize
   ) throws(DumpError) -> [UInt32] {

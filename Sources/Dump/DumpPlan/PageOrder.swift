@@ -15,7 +15,8 @@ struct PageOrder: Sendable {
   let stretches: [Stretch]
   let count: Int
 
-  /// `kept` without `zeros` (sorted, disjoint). Ends with page `limit`; stretches that are too short to share anything are left out.
+  /// `kept` without `zeros` (sorted, disjoint). Ends with page `limit`; stretches that are too short to share
+  /// anything are left out.
   init(_ kept: [KeptRun], zeros: [PhysicalRange], _ pageSize: PageSize, limit: UInt64) {
     var stretches: [Stretch] = []
     var count = 0

@@ -12,7 +12,8 @@ struct SharedMatcher {
   private let pages: PageOrder
   private let compared: ComparedPages
   private var table: [Entry]
-  /// The anchors before this one, whatever became of them: as many as there can be in the compressor's window.
+  /// The anchors before this one, whatever became of them: as many as there can be in the compressor's
+  /// window.
   private var recent = [Anchor](repeating: Anchor(page: 0, hash: 0), count: 8)
   private var nextRecent = 0
   /// How far back deflate looks (RFC 1951, 2); zstd looks further.
@@ -39,8 +40,8 @@ struct SharedMatcher {
     table[slot] = Entry(page: page, hash: word)
   }
 
-  /// Whether the same content stood right before this page: then any compressor makes next to nothing of it, and runs of it, as short as
-  /// runs may be, would use up all that there can be.
+  /// Whether the same content stood right before this page: then any compressor makes next to nothing of it,
+  /// and runs of it, as short as runs may be, would use up all that there can be.
   private func isRepetition(_ anchor: Anchor) -> Bool {
     recent.contains {
       $0.hash == anchor.hash && UInt64(anchor.page - $0.page) << pages.pageSize.shift < SharedMatcher.compressorWindow
@@ -49,8 +50,8 @@ struct SharedMatcher {
 
   /// Whether the pages are equal. When enough of those around them are too, they become a run.
   private mutating func share(_ page: Int, _ original: Int) -> Bool {
-    // No page is an original that has no place itself; nor is one both in a run and the original of a run, since all that was
-    // found so far lies before `free`, and so do its originals.
+    // No page is an original that has no place itself; nor is one both in a run and the original of a run,
+    // since all that was found so far lies before `free`, and so do its originals.
     let position = taken.partitionPoint { $0.upperBound <= original }
     if position < taken.count, taken[position].contains(original) { return false }
     let free = max(pages.stretch(of: page).first, taken.last?.upperBound ?? 0)
@@ -104,8 +105,8 @@ struct SharedMatcher {
     growing(limit) { count, wanted in equal(page - count - wanted, original - count - wanted, (0..<wanted).reversed()) }
   }
 
-  /// Adds up what `step` finds of the pages wanted next, as long as it is all of them: one page at first, since most pages that are
-  /// equal have neighbours that are not, then twice as many each time.
+  /// Adds up what `step` finds of the pages wanted next, as long as it is all of them: one page at first,
+  /// since most pages that are equal have neighbours that are not, then twice as many each time.
   private func growing(_ limit: Int, _ step: (_ count: Int, _ wanted: Int) -> Int) -> Int {
     var count = 0
     var size = 1
@@ -119,7 +120,8 @@ struct SharedMatcher {
     return count
   }
 
-  /// How many pages are equal, looked at in this order, up to the first that is not. Memory that can't be read is equal to nothing.
+  /// How many pages are equal, looked at in this order, up to the first that is not. Memory that can't be
+  /// read is equal to nothing.
   private func equal(_ page: Int, _ original: Int, _ order: some Collection<Int>) -> Int {
     let size = Int(pages.pageSize.bytes)
     guard unsafe read(page, order.count * size, one), unsafe read(original, order.count * size, other) else { return 0 }

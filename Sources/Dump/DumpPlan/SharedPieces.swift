@@ -15,8 +15,9 @@ public struct SharedPieces: Sendable {
     self.reach = reach
   }
 
-  /// The memory that has its place in `places` of the file, which ascend and are disjoint: of each piece at most 64 ranges, the
-  /// last of which reaches to the end of all the others, since a damaged dump can have very many of both.
+  /// The memory that has its place in `places` of the file, which ascend and are disjoint: of each piece at
+  /// most 64 ranges, the last of which reaches to the end of all the others, since a damaged dump can have
+  /// very many of both.
   public func memory(at places: [Range<UInt64>]) -> [PhysicalRange] {
     pieces.flatMap { piece in
       let first = places.partitionPoint { $0.upperBound <= piece.fileOffset }

@@ -3,13 +3,16 @@ public import DumpSource
 public import PageSelection
 public import Workers
 
-/// Which runs of pages have the content of other pages that stand earlier in the file: files that were read twice or copied, the kernel's
-/// image in the page cache, what freed memory still holds. They get no place of their own: their PT_LOADs point to the original's.
+/// Which runs of pages have the content of other pages that stand earlier in the file: files that were read
+/// twice or copied, the kernel's image in the page cache, what freed memory still holds. They get no place of
+/// their own: their PT_LOADs point to the original's.
 ///
-/// All memory is read once. Of each page the bytes in its middle are hashed, and of the hashes a part is remembered that fits a table of
-/// fixed size (which part depends on the content alone, so that equal pages are remembered or passed over together). Where one was seen
-/// before, the two pages are compared byte by byte, and those around them, as far as they are equal: a run is found by any of its pages.
-/// So memory is bounded whatever the machine has; on larger ones shorter runs are missed, which costs their bytes and nothing else.
+/// All memory is read once. Of each page the bytes in its middle are hashed, and of the hashes a part is
+/// remembered that fits a table of fixed size (which part depends on the content alone, so that equal pages
+/// are remembered or passed over together). Where one was seen before, the two pages are compared byte by
+/// byte, and those around them, as far as they are equal: a run is found by any of its pages. So memory is
+/// bounded whatever the machine has; on larger ones shorter runs are missed, which costs their bytes and
+/// nothing else.
 public struct SharedScan: Sendable {
   /// By address, disjoint. No original has a page in any of them.
   public private(set) var runs: [SharedRange] = []
@@ -24,8 +27,8 @@ public struct SharedScan: Sendable {
   /// For a dump that has nothing to share.
   public init() {}
 
-  /// Looks through `kept` without what `zeros` has, in the order of the file, with all workers. Memory that can't be read is not shared.
-  /// `progress` hears how many bytes are done, and of how many.
+  /// Looks through `kept` without what `zeros` has, in the order of the file, with all workers. Memory that
+  /// can't be read is not shared. `progress` hears how many bytes are done, and of how many.
   public init(
     _ kept: [KeptRun], zeros: ZeroScan, _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
     memoryLimit: UInt64 = SharedScan.memoryLimit, progress: (UInt64, UInt64) -> Void
@@ -83,11 +86,13 @@ private final class AnchorList {
 
 /// A worker's memory to read into.
 @safe private final class ScanBuffer {
-  /// Small enough to be still in the processor's cache when it is looked at; holds at least two pages of any size.
+  /// Small enough to be still in the processor's cache when it is looked at; holds at least two pages of any
+  /// size.
   static let size = 128 << 10
   /// What a worker does in one go.
   static let unit = 8 * size
-  /// Bytes of a page that are hashed. They lie in its middle: the beginnings of pages are more alike (headers, free lists, zeros).
+  /// Bytes of a page that are hashed. They lie in its middle: the beginnings of pages are more alike
+  /// (headers, free lists, zeros).
   private static let sample = 256
   private let memory: UnsafeMutableRawBufferPointer
   init() { unsafe memory = .allocate(byteCount: ScanBuffer.size, alignment: 4096) }
@@ -114,7 +119,8 @@ private final class AnchorList {
     }
   }
 
-  /// Nil where all words are equal: such pages have too many equals to lead anywhere. Four lanes, since one would wait for itself.
+  /// Nil where all words are equal: such pages have too many equals to lead anywhere. Four lanes, since one
+  /// would wait for itself.
   private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
     let first = unsafe bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
     var lanes = SIMD4<UInt64>(repeating: 0)

@@ -2,15 +2,16 @@ public import DumpBasics
 public import DumpSource
 public import Workers
 
-/// Which long stretches of the kept memory are zero: what the layout of the file has to know before its first byte.
+/// Which long stretches of the kept memory are zero: what the layout of the file has to know before its first
+/// byte.
 ///
-/// Only whole blocks of 512 KiB, aligned by address, are looked for: every run of zeros of 1 MiB holds at least one. Of a
-/// block that is not zero mostly one page is read, so that this costs little beside what it saves, and the first byte of
-/// the dump does not wait until all memory was read once. Zero pages elsewhere stay in line, where they take next to nothing;
-/// the pipeline counts them.
+/// Only whole blocks of 512 KiB, aligned by address, are looked for: every run of zeros of 1 MiB holds at
+/// least one. Of a block that is not zero mostly one page is read, so that this costs little beside what it
+/// saves, and the first byte of the dump does not wait until all memory was read once. Zero pages elsewhere
+/// stay in line, where they take next to nothing; the pipeline counts them.
 public struct ZeroScan: Sendable {
-  /// Blocks that are zero, joined; sorted. A PT_LOAD each and one more for what follows cost 112 bytes and slow every
-  /// reader: the same memory in line would take about 700.
+  /// Blocks that are zero, joined; sorted. A PT_LOAD each and one more for what follows cost 112 bytes and
+  /// slow every reader: the same memory in line would take about 700.
   public var longRuns: [PhysicalRange] = []
 
   /// Bytes of a block, and so of the shortest run.
@@ -22,8 +23,8 @@ public struct ZeroScan: Sendable {
   /// For a dump whose zeros all stay in line.
   public init() {}
 
-  /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero. `progress`
-  /// hears how many bytes are done.
+  /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero.
+  /// `progress` hears how many bytes are done.
   public init(
     _ ranges: some Sequence<PhysicalRange>, _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
     progress: (UInt64) -> Void

@@ -2,10 +2,11 @@ internal import CoreEncoding
 internal import DumpBasics
 internal import LinuxSystem
 
-/// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a foreign or cut
-/// one the members are walked once by their headers, which inflates nothing.
+/// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a
+/// foreign or cut one the members are walked once by their headers, which inflates nothing.
 final class BGZFContent: CompressedContent {
-  /// A place from which members can be walked. Between two neighbours lie at most a few MiB of compressed data.
+  /// A place from which members can be walked. Between two neighbours lie at most a few MiB of compressed
+  /// data.
   private struct Anchor {
     var uncompressed: UInt64
     var compressed: UInt64
@@ -72,8 +73,8 @@ final class BGZFContent: CompressedContent {
     return footer
   }
 
-  /// Reads the trailer by inflating its members. Its size was written by us but is still only a claim: it is bounded
-  /// by what a file of this size can have.
+  /// Reads the trailer by inflating its members. Its size was written by us but is still only a claim: it is
+  /// bounded by what a file of this size can have.
   private static func trailer(
     _ file: borrowing File, _ footer: DumpFooter, _ fileSize: UInt64
   ) -> (DumpTrailer?, DumpError?) {
@@ -83,7 +84,8 @@ final class BGZFContent: CompressedContent {
       }
       let compressed = fileSize - footer.compressedTrailerOffset
       let groups = DumpTrailer.groups(in: footer.trailerOffset)
-      // No group is smaller than its 16 headers; the index has 12 bytes a group; 64 MiB are four million unreadable ranges.
+      // No group is smaller than its 16 headers; the index has 12 bytes a group; 64 MiB are four million
+      // unreadable ranges.
       guard groups <= fileSize / 256 + 1, footer.trailerSize <= 64 << 20 + 16 * groups,
         compressed <= footer.trailerSize + footer.trailerSize / 8 + 1 << 16
       else { throw DumpError("trailer is too large: \(footer.trailerSize) bytes", at: file.path) }

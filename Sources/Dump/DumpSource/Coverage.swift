@@ -19,8 +19,8 @@ extension DumpSource {
 }
 
 extension Coverage {
-  /// The coverage of `segments` in a file of which `present` bytes are there. What stands in `hole` is zeros: a dump of ours
-  /// says so in its header, and that is known where the file ends before the hole.
+  /// The coverage of `segments` in a file of which `present` bytes are there. What stands in `hole` is zeros:
+  /// a dump of ours says so in its header, and that is known where the file ends before the hole.
   static func of(_ segments: [MemorySegment], present: UInt64, hole: Range<UInt64> = 0..<0) -> [Coverage] {
     var result: [Coverage] = []
     var cursor: UInt64 = 0

@@ -7,8 +7,8 @@ public protocol DumpSource: AnyObject, Sendable {
   /// The path, for messages.
   var name: String { get }
   var identity: MachineIdentity { get }
-  /// The pieces of memory, in the order in which the source lists them (program headers, for ELF). They can overlap:
-  /// kernel text stands twice in /proc/vmcore, by its own mapping and in the direct map.
+  /// The pieces of memory, in the order in which the source lists them (program headers, for ELF). They can
+  /// overlap: kernel text stands twice in /proc/vmcore, by its own mapping and in the direct map.
   var segments: [MemorySegment] { get }
   /// All notes, verbatim and in order.
   var notes: [DumpNote] { get }
@@ -19,12 +19,12 @@ public protocol DumpSource: AnyObject, Sendable {
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
 
-  /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands twice) are
-  /// merged, the one that begins first wins.
+  /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands
+  /// twice) are merged, the one that begins first wins.
   func coverage() -> [Coverage]
 
-  /// Fills `buffer` with the memory from `address` on. Throws when any byte of it is not in the source (left out,
-  /// no such memory, cut off) or can't be read; what `buffer` holds then is undefined.
+  /// Fills `buffer` with the memory from `address` on. Throws when any byte of it is not in the source (left
+  /// out, no such memory, cut off) or can't be read; what `buffer` holds then is undefined.
   func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
 }
 
@@ -32,7 +32,8 @@ public protocol DumpSource: AnyObject, Sendable {
 public struct MemorySegment: Sendable, Equatable {
   /// The physical memory it describes (`p_paddr`, `p_memsz`).
   public var physical: PhysicalRange
-  /// The virtual address it is mapped at (`p_vaddr`), as the source says. Kernels and loaders have written wrong ones.
+  /// The virtual address it is mapped at (`p_vaddr`), as the source says. Kernels and loaders have written
+  /// wrong ones.
   public var virtualAddress: UInt64
   /// `p_flags` of the ELF program header.
   public var flags: UInt32

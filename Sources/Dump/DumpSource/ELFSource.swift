@@ -163,7 +163,8 @@ public final class ELFSource: DumpSource {
     return segments
   }
 
-  /// Memory may stand twice only under two virtual addresses, as kernel text does. The same mapping twice is damage.
+  /// Memory may stand twice only under two virtual addresses, as kernel text does. The same mapping twice is
+  /// damage.
   private static func checkOverlaps(_ segments: [MemorySegment], _ name: String) throws(DumpError) {
     var ends: [UInt64: (end: UInt64, segment: MemorySegment)] = [:]
     for segment in segments.sorted(by: { $0.physical.start < $1.physical.start }) {

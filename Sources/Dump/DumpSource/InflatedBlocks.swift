@@ -14,7 +14,8 @@ final class InflatedBlocks: Sendable {
   /// Keeps at most `limit` blocks.
   init(limit: Int) { self.limit = limit }
 
-  /// Copies what one block has from `offset` on; returns how many bytes, or nil when none of them holds `offset`.
+  /// Copies what one block has from `offset` on; returns how many bytes, or nil when none of them holds
+  /// `offset`.
   func copy(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
     blocks.withLock { blocks in
       guard let block = blocks.first(where: { offset >= $0.start && offset - $0.start < UInt64($0.bytes.count) }) else {

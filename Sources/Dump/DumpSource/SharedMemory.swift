@@ -2,8 +2,8 @@ internal import CoreEncoding
 public import DumpBasics
 
 extension DumpSource {
-  /// What of a dump of ours stands in it once, at the place of other memory; by address, disjoint. The note is believed as far as
-  /// the program headers say the same, and what could not be read is not in it.
+  /// What of a dump of ours stands in it once, at the place of other memory; by address, disjoint. The note
+  /// is believed as far as the program headers say the same, and what could not be read is not in it.
   public func sharedMemory() -> [SharedRange] {
     guard let metadata, !metadata.note.shared.isEmpty else { return [] }
     let places = PlacedMemory(coverage())

@@ -4,8 +4,9 @@
   internal import LinuxSystem
   internal import Synchronization
 
-  /// A file of independent zstd frames, read at any offset. A seek table at its end leads to them (the zstd seekable
-  /// format, which `elf.zst` is); where it is cut off or was never there, the frames are walked once by their headers.
+  /// A file of independent zstd frames, read at any offset. A seek table at its end leads to them (the zstd
+  /// seekable format, which `elf.zst` is); where it is cut off or was never there, the frames are walked once
+  /// by their headers.
   final class ZstdContent: CompressedContent {
     /// A frame, and where its content begins in the uncompressed file.
     struct Frame {
@@ -32,7 +33,8 @@
     var name: String { file.path }
 
     private struct Idle: @unchecked Sendable {
-      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it out.
+      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it
+      // out.
       let inflater: ZstdInflater
     }
 
@@ -46,7 +48,8 @@
       isCorrupt = index.isCorrupt
       // Without a table there is nothing to tell a cut between frames from an end by.
       isEnded = index.damage == nil && table != nil
-      // With all frames there and only the seek table gone nothing is missing, but the file is not what was written.
+      // With all frames there and only the seek table gone nothing is missing, but the file is not what was
+      // written.
       damage =
         index.damage
         ?? (table == nil && ending != nil
@@ -104,7 +107,8 @@
       return bytes
     }
 
-    /// Footer and trailer, if the last frame is a footer of ours and all it says fits. A damaged trailer is like none.
+    /// Footer and trailer, if the last frame is a footer of ours and all it says fits. A damaged trailer is
+    /// like none.
     private static func ending(_ file: borrowing File, _ frames: [Frame]) throws(DumpError) -> DumpEnding? {
       guard let last = frames.last, Int(last.size) == DumpFooter.size,
         Int(last.compressedSize) == ZstdFrame.storedSize(DumpFooter.size)

@@ -45,7 +45,8 @@
       return index.compressed == fileSize - tableSize && !index.frames.isEmpty ? index : nil
     }
 
-    /// Goes from frame to frame and from block to block by their headers, to the end or to where no frame follows.
+    /// Goes from frame to frame and from block to block by their headers, to the end or to where no frame
+    /// follows.
     static func byWalking(_ file: borrowing File, _ fileSize: UInt64) throws(DumpError) -> ZstdIndex {
       var index = ZstdIndex()
       while index.compressed < fileSize {

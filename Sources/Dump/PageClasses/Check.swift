@@ -4,25 +4,28 @@ internal import DumpBasics
 public enum Check: Int, Sendable, CaseIterable {
   /// Do the keys of VMCOREINFO describe a page map at all? Failed: every page is kept.
   case layout
-  /// Do `mem_section` root and section lead to memory that exists, and do the sections agree on where the map is?
-  /// Failed: the section is kept.
+  /// Do `mem_section` root and section lead to memory that exists, and do the sections agree on where the map
+  /// is? Failed: the section is kept.
   case sectionPointer
-  /// Can the map be read, and is no part of it another section's map too? Failed: the pages it describes are kept.
+  /// Can the map be read, and is no part of it another section's map too? Failed: the pages it describes are
+  /// kept.
   case sectionMap
-  /// Do node and zone in `page.flags` name a zone that exists, and does the page lie in it? Failed: the page is kept.
+  /// Do node and zone in `page.flags` name a zone that exists, and does the page lie in it? Failed: the page
+  /// is kept.
   case pageZone
   /// Do flags, type word and reference count fit together? Failed: the page is kept.
   case pageState
   /// Is `page.mapping` the address of something, or an anon/ksm tag on one? Failed: the page is kept.
   case mapping
-  /// Do the list links of a page that says it is on the LRU lead to pages or list heads, and does a neighbour lead back?
-  /// Failed: the page is kept.
+  /// Do the list links of a page that says it is on the LRU lead to pages or list heads, and does a neighbour
+  /// lead back? Failed: the page is kept.
   case lruLinks
-  /// Does an offline page have an offline neighbour? One bit makes an offline page of many a kernel's, and nothing else
-  /// tells them apart; memory goes offline in blocks, and balloons take many pages. Failed: the page is kept. That is no
-  /// damage, and no finding: balloons have single pages too.
+  /// Does an offline page have an offline neighbour? One bit makes an offline page of many a kernel's, and
+  /// nothing else tells them apart; memory goes offline in blocks, and balloons take many pages. Failed: the
+  /// page is kept. That is no damage, and no finding: balloons have single pages too.
   case offlinePages
-  /// Is a compound page's order in range, and the page aligned to it? Failed: the page is taken alone, its tails are kept.
+  /// Is a compound page's order in range, and the page aligned to it? Failed: the page is taken alone, its
+  /// tails are kept.
   case compoundOrder
   /// Do tail pages point back to their head? Failed: those that don't are kept.
   case tails
@@ -30,15 +33,16 @@ public enum Check: Int, Sendable, CaseIterable {
   case buddyOrder
   /// Does a free block hold only pages that nobody uses? Failed: the block is kept.
   case freeBlock
-  /// Are the blocks that the page map calls free those in the zone's free lists? Failed: what only one of them calls
-  /// free is kept.
+  /// Are the blocks that the page map calls free those in the zone's free lists? Failed: what only one of
+  /// them calls free is kept.
   case freeLists
-  /// Does `free_area.nr_free` agree with the free blocks of its zone and order? Failed: those blocks are kept.
+  /// Does `free_area.nr_free` agree with the free blocks of its zone and order? Failed: those blocks are
+  /// kept.
   case freeCount
   /// Does the zone's NR_FREE_PAGES agree with its free blocks? Failed: the zone's free pages are kept.
   case zoneCounter
-  /// Do nodes and zones, as they describe themselves, fit into one another? Failed: a node is not used as a witness, and
-  /// its free pages are kept; where a zone's pages lie is not checked.
+  /// Do nodes and zones, as they describe themselves, fit into one another? Failed: a node is not used as a
+  /// witness, and its free pages are kept; where a zone's pages lie is not checked.
   case zoneSpan
   /// Is there memory enough to hold the classes of very fragmented memory? Failed: short runs are kept.
   case runMemory

@@ -2,14 +2,14 @@ internal import DumpBasics
 
 /// The class of every page, as runs in ascending order; a sequence, since it is kept packed.
 ///
-/// Memory: one byte for each run of up to 31 pages, two to four for longer ones, whatever the number of pages; kept by
-/// section of the page map. `byteLimit` bounds it; see there for what happens beyond.
+/// Memory: one byte for each run of up to 31 pages, two to four for longer ones, whatever the number of
+/// pages; kept by section of the page map. `byteLimit` bounds it; see there for what happens beyond.
 public struct ClassRuns: Sequence, Sendable {
-  /// Bytes of packed runs at most: 24 MiB for each TiB of 4 KiB pages, that is one run for every 11 pages; and no less than
-  /// that for less memory. Memory that is more fragmented has the shortest runs of its most fragmented sections kept as
-  /// `kernel` (`Check.runMemory`). With the set of free blocks that a damaged free list can need (32 MiB for 1 TiB, and only
-  /// then; it is taken off from what is beyond the first 24) and the buffers of the threads, classification stays below
-  /// 24 MiB and 40 for each TiB.
+  /// Bytes of packed runs at most: 24 MiB for each TiB of 4 KiB pages, that is one run for every 11 pages;
+  /// and no less than that for less memory. Memory that is more fragmented has the shortest runs of its most
+  /// fragmented sections kept as `kernel` (`Check.runMemory`). With the set of free blocks that a damaged
+  /// free list can need (32 MiB for 1 TiB, and only then; it is taken off from what is beyond the first 24)
+  /// and the buffers of the threads, classification stays below 24 MiB and 40 for each TiB.
   public static func byteLimit(pages: UInt64) -> Int { Swift.max(leastByteLimit, Int(clamping: pages / 32 * 3)) }
   static let leastByteLimit = 24 << 20
 
@@ -82,8 +82,8 @@ public struct ClassRuns: Sequence, Sendable {
   }
 }
 
-/// Packed runs. A run is a byte: the class in bits 0 to 2 (0: no memory there), the length less 1 in bits 3 to 7. If
-/// those are all ones, the length less 32 follows (`SevenBitNumbers`).
+/// Packed runs. A run is a byte: the class in bits 0 to 2 (0: no memory there), the length less 1 in bits 3
+/// to 7. If those are all ones, the length less 32 follows (`SevenBitNumbers`).
 struct RunBytes: Sendable {
   private(set) var bytes: [UInt8] = []
   private var number: UInt8 = 0
@@ -124,7 +124,8 @@ struct RunBytes: Sendable {
     return (first & 7, Int(clamping: rest) + 32)
   }
 
-  /// The same runs with those shorter than `shortest` pages made `kernel`; and how many pages that were of each class.
+  /// The same runs with those shorter than `shortest` pages made `kernel`; and how many pages that were of
+  /// each class.
   static func coarsened(_ bytes: [UInt8], below shortest: Int) -> ([UInt8], lost: [UInt64]) {
     var result = RunBytes()
     var lost = [UInt64](repeating: 0, count: 8)

@@ -1,7 +1,8 @@
 internal import DumpBasics
 
-/// Findings for the report, each with the pages that it is about: the first so many in full. Those after them are counted by
-/// place: so many ranges of pages, each with the number of findings in it. Nearest ranges become one when there are more.
+/// Findings for the report, each with the pages that it is about: the first so many in full. Those after them
+/// are counted by place: so many ranges of pages, each with the number of findings in it. Nearest ranges
+/// become one when there are more.
 ///
 /// A finding decides about no page: what is kept is decided where its check fails.
 struct Findings: Sendable {
@@ -13,7 +14,8 @@ struct Findings: Sendable {
   static let allFrames = 0..<UInt64.max
   private var all: [DumpError] = []
   private var places: [Range<UInt64>] = []
-  /// Findings that were not kept, by place: ascending, neither overlapping nor touching one another, at most `limit`.
+  /// Findings that were not kept, by place: ascending, neither overlapping nor touching one another, at most
+  /// `limit`.
   private var rest: [Rest] = []
   /// And those that are about no page.
   private var restElsewhere: UInt64 = 0

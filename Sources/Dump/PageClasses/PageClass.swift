@@ -1,4 +1,5 @@
-/// What a page of the crashed machine was used for. The numbers stand in dumps (docs/format.md): they never change.
+/// What a page of the crashed machine was used for. The numbers stand in dumps (docs/format.md): they never
+/// change.
 public enum PageClass: UInt8, Sendable, CaseIterable, Comparable {
   /// In the page allocator's free lists.
   case free = 1
@@ -59,7 +60,8 @@ public struct ClassCounts: Sendable, Equatable {
 public enum Trust: String, Sendable, CaseIterable {
   /// Cross-checked; what fails a check is kept.
   case checked
-  /// Believed as it stands (`--trust metadata`). Only what would lead out of the dump's memory is still refused.
+  /// Believed as it stands (`--trust metadata`). Only what would lead out of the dump's memory is still
+  /// refused.
   case metadata
   /// Not looked at: every page is `kernel` (`--trust nothing`).
   case nothing

@@ -5,9 +5,9 @@ public import Workers
 
 /// The class of every page of a dump, and how it was verified.
 ///
-/// A page is something else than `kernel` only if the kernel's metadata says so and that metadata passed the checks
-/// (`Check`). What fails one is `kernel`, and the finding is recorded; nothing here fails as a whole. Memory used is
-/// bounded: see `ClassRuns.byteLimit`.
+/// A page is something else than `kernel` only if the kernel's metadata says so and that metadata passed the
+/// checks (`Check`). What fails one is `kernel`, and the finding is recorded; nothing here fails as a whole.
+/// Memory used is bounded: see `ClassRuns.byteLimit`.
 public struct PageClassification: Sendable {
   /// All pages of the dump, ascending. Pages that the dump has a part of are whole here.
   public let runs: ClassRuns
@@ -18,8 +18,8 @@ public struct PageClassification: Sendable {
   let map: [PhysicalRange]
   /// Every check, in a fixed order, also those that were not made.
   public let checks: [CheckResult]
-  /// What failed, by section, zone and pfn: at most `Findings.limit` lines in full, then as many that count the rest by place,
-  /// and one for the rest that is about no page.
+  /// What failed, by section, zone and pfn: at most `Findings.limit` lines in full, then as many that count
+  /// the rest by place, and one for the rest that is about no page.
   public let findings: [DumpError]
   /// For each finding the page frames that it is about; empty for one about something else.
   public let findingFrames: [Range<UInt64>]

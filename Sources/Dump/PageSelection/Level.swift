@@ -36,8 +36,9 @@ public struct Level: Sendable, Hashable {
     self = level
   }
 
-  /// By the numbers of makedumpfile's `-d`, 0 to 31: 1 zero pages, 2 cache, 4 cache-private, 8 user, 16 free. Zero pages
-  /// never make a gap, so 1 changes nothing. As there, offline and hwpoison pages go with the first class that does.
+  /// By the numbers of makedumpfile's `-d`, 0 to 31: 1 zero pages, 2 cache, 4 cache-private, 8 user, 16 free.
+  /// Zero pages never make a gap, so 1 changes nothing. As there, offline and hwpoison pages go with the
+  /// first class that does.
   public init?(dumpLevel: Int) {
     guard (0...31).contains(dumpLevel) else { return nil }
     var bits: UInt8 = dumpLevel >= 2 ? bit(.offline) | bit(.hwpoison) : 0
@@ -47,7 +48,8 @@ public struct Level: Sendable, Hashable {
     self.init(leavingOut: bits)
   }
 
-  /// By names of classes, with commas between them. Throws for one that there is not, or that can't be left out.
+  /// By names of classes, with commas between them. Throws for one that there is not, or that can't be left
+  /// out.
   public init(excluding names: String) throws(DumpError) {
     var bits: UInt8 = 0
     for name in names.utf8.split(separator: 0x2c, omittingEmptySubsequences: false).map({ String(Substring($0)) }) {

@@ -22,19 +22,21 @@ public struct PageSelection: Sendable {
   public var kept: [KeptRun]
   public private(set) var absent = AbsentRanges()
   public var pageSize: PageSize
-  /// What a dump of ours that is converted has once for several places, as `DumpSource.sharedMemory()` gives it.
+  /// What a dump of ours that is converted has once for several places, as `DumpSource.sharedMemory()` gives
+  /// it.
   public private(set) var shared: [SharedRange] = []
 
   /// Gaps that are kept since they are too small to be worth a program header, and their pages.
   public private(set) var closedGaps: UInt64 = 0
   public private(set) var closedPages: UInt64 = 0
 
-  /// Program headers that memory gets by classes and passes. Long zero runs get theirs from what `DumpPlan` has beyond it.
+  /// Program headers that memory gets by classes and passes. Long zero runs get theirs from what `DumpPlan`
+  /// has beyond it.
   public static let stretchLimit = 150_000
 
-  /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched. `classes` have to be there
-  /// for a level that needs them, and put memory into its pass at any other; where they are not, all memory is taken for
-  /// the kernel's. `core` is what of the kernel's memory is in pass 2.
+  /// Selects by level. `witnesses` are the pages of pass 1: those that reading the log touched. `classes`
+  /// have to be there for a level that needs them, and put memory into its pass at any other; where they are
+  /// not, all memory is taken for the kernel's. `core` is what of the kernel's memory is in pass 2.
   public init(
     _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil,
     core: KernelCore? = nil, pageSize: PageSize, stretchLimit: Int = PageSelection.stretchLimit

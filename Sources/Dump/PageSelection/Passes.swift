@@ -2,11 +2,13 @@ internal import CoreEncoding
 internal import DumpBasics
 internal import DumpSource
 
-/// The order of a dump of ours that is written anew: each piece of memory stays in its pass, and in its place there.
+/// The order of a dump of ours that is written anew: each piece of memory stays in its pass, and in its place
+/// there.
 struct EarlierPasses {
   private let ends: [UInt64]
-  /// File offsets from which on the next rank begins, ascending. Within a rank memory ascends, and pieces that touch are
-  /// one: where a piece of the file goes back or touches the one before it, there was a border.
+  /// File offsets from which on the next rank begins, ascending. Within a rank memory ascends, and pieces
+  /// that touch are one: where a piece of the file goes back or touches the one before it, there was a
+  /// border.
   private var borders: [UInt64] = []
 
   /// `shared` has no place of its own: where its content stands says nothing of the order.

@@ -17,18 +17,20 @@ struct Stretch {
   var fate: Fate
 }
 
-/// Makes one stretch of several where the dump would otherwise get too many program headers, which readers go through one
-/// by one. Memory that is kept moves into the pass of a neighbour that is needed earlier; a gap between two kept stretches
-/// is kept as well. Only short ones: `Limits` says what that is.
+/// Makes one stretch of several where the dump would otherwise get too many program headers, which readers go
+/// through one by one. Memory that is kept moves into the pass of a neighbour that is needed earlier; a gap
+/// between two kept stretches is kept as well. Only short ones: `Limits` says what that is.
 ///
-/// Works on a stream, since a large and fragmented machine has more stretches than a crash kernel has room for.
+/// Works on a stream, since a large and fragmented machine has more stretches than a crash kernel has room
+/// for.
 struct StretchMerger {
   /// Bytes; stretches that are shorter are short.
   struct Limits {
     var kept: UInt64 = 0
     var gap: UInt64 = 0
 
-    /// The finest that `fits`; the coarsest if none does. Passes go first, since moving memory between them costs nothing.
+    /// The finest that `fits`; the coarsest if none does. Passes go first, since moving memory between them
+    /// costs nothing.
     static func first(of pageSize: PageSize, _ fits: (Limits) -> Bool) -> Limits {
       var limits = Limits()
       for step in 0..<26 {

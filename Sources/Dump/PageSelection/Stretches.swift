@@ -2,8 +2,8 @@ internal import DumpBasics
 internal import DumpSource
 internal import PageClasses
 
-/// All memory of a source in ascending order, with what becomes of it by level, class and pass. Made anew each time it is
-/// gone through: only the classes are stored, packed.
+/// All memory of a source in ascending order, with what becomes of it by level, class and pass. Made anew
+/// each time it is gone through: only the classes are stored, packed.
 struct Stretches {
   private let level: Level
   private let coverage: [PhysicalRange]

@@ -11,9 +11,9 @@ public import Workers
 ///     read a group ─► compress its blocks ─►  write in order
 ///     └──────── worker threads ─────────┘     └ calling thread ┘
 ///
-/// A group is 16 blocks (983,040 bytes) of the uncompressed file. Workers read and compress whole groups on their own, so
-/// that nothing is handed over but finished groups; `OrderedWork` bounds how many there are. The bytes written depend on the
-/// plan, never on the number of threads.
+/// A group is 16 blocks (983,040 bytes) of the uncompressed file. Workers read and compress whole groups on
+/// their own, so that nothing is handed over but finished groups; `OrderedWork` bounds how many there are.
+/// The bytes written depend on the plan, never on the number of threads.
 public struct Pipeline: Sendable {
   public let plan: DumpPlan
   public let format: OutputFormat
@@ -47,14 +47,15 @@ public struct Pipeline: Sendable {
   /// Stands where memory could not be read, over and over: found in a hex dump, it explains itself.
   public static let poison = Array("mcore:unreadable".utf8)
 
-  /// Reads everything in the plan from `source` and writes the file to `sink`, trailer and footer included, and finishes
-  /// it. `progress` hears, after each group, the uncompressed bytes done and how long the file is. Throws what `sink` throws;
-  /// memory that can't be read is poisoned and reported, and the run goes on.
+  /// Reads everything in the plan from `source` and writes the file to `sink`, trailer and footer included,
+  /// and finishes it. `progress` hears, after each group, the uncompressed bytes done and how long the file
+  /// is. Throws what `sink` throws; memory that can't be read is poisoned and reported, and the run goes on.
   ///
-  /// `changed` hears which memory shares a place of the file and had changed when that was written: what a dump that is cut can't say of itself.
+  /// `changed` hears which memory shares a place of the file and had changed when that was written: what a
+  /// dump that is cut can't say of itself.
   ///
-  /// `limit` is asked before each group with the uncompressed bytes done and how long the file would become; an error ends the
-  /// run. Whatever ends it early, the file is cut after the last whole group.
+  /// `limit` is asked before each group with the uncompressed bytes done and how long the file would become;
+  /// an error ends the run. Whatever ends it early, the file is cut after the last whole group.
   public func run(
     _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
     changed: ([PhysicalRange]) -> Void = { _ in }, progress: (UInt64, UInt64) -> Void
@@ -80,7 +81,8 @@ public struct Pipeline: Sendable {
     let groups = Int(DumpTrailer.groups(in: plan.trailerOffset))
     var output = Output(sink, isDigested: isDigested)
     var trailer = DumpTrailer()
-    // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds still.
+    // What a dump of ours says of the machine it came from still holds when it is written anew; a file holds
+    // still.
     let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
     var readError: DumpError?
     var zeroPages: UInt64 = 0
@@ -142,7 +144,8 @@ public struct Pipeline: Sendable {
     _ trailer: DumpTrailer, _ encoder: any GroupEncoder, _ limit: (UInt64, UInt64) -> DumpError?, _ output: inout Output
   ) throws(DumpError) {
     let bytes = trailer.encoded(plan.identity.architecture, plan.pageSize)
-    // The most that trailer, footer and a format's own index can take: blocks of noise grow by some bytes each.
+    // The most that trailer, footer and a format's own index can take: blocks of noise grow by some bytes
+    // each.
     let most = UInt64(bytes.count + bytes.count / 32 + 1024) + (encoder.hasMembers ? 0 : UInt64(DumpFooter.size))
     if let error = limit(plan.trailerOffset, output.count + most) { throw error }
     let footer = DumpFooter(

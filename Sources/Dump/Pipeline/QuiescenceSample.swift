@@ -3,10 +3,11 @@ internal import DumpBasics
 internal import DumpPlan
 internal import DumpSource
 
-/// Whether the crashed machine's memory held still while it was read. A device that nobody stopped goes on writing by DMA,
-/// and what it wrote last is in the dump as if the kernel had seen it.
+/// Whether the crashed machine's memory held still while it was read. A device that nobody stopped goes on
+/// writing by DMA, and what it wrote last is in the dump as if the kernel had seen it.
 ///
-/// Some pages, spread over all that is kept, are read before the first byte is written and again after the last one.
+/// Some pages, spread over all that is kept, are read before the first byte is written and again after the
+/// last one.
 struct QuiescenceSample {
   /// Pages at most: 4 MiB twice, in small pages.
   static let limit: UInt64 = 1024

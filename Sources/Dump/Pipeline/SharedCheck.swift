@@ -2,10 +2,11 @@ internal import DumpBasics
 internal import DumpPlan
 internal import DumpSource
 
-/// Whether memory that shares a place of the file still has the content that is written there. It had when the dump was planned; a
-/// device that nobody stopped may have written to one of the two since.
+/// Whether memory that shares a place of the file still has the content that is written there. It had when
+/// the dump was planned; a device that nobody stopped may have written to one of the two since.
 ///
-/// It is read again at the moment at which the original's bytes are at hand, so that what is said holds for these bytes.
+/// It is read again at the moment at which the original's bytes are at hand, so that what is said holds for
+/// these bytes.
 struct SharedCheck: Sendable {
   private let shared: SharedPieces
   private let source: any DumpSource

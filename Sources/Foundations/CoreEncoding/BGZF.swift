@@ -3,7 +3,8 @@ public import DumpBasics
 /// The blocked gzip format: gzip members of at most 64 KiB, each with its own size in a `BC` extra field
 /// (SAM specification 4.1, "The BGZF compression format").
 public enum BGZF {
-  /// Uncompressed bytes of every block but the last ones: 15 pages of 4 KiB. 64 KiB of noise would not fit a member.
+  /// Uncompressed bytes of every block but the last ones: 15 pages of 4 KiB. 64 KiB of noise would not fit a
+  /// member.
   public static let blockSize = 15 * 4096
   /// Bytes before the deflate data of a member.
   public static let headerSize = 18
@@ -23,8 +24,8 @@ public enum BGZF {
     return Array(endOfFile[0..<16]) + [UInt8(truncatingIfNeeded: field), UInt8(truncatingIfNeeded: field >> 8)]
   }
 
-  /// The size of the member whose first 18 bytes these are, or nil when they are no BGZF header. Only the one extra
-  /// field `BC` is accepted: every BGZF writer makes just that.
+  /// The size of the member whose first 18 bytes these are, or nil when they are no BGZF header. Only the one
+  /// extra field `BC` is accepted: every BGZF writer makes just that.
   public static func memberSize(_ header: [UInt8]) -> Int? {
     guard header.count >= headerSize, Array(header[0..<4]) == [0x1f, 0x8b, 0x08, 0x04],
       Array(header[10..<16]) == [6, 0, 0x42, 0x43, 2, 0]
@@ -36,7 +37,8 @@ public enum BGZF {
   /// Whether a file that begins so is gzip of any kind.
   public static func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1f, 0x8b]) }
 
-  /// A member with `bytes` stored, not compressed: its size is known before its content (the footer of a dump).
+  /// A member with `bytes` stored, not compressed: its size is known before its content (the footer of a
+  /// dump).
   public static func storedMember(_ bytes: [UInt8]) -> [UInt8] {
     let length = UInt16(bytes.count)
     var writer = ByteWriter(.little)
@@ -76,8 +78,8 @@ public final class BGZFCompressor {
     zeroBlock = Array(zeros[0..<count])
   }
 
-  /// Writes one member for `input` (at most `BGZF.blockSize` bytes) to `output` (at least `BGZF.maximumMember`).
-  /// Returns its size and the CRC-32 of the input.
+  /// Writes one member for `input` (at most `BGZF.blockSize` bytes) to `output` (at least
+  /// `BGZF.maximumMember`). Returns its size and the CRC-32 of the input.
   public func member(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) -> (count: Int, crc: UInt32) {

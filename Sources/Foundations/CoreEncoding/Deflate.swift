@@ -1,6 +1,6 @@
-// Raw deflate (RFC 1951) of one block at a time, and the checksum that goes with it. Which library does it is decided
-// here, by trait; there is a file for each. All make standard deflate: the bytes differ between libraries, never between
-// runs or thread counts. docs/performance.md has the measurements behind the order.
+// Raw deflate (RFC 1951) of one block at a time, and the checksum that goes with it. Which library does it is
+// decided here, by trait; there is a file for each. All make standard deflate: the bytes differ between
+// libraries, never between runs or thread counts. docs/performance.md has the measurements behind the order.
 internal import DumpBasics
 internal import CZlib
 #if ISAL

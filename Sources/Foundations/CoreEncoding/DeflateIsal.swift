@@ -2,7 +2,8 @@
   internal import CIsal
   internal import DumpBasics
 
-  /// ISA-L at level 1: a whole dump takes half the time of libdeflate at level 1, and is 3 % larger (docs/performance.md).
+  /// ISA-L at level 1: a whole dump takes half the time of libdeflate at level 1, and is 3 % larger
+  /// (docs/performance.md).
   @safe final class IsalCompressor: BlockDeflating {
     static let library = "ISA-L"
     private let state: UnsafeMutableRawPointer

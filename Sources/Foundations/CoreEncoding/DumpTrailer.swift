@@ -1,6 +1,7 @@
 public import DumpBasics
 
-/// What is known only when everything is written: it stands after the last segment. docs/format.md, "The trailer".
+/// What is known only when everything is written: it stands after the last segment. docs/format.md, "The
+/// trailer".
 public struct DumpTrailer: Sendable, Equatable {
   static let magic = "MCORTRLR"
   /// Blocks of 61,440 bytes between two entries of the index.
@@ -17,7 +18,8 @@ public struct DumpTrailer: Sendable, Equatable {
   /// Pages that were read a second time at the end, and those of them that had changed.
   public var sampledPages: UInt64 = 0
   public var changed: [PhysicalRange] = []
-  /// Pages of zeros that are in line, not in the hole. Nil in dumps of before 2026-11-24, whose note counts them too.
+  /// Pages of zeros that are in line, not in the hole. Nil in dumps of before 2026-11-24, whose note counts
+  /// them too.
   public var zeroPages: UInt64?
   /// For each group of blocks of the uncompressed file before the trailer: CRC-32 of its content.
   public var groupChecksums: [UInt32] = []

@@ -2,8 +2,8 @@ public import DumpBasics
 internal import CLibelf
 
 extension ELF64 {
-  /// The notes of a PT_NOTE segment's bytes, by libelf's gelf_getnote. Notes up to a damaged one are returned, with
-  /// what is wrong with it.
+  /// The notes of a PT_NOTE segment's bytes, by libelf's gelf_getnote. Notes up to a damaged one are
+  /// returned, with what is wrong with it.
   public static func decodeNotes(_ bytes: [UInt8], _ identity: MachineIdentity) -> (notes: [DumpNote], damage: DumpError?) {
     guard !bytes.isEmpty else { return ([], nil) }
     // libelf reads notes only from an ELF file: give it one that consists of a header and these notes.
@@ -62,7 +62,8 @@ extension ELF64 {
     return bytes
   }
 
-  /// Puts one note behind `bytes`, with no copy in between: a note can be megabytes, and a crash kernel has little room.
+  /// Puts one note behind `bytes`, with no copy in between: a note can be megabytes, and a crash kernel has
+  /// little room.
   public static func append(_ note: DumpNote, _ order: ByteOrder, to bytes: inout [UInt8]) {
     var header = ByteWriter(order)
     header.u32(UInt32(note.name.utf8.count + 1))

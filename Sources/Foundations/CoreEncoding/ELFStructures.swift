@@ -1,5 +1,5 @@
-// The ELF64 structures of a core file, to and from bytes, by libelf (elfutils). libelf converts byte order and layout;
-// what it is given is bounds-checked here first, since it trusts its caller.
+// The ELF64 structures of a core file, to and from bytes, by libelf (elfutils). libelf converts byte order
+// and layout; what it is given is bounds-checked here first, since it trusts its caller.
 public import DumpBasics
 internal import CLibelf
 
@@ -116,9 +116,9 @@ public enum ELF64 {
     }
   }
 
-  /// The headers of a core: ELF header, program headers right after it, and section header 0 where their number
-  /// needs it. `p_align` is 0: with anything else crash takes the file for a netdump.
-  /// `room`: how many bytes the caller will append.
+  /// The headers of a core: ELF header, program headers right after it, and section header 0 where their
+  /// number needs it. `p_align` is 0: with anything else crash takes the file for a netdump. `room`: how many
+  /// bytes the caller will append.
   public static func encode(
     _ identity: MachineIdentity, _ programHeaders: some Collection<ELFProgramHeader>, room: Int = 0
   ) throws(DumpError) -> [UInt8] {

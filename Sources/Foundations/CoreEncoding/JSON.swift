@@ -34,7 +34,8 @@ public indirect enum JSON: Sendable, Equatable {
     }
   }
 
-  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls too: a terminal may act on them).
+  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls too: a terminal may act
+  /// on them).
   static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {

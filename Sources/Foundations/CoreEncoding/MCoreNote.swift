@@ -75,7 +75,8 @@ public struct MCoreNote: Sendable, Equatable {
     static let shared: UInt32 = 10
   }
 
-  /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the numbers.
+  /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the
+  /// numbers.
   public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
     envelope(architecture, pageSize).encoded()
   }

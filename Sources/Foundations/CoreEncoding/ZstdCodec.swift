@@ -2,7 +2,8 @@
   public import DumpBasics
   internal import CZstd
 
-  /// Makes zstd frames, each on its own, with size and checksum of the content. One object belongs to one thread at a time.
+  /// Makes zstd frames, each on its own, with size and checksum of the content. One object belongs to one
+  /// thread at a time.
   @safe public final class ZstdCompressor {
     /// docs/performance.md has the measurements.
     public static let level: Int32 = 1
@@ -27,8 +28,8 @@
     /// Room that a frame of `count` bytes needs at most.
     public static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
 
-    /// Writes one frame; `output` has `bound` bytes. Returns its size. Nil without memory, which is taken with the first
-    /// frame: when one of the largest size has been made, none fails any more.
+    /// Writes one frame; `output` has `bound` bytes. Returns its size. Nil without memory, which is taken
+    /// with the first frame: when one of the largest size has been made, none fails any more.
     public func frame(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
       let count = unsafe ZSTD_compress2(context, output.baseAddress, output.count, input.baseAddress, input.count)
       return ZSTD_isError(count) == 0 ? count : nil
@@ -46,7 +47,8 @@
 
     deinit { unsafe _ = ZSTD_freeDCtx(context) }
 
-    /// Inflates one whole frame into exactly `output.count` bytes, its checksum tested. `place` is for errors.
+    /// Inflates one whole frame into exactly `output.count` bytes, its checksum tested. `place` is for
+    /// errors.
     public func inflate(
       _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, at place: @autoclosure () -> String
     ) throws(DumpError) {

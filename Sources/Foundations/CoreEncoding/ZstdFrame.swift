@@ -1,6 +1,7 @@
 internal import DumpBasics
 
-/// The shape of zstd frames (RFC 8878, 3.1.1) as far as a file is walked by them: nothing here inflates anything.
+/// The shape of zstd frames (RFC 8878, 3.1.1) as far as a file is walked by them: nothing here inflates
+/// anything.
 public struct ZstdFrame: Sendable, Equatable {
   /// First four bytes of a frame, little-endian.
   public static let magic: UInt32 = 0xfd2f_b528
@@ -70,8 +71,8 @@ public struct ZstdFrame: Sendable, Equatable {
     }
   }
 
-  /// A frame of one raw block without checksum: its size is known before its content (the footer of a dump, which has
-  /// a checksum of its own). `bytes` are at most 255.
+  /// A frame of one raw block without checksum: its size is known before its content (the footer of a dump,
+  /// which has a checksum of its own). `bytes` are at most 255.
   public static func stored(_ bytes: [UInt8]) -> [UInt8] {
     precondition(bytes.count <= 255)
     var writer = ByteWriter(.little)

@@ -32,13 +32,13 @@ public struct AbsentRange: Sendable, Equatable {
   }
 }
 
-/// Memory that is not in a dump, by ascending address and disjoint; a sequence, since it is kept packed: a machine of 1 TiB
-/// has millions of such ranges, and a crash kernel little room. Mostly 2 or 3 bytes each.
+/// Memory that is not in a dump, by ascending address and disjoint; a sequence, since it is kept packed: a
+/// machine of 1 TiB has millions of such ranges, and a crash kernel little room. Mostly 2 or 3 bytes each.
 ///
-/// Packed, as in the MCORE note (docs/format.md): a byte with the class in bits 0 to 2, the reason in bits 3 to 5, bit 6
-/// where the range begins right behind the one before, bit 7 where numbers are bytes and not units of 4096; then, without
-/// bit 6, how far it begins behind the end of the one before (the first: behind 0), then its length, as
-/// `SevenBitNumbers`.
+/// Packed, as in the MCORE note (docs/format.md): a byte with the class in bits 0 to 2, the reason in bits 3
+/// to 5, bit 6 where the range begins right behind the one before, bit 7 where numbers are bytes and not
+/// units of 4096; then, without bit 6, how far it begins behind the end of the one before (the first: behind
+/// 0), then its length, as `SevenBitNumbers`.
 public struct AbsentRanges: Sequence, Sendable {
   /// The ranges as the MCORE note has them.
   public private(set) var encoded: [UInt8] = []
@@ -63,8 +63,8 @@ public struct AbsentRanges: Sequence, Sendable {
   /// Bytes that the ranges take.
   public var packedBytes: Int { encoded.count }
 
-  /// Ranges have to come by ascending address. What of one lies before the end of the one before is taken off; one that
-  /// touches it and is absent for the same reason, as the same class, is joined to it.
+  /// Ranges have to come by ascending address. What of one lies before the end of the one before is taken
+  /// off; one that touches it and is absent for the same reason, as the same class, is joined to it.
   public mutating func append(_ entry: AbsentRange) {
     var entry = entry
     if var last {

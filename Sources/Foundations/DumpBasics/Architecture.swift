@@ -5,8 +5,8 @@ public enum ByteOrder: UInt8, Sendable, Equatable {
   case big = 2
 }
 
-/// A processor architecture mcore knows, with what differs between them. Everything that depends on one asks here
-/// or switches over this type, so that a new architecture is found by the compiler.
+/// A processor architecture mcore knows, with what differs between them. Everything that depends on one asks
+/// here or switches over this type, so that a new architecture is found by the compiler.
 public enum Architecture: Sendable, Equatable, CustomStringConvertible {
   case x86_64
   case arm64
@@ -45,8 +45,8 @@ public enum Architecture: Sendable, Equatable, CustomStringConvertible {
   /// The page size to assume when VMCOREINFO does not say.
   public var defaultPageSize: PageSize { .fourKiB }
 
-  /// Physical addresses are below 2 to this power: x86_64 52 (Intel SDM vol. 3, 4.1.4: MAXPHYADDR at most 52),
-  /// arm64 52 (Arm ARM, FEAT_LPA).
+  /// Physical addresses are below 2 to this power: x86_64 52 (Intel SDM vol. 3, 4.1.4: MAXPHYADDR at most
+  /// 52), arm64 52 (Arm ARM, FEAT_LPA).
   public var physicalAddressBits: UInt64 { 52 }
 
   /// Bytes of an NT_PRSTATUS descriptor (struct elf_prstatus): x86_64 336, arm64 392.
@@ -69,8 +69,8 @@ public enum Architecture: Sendable, Equatable, CustomStringConvertible {
   /// Where `pr_reg` of struct elf_prstatus begins on every 64-bit Linux (include/linux/elfcore.h).
   public static let prstatusRegistersOffset = 112
 
-  /// The registers of `pr_reg`, 8 bytes each: struct user_regs_struct (arch/x86/include/asm/user_64.h), struct user_pt_regs
-  /// (arch/arm64/include/uapi/asm/ptrace.h).
+  /// The registers of `pr_reg`, 8 bytes each: struct user_regs_struct (arch/x86/include/asm/user_64.h),
+  /// struct user_pt_regs (arch/arm64/include/uapi/asm/ptrace.h).
   public var registerNames: [String] {
     switch self {
     case .x86_64:
@@ -82,7 +82,8 @@ public enum Architecture: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The kernel's stacks are of at most this size, and aligned to theirs (THREAD_SIZE; twice the usual, for KASAN).
+  /// The kernel's stacks are of at most this size, and aligned to theirs (THREAD_SIZE; twice the usual, for
+  /// KASAN).
   public var kernelStackSize: UInt64 {
     switch self {
     case .x86_64: 32 << 10

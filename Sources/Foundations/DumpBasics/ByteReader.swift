@@ -1,5 +1,5 @@
-// Checked reading and writing of integers in bytes that come from outside. Every multi-byte value of a dump passes
-// here, so bounds and byte order are looked after in one place.
+// Checked reading and writing of integers in bytes that come from outside. Every multi-byte value of a dump
+// passes here, so bounds and byte order are looked after in one place.
 
 /// Reads integers from bytes with bounds checks. Offsets are from the start of `bytes`.
 ///

@@ -1,7 +1,7 @@
 /// What went wrong, where, and what can be done: the one error of mcore.
 ///
-/// Printed as one line: `what (where): advice`. Text that comes from a dump passes through `printable`, so that no
-/// control character of a hostile file reaches a terminal.
+/// Printed as one line: `what (where): advice`. Text that comes from a dump passes through `printable`, so
+/// that no control character of a hostile file reaches a terminal.
 public struct DumpError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What a caller may want to decide on.
   public enum Kind: Sendable, Equatable {

@@ -1,4 +1,5 @@
-/// Numbers in bytes of 7 bits, lowest first, the last one with bit 7 clear: for lists of which millions are kept.
+/// Numbers in bytes of 7 bits, lowest first, the last one with bit 7 clear: for lists of which millions are
+/// kept.
 public enum SevenBitNumbers {
   @inlinable public static func append(_ value: UInt64, to bytes: inout [UInt8]) {
     var rest = value

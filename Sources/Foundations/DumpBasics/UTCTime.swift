@@ -1,4 +1,5 @@
-/// A point in time as a date and a time of day, UTC, in the proleptic Gregorian calendar; without a time zone database.
+/// A point in time as a date and a time of day, UTC, in the proleptic Gregorian calendar; without a time zone
+/// database.
 public struct UTCTime: Sendable, Equatable {
   public var year: Int64
   public var month: Int64
@@ -12,7 +13,8 @@ public struct UTCTime: Sendable, Equatable {
     let clamped = min(max(seconds, -62_167_219_200), 253_402_300_799)
     let days = (clamped - (clamped % 86_400 + 86_400) % 86_400) / 86_400
     let rest = clamped - days * 86_400
-    // Days are counted from 0000-03-01, so that the leap day is the last of its year (Howard Hinnant's "civil_from_days").
+    // Days are counted from 0000-03-01, so that the leap day is the last of its year (Howard Hinnant's
+    // "civil_from_days").
     let shifted = days + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
     let dayOfEra = shifted - era * 146_097

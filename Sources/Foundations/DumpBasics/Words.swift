@@ -15,8 +15,9 @@ package struct Word: Sendable, Equatable {
   package var origin: String
 }
 
-/// Splits text into settings words as the kernel splits its command line (next_arg in lib/cmdline.c): at blanks that do not
-/// stand between double quotes. Quotes around a whole word, or around the value after its `=`, are taken away.
+/// Splits text into settings words as the kernel splits its command line (next_arg in lib/cmdline.c): at
+/// blanks that do not stand between double quotes. Quotes around a whole word, or around the value after its
+/// `=`, are taken away.
 package enum Words {
   /// What marks a word of the kernel command line as ours.
   package static let prefix = "mcore."

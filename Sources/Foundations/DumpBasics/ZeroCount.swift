@@ -1,5 +1,5 @@
-/// Counts the zero pages of a group of the file while its bytes pass by: pieces of memory in the order of the file, of which
-/// each may begin and end inside a page. No page lies in two groups.
+/// Counts the zero pages of a group of the file while its bytes pass by: pieces of memory in the order of the
+/// file, of which each may begin and end inside a page. No page lies in two groups.
 public struct ZeroCount: Sendable {
   public private(set) var pages: UInt64 = 0
   private let pageSize: PageSize

@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import Glibc
 
-/// Wakes a wait when something appears in a directory (inotify(7)). Where that is not to be had it is a plain wait:
-/// whoever uses it looks again in any case.
+/// Wakes a wait when something appears in a directory (inotify(7)). Where that is not to be had it is a plain
+/// wait: whoever uses it looks again in any case.
 public struct DirectoryWatch: ~Copyable {
   private let descriptor: Int32
 

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Makes system calls fail on purpose: for tests, through `@testable import`. Off, it costs one relaxed atomic load
-/// per call.
+/// Makes system calls fail on purpose: for tests, through `@testable import`. Off, it costs one relaxed
+/// atomic load per call.
 enum Faults {
   /// One planned failure.
   struct Fault: Sendable {
@@ -42,8 +42,8 @@ enum Faults {
 
   private static let badStretch = Mutex<(path: String, range: Range<UInt64>)?>(nil)
 
-  /// Makes a stretch of one file unreadable, as a bad sector is: every read that touches it fails with EIO. An empty
-  /// one turns it off.
+  /// Makes a stretch of one file unreadable, as a bad sector is: every read that touches it fails with EIO.
+  /// An empty one turns it off.
   static func setUnreadable(path: String, _ range: Range<UInt64>) {
     badStretch.withLock { $0 = range.isEmpty ? nil : (path, range) }
     armed.store(!range.isEmpty, ordering: .releasing)

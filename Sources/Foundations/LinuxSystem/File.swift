@@ -9,7 +9,8 @@ public struct File: ~Copyable, Sendable {
     case read
     /// Reading and writing of what exists, for devices.
     case readWrite
-    /// The same, and of a block device nobody else may have it: mounted, in a RAID, under the device mapper (open(2), O_EXCL).
+    /// The same, and of a block device nobody else may have it: mounted, in a RAID, under the device mapper
+    /// (open(2), O_EXCL).
     case exclusive
     /// Made anew, mode 0600; an existing file is an error.
     case create
@@ -87,7 +88,8 @@ public struct File: ~Copyable, Sendable {
     return result
   }
 
-  /// The whole of a small file, which may have no size of its own (as under /proc). At most `limit` bytes are taken.
+  /// The whole of a small file, which may have no size of its own (as under /proc). At most `limit` bytes are
+  /// taken.
   public func contents(limit: Int = 1 << 20) throws(DumpError) -> [UInt8] {
     var all: [UInt8] = []
     while all.count < limit {
@@ -145,7 +147,8 @@ extension System {
     try directory.synchronize()
   }
 
-  /// Puts a small file in place of one that may be there, which stays whole when this fails. It is on the device after this.
+  /// Puts a small file in place of one that may be there, which stays whole when this fails. It is on the
+  /// device after this.
   public static func replaceFile(_ path: String, with bytes: [UInt8]) throws(DumpError) {
     let temporary = path + ".new"
     do throws(DumpError) {

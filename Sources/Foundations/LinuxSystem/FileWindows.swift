@@ -3,13 +3,14 @@ internal import DumpBasics
 internal import Glibc
 internal import Synchronization
 
-/// Reads a file through windows that are mapped into memory. For /proc/vmcore that is what makes it fast: read(2) there
-/// maps and unmaps each page of the crashed kernel for itself (fs/proc/vmcore.c, read_from_oldmem), mmap(2) maps a
-/// window once.
+/// Reads a file through windows that are mapped into memory. For /proc/vmcore that is what makes it fast:
+/// read(2) there maps and unmaps each page of the crashed kernel for itself (fs/proc/vmcore.c,
+/// read_from_oldmem), mmap(2) maps a window once.
 ///
 /// Nothing here is an error: what can't be had this way is to be read.
 public final class FileWindows: Sendable {
-  /// Page tables for a window are small in a crash kernel too, and mapping one costs little beside reading it.
+  /// Page tables for a window are small in a crash kernel too, and mapping one costs little beside reading
+  /// it.
   static let windowSize: UInt64 = 4 << 20
   /// Shorter reads are not worth a window.
   private static let shortest = 32 << 10
@@ -60,8 +61,8 @@ public final class FileWindows: Sendable {
     }
     if let ready { return ready.window }
     let made = Window(descriptor, start, Int(min(FileWindows.windowSize, size - start)))
-    // A file system that can't map says so for the first window as well as for the last; /proc/vmcore may refuse one
-    // for what is in it.
+    // A file system that can't map says so for the first window as well as for the last; /proc/vmcore may
+    // refuse one for what is in it.
     if made == nil {
       if start == 0 || errno == ENODEV { isRefused.store(true, ordering: .relaxed) }
       pool.withLock { $0.inUse -= 1 }
@@ -78,8 +79,8 @@ public final class FileWindows: Sendable {
     }
   }
 
-  /// Twice as many windows are kept as threads ever had at the same time: memory is compared with other memory, in turn. A window that
-  /// is not used costs its page tables.
+  /// Twice as many windows are kept as threads ever had at the same time: memory is compared with other
+  /// memory, in turn. A window that is not used costs its page tables.
   private struct Pool {
     var idle: [Window] = []
     var inUse = 0
@@ -105,7 +106,8 @@ public final class FileWindows: Sendable {
     unsafe self.memory = memory
     self.start = start
     self.count = count
-    // All of it will be read: fetched at once, not page by page. Where the kernel does not know how, faults do it.
+    // All of it will be read: fetched at once, not page by page. Where the kernel does not know how, faults
+    // do it.
     unsafe _ = madvise(memory, count, MADV_WILLNEED)
   }
 

@@ -2,9 +2,9 @@ internal import CLinux
 public import DumpBasics
 internal import Glibc
 
-/// Huge pages of 2 MiB that this process holds, each with the place in physical memory where it lies. When the process ends they
-/// go back to the kernel's pool of huge pages, which nobody else takes from, and which does not clear them
-/// (mm/hugetlb.c, Linux 6.1: a huge page is cleared when it is mapped).
+/// Huge pages of 2 MiB that this process holds, each with the place in physical memory where it lies. When
+/// the process ends they go back to the kernel's pool of huge pages, which nobody else takes from, and which
+/// does not clear them (mm/hugetlb.c, Linux 6.1: a huge page is cleared when it is mapped).
 @safe public final class HugePages {
   public static let size = 2 << 20
   private static let pool = "/sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -44,7 +44,8 @@ internal import Glibc
     for index in 0..<taken {
       let place = unsafe made + index * HugePages.size
       unsafe place.storeBytes(of: 1, as: UInt8.self)
-      // 8 bytes for each page of 4 KiB: bit 63 present, bits 0 to 54 its pfn (Documentation/admin-guide/mm/pagemap.rst).
+      // 8 bytes for each page of 4 KiB: bit 63 present, bits 0 to 54 its pfn
+      // (Documentation/admin-guide/mm/pagemap.rst).
       let entry = try map.bytes(at: UInt64(UInt(bitPattern: place)) / 4096 * 8, count: 8)
       guard let word = ByteReader(entry, .little).u64(0), word >> 63 == 1, word & 0x7f_ffff_ffff_ffff != 0 else {
         throw DumpError(.system(EPERM), "where a page lies is not told", at: "/proc/self/pagemap", advice: "be root")

@@ -5,8 +5,8 @@ extension System {
   /// Which kernel is loaded: the one that `reboot(.kexec)` starts, or the one that the next panic does.
   public enum KernelSlot: Sendable { case next, crash }
 
-  /// Loads a kernel by kexec_file_load(2) (Linux 3.17), in place of one that is loaded already. The running kernel copies both
-  /// files; while it does it needs about three times their size.
+  /// Loads a kernel by kexec_file_load(2) (Linux 3.17), in place of one that is loaded already. The running
+  /// kernel copies both files; while it does it needs about three times their size.
   public static func loadKernel(
     _ kernel: String, initrd: String, commandLine: String, _ slot: KernelSlot
   ) throws(DumpError) {

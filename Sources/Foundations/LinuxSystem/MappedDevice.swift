@@ -2,9 +2,9 @@ internal import CLinux
 public import DumpBasics
 internal import Glibc
 
-/// A device, or a file that stands for one, that is read and written through a mapped window: /dev/mem and /dev/pmemN.
-/// read(2) and write(2) do not reach all memory through /dev/mem (drivers/char/mem.c, valid_phys_addr_range: what lies above
-/// the running kernel's own memory is refused); mmap(2) does.
+/// A device, or a file that stands for one, that is read and written through a mapped window: /dev/mem and
+/// /dev/pmemN. read(2) and write(2) do not reach all memory through /dev/mem (drivers/char/mem.c,
+/// valid_phys_addr_range: what lies above the running kernel's own memory is refused); mmap(2) does.
 ///
 /// For one thread at a time.
 @safe public final class MappedDevice {
@@ -46,7 +46,8 @@ internal import Glibc
     do throws(DumpError) { try file.synchronize() } catch { if error.kind != .system(EINVAL) { throw error } }
   }
 
-  /// `body` gets the bytes done, the bytes of the piece, and its place; false from it is a page that can't be had.
+  /// `body` gets the bytes done, the bytes of the piece, and its place; false from it is a page that can't be
+  /// had.
   private func forEachPiece(
     _ offset: UInt64, _ count: Int, _ body: (Int, Int, UnsafeMutableRawPointer) -> Bool
   ) throws(DumpError) {

@@ -4,12 +4,14 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A program to run as a child, with this process's environment. It is looked up in PATH unless its name has a slash.
+/// A program to run as a child, with this process's environment. It is looked up in PATH unless its name has
+/// a slash.
 public struct Command: Sendable {
   /// Where its standard output and standard error go.
   public enum Output: Sendable {
     case inherit
-    /// Both into `ProcessResult.output`, at most `Command.outputLimit` bytes of it; the rest is read and dropped.
+    /// Both into `ProcessResult.output`, at most `Command.outputLimit` bytes of it; the rest is read and
+    /// dropped.
     case collect
   }
 
@@ -19,8 +21,8 @@ public struct Command: Sendable {
   public var program: String
   public var arguments: [String]
   public var output: Output
-  /// A terminal (such as `/dev/ttyS0`) to run on: it becomes standard input, output and error, and the controlling
-  /// terminal of a session of its own, so that Ctrl-C and job control work.
+  /// A terminal (such as `/dev/ttyS0`) to run on: it becomes standard input, output and error, and the
+  /// controlling terminal of a session of its own, so that Ctrl-C and job control work.
   public var terminal: String?
 
   public init(_ program: String, _ arguments: [String] = [], output: Output = .inherit, terminal: String? = nil) {
@@ -47,8 +49,8 @@ public struct ProcessResult: Sendable, Equatable {
 }
 
 extension System {
-  /// Runs a program to its end, or for at most `limitSeconds`. Throws when it can't be started, with ENOENT where
-  /// there is no such program. As PID 1 it reaps orphans meanwhile.
+  /// Runs a program to its end, or for at most `limitSeconds`. Throws when it can't be started, with ENOENT
+  /// where there is no such program. As PID 1 it reaps orphans meanwhile.
   public static func run(_ command: Command, limitSeconds: UInt64? = nil) throws(DumpError) -> ProcessResult {
     var reading: Int32 = -1
     var writing: Int32 = -1
@@ -69,7 +71,8 @@ extension System {
     return ProcessResult(end: end, output: collected.text)
   }
 
-  /// Lets go of processes that have ended and that nobody waits for. PID 1 inherits every orphan of the system.
+  /// Lets go of processes that have ended and that nobody waits for. PID 1 inherits every orphan of the
+  /// system.
   public static func reapOrphans() {
     while true {
       var status: Int32 = 0
@@ -136,7 +139,8 @@ extension System {
     for pid: Int32, _ name: String, _ limitSeconds: UInt64?, _ output: inout CollectedOutput
   ) throws(DumpError) -> ProcessEnd {
     if let injected = Faults.next(.wait) { throw failure(.wait, injected, name) }
-    // Where there is no pidfd (before Linux 5.3), the descriptor is negative, poll(2) skips it, and the waits are short.
+    // Where there is no pidfd (before Linux 5.3), the descriptor is negative, poll(2) skips it, and the waits
+    // are short.
     let handle = mcore_pidfd_open(pid)
     defer { if handle >= 0 { close(handle) } }
     let isInit = processID == 1
@@ -209,7 +213,8 @@ private enum Children {
   }
 }
 
-/// What a child says, up to a limit. Not waited for to its end: a daemon that the child left behind may hold the pipe.
+/// What a child says, up to a limit. Not waited for to its end: a daemon that the child left behind may hold
+/// the pipe.
 private struct CollectedOutput {
   private(set) var descriptor: Int32
   private var bytes: [UInt8] = []

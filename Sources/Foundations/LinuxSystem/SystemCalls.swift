@@ -1,10 +1,11 @@
-// Every system call of mcore. Nothing else in the project calls the kernel for files, mounts or processes, so that a
-// test can make any of them fail (`Faults`) and so that EINTR is handled in one place.
+// Every system call of mcore. Nothing else in the project calls the kernel for files, mounts or processes, so
+// that a test can make any of them fail (`Faults`) and so that EINTR is handled in one place.
 public import DumpBasics
 internal import CLinux
 internal import Glibc
 
-/// The system calls, by the names of their C functions. Each throws a `DumpError` that names the call's object.
+/// The system calls, by the names of their C functions. Each throws a `DumpError` that names the call's
+/// object.
 public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
@@ -34,13 +35,14 @@ public enum System {
     return unsafe String(cString: text)
   }
 
-  /// Gives memory that was freed back to the system. glibc keeps what lies in pieces between others (malloc_trim(3)), as
-  /// thousands of small arrays do; in a crash kernel it is needed for what comes next.
+  /// Gives memory that was freed back to the system. glibc keeps what lies in pieces between others
+  /// (malloc_trim(3)), as thousands of small arrays do; in a crash kernel it is needed for what comes next.
   public static func returnFreedMemory() { mcore_return_freed_memory() }
 
-  /// From now on most buffers of 128 KiB and more are mappings of their own, which go back to the system when they are freed. That
-  /// is glibc's way at first, but with each that is freed it keeps larger ones, up to 32 MiB, between others (mallopt(3),
-  /// M_MMAP_THRESHOLD): then what the same work needs at its peak differs from run to run.
+  /// From now on most buffers of 128 KiB and more are mappings of their own, which go back to the system when
+  /// they are freed. That is glibc's way at first, but with each that is freed it keeps larger ones, up to 32
+  /// MiB, between others (mallopt(3), M_MMAP_THRESHOLD): then what the same work needs at its peak differs
+  /// from run to run.
   public static func returnLargeBuffersWhenFreed() { mcore_map_large_buffers() }
 
   // MARK: names in the file system

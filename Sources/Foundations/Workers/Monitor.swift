@@ -2,10 +2,11 @@ internal import Glibc
 
 /// A mutex with one condition variable, and threads: the only place of the project that makes either.
 ///
-/// Swift's `Mutex` has no condition to wait on, and Swift's own concurrency brings an executor that a program with one
-/// CPU and 128 MiB does not need.
+/// Swift's `Mutex` has no condition to wait on, and Swift's own concurrency brings an executor that a program
+/// with one CPU and 128 MiB does not need.
 @safe final class Monitor: @unchecked Sendable {
-  // SAFETY: both are allocated once, initialised before use, never moved, and freed only with the last reference.
+  // SAFETY: both are allocated once, initialised before use, never moved, and freed only with the last
+  // reference.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
 

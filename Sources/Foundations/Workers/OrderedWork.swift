@@ -1,12 +1,14 @@
 public import DumpBasics
 
-/// Work on numbered units by several threads, its results taken in the order of the numbers, with a fixed number of
-/// buffers whatever the number of units. This is the machine under the planner's zero test and under the pipeline.
+/// Work on numbered units by several threads, its results taken in the order of the numbers, with a fixed
+/// number of buffers whatever the number of units. This is the machine under the planner's zero test and
+/// under the pipeline.
 ///
 ///     unit 0 1 2 3 4 …   ──► worker threads: work(unit, worker, slot)  ──►  calling thread: consume(unit, slot), in order
 ///
-/// Unit n uses slot n mod `slots`. A worker starts unit n only when unit n − slots has been consumed: that bounds memory,
-/// and it is the only reason for which a worker waits. With one thread nothing is created: work and consume alternate.
+/// Unit n uses slot n mod `slots`. A worker starts unit n only when unit n − slots has been consumed: that
+/// bounds memory, and it is the only reason for which a worker waits. With one thread nothing is created:
+/// work and consume alternate.
 public struct OrderedWork: Sendable {
   /// Threads that work. The caller's own thread consumes beside them.
   public var threads: Int
@@ -17,7 +19,8 @@ public struct OrderedWork: Sendable {
 
   public init(threads: Int) {
     self.threads = max(1, threads)
-    // Two for each worker: one being filled, one waiting for its turn; and some so that a slow unit stalls nobody.
+    // Two for each worker: one being filled, one waiting for its turn; and some so that a slow unit stalls
+    // nobody.
     slots = threads <= 1 ? 1 : 2 * threads + 2
   }
 
@@ -28,9 +31,9 @@ public struct OrderedWork: Sendable {
     return work
   }
 
-  /// Runs units 0 ..< count. `makeWorker` is called once a thread, `makeSlot` once a slot; both kinds of object are used
-  /// by one thread at a time. The first error, in unit order, ends the run and is thrown, as that of `interruption` does; work on later units that was
-  /// under way is finished and dropped.
+  /// Runs units 0 ..< count. `makeWorker` is called once a thread, `makeSlot` once a slot; both kinds of
+  /// object are used by one thread at a time. The first error, in unit order, ends the run and is thrown, as
+  /// that of `interruption` does; work on later units that was under way is finished and dropped.
   public func run<Worker: AnyObject, Slot: AnyObject>(
     count: Int,
     makeWorker: () -> Worker,
@@ -106,8 +109,8 @@ private final class ThreadGroup {
 
 /// What the threads share; everything mutable is touched only inside `monitor.locked`.
 private final class Shared<Worker: AnyObject, Slot: AnyObject>: @unchecked Sendable {
-  // SAFETY: `next`, `consumed`, `done`, `stopped` are guarded by `monitor`. A slot belongs to the worker that took its
-  // unit until the unit is marked done, then to the consumer until `release`.
+  // SAFETY: `next`, `consumed`, `done`, `stopped` are guarded by `monitor`. A slot belongs to the worker that
+  // took its unit until the unit is marked done, then to the consumer until `release`.
   private let monitor = Monitor()
   private let count: Int
   private let slots: [Slot]

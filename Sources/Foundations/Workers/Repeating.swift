@@ -3,7 +3,8 @@ public final class Repeating {
   private let shared = Shared()
   private var thread: WorkerThread?
 
-  /// Calls `body` every `milliseconds`, the first time after as long. Nil when the system has no thread left to give.
+  /// Calls `body` every `milliseconds`, the first time after as long. Nil when the system has no thread left
+  /// to give.
   public init?(milliseconds: Int, _ body: @escaping @Sendable () -> Void) {
     let shared = self.shared
     thread = WorkerThread { while shared.pause(milliseconds) { body() } }

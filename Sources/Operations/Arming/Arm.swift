@@ -7,16 +7,19 @@ public struct ArmRequest: Sendable {
   /// Nil: those of the running kernel in /boot.
   public var kernel: String?
   public var initrd: String?
-  /// The start of the crash initramfs: mcore-capture as /init (initramfs/build.sh). Nil: where `make install` puts it.
+  /// The start of the crash initramfs: mcore-capture as /init (initramfs/build.sh). Nil: where `make install`
+  /// puts it.
   public var base: String?
   /// More words for the crash kernel's command line.
   public var append = ""
-  /// Memory that was set aside for the dump, as `memory:` has it (SIZE@ADDRESS). Nil: what is free when the kernel crashes.
+  /// Memory that was set aside for the dump, as `memory:` has it (SIZE@ADDRESS). Nil: what is free when the
+  /// kernel crashes.
   public var window: String?
-  /// Whether the crash kernel restarts the machine through its firmware, which has to leave memory alone, in place of starting
-  /// the normal kernel itself. Only with a window.
+  /// Whether the crash kernel restarts the machine through its firmware, which has to leave memory alone, in
+  /// place of starting the normal kernel itself. Only with a window.
   public var isByReset = false
-  /// Also where crashes came one after the other, and where the crash kernel has less memory than is known to be enough.
+  /// Also where crashes came one after the other, and where the crash kernel has less memory than is known to
+  /// be enough.
   public var isForced = false
   /// Where the crash initramfs and the record go.
   public var directory = "/var/lib/mcore"
@@ -37,7 +40,8 @@ public struct Armed: Sendable {
   public var neededMemory: UInt64
 }
 
-/// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on takes the soft boot.
+/// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on takes the
+/// soft boot.
 public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   let machine = Machine(root: request.root)
   let path = "\(request.directory)/armed"
@@ -97,7 +101,8 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   return armed
 }
 
-/// The system goes down in order: what follows is no crash. The crash kernel stays, for a crash on the way down.
+/// The system goes down in order: what follows is no crash. The crash kernel stays, for a crash on the way
+/// down.
 public func endInOrder(directory: String = ArmRequest().directory) throws(DumpError) {
   let path = "\(directory)/armed"
   guard var record = ArmedRecord(readFrom: path) else { return }
@@ -190,7 +195,8 @@ func build(_ image: String, _ base: String, _ normal: NormalFiles?, _ record: Ar
   try archive.finish()
 }
 
-/// Consoles as they are now. One CPU: bringing up others from another than the boot CPU can reset the machine (below 6.9).
+/// Consoles as they are now. One CPU: bringing up others from another than the boot CPU can reset the machine
+/// (below 6.9).
 private func crashCommandLine(_ machine: Machine, _ target: String, _ append: String) -> String {
   var line = ""
   for word in machine.commandLine.utf8.split(separator: 0x20) where word.starts(with: "console=".utf8) {

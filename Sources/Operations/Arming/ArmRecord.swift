@@ -51,7 +51,8 @@ extension Machine {
   /// Bytes of RAM that this kernel has.
   var memory: UInt64 { systemRAM.reduce(0) { $0 + $1.count } }
 
-  /// Code, data and page tables of the running kernel: all that /proc/iomem calls "Kernel ..." (arch/x86/kernel/setup.c).
+  /// Code, data and page tables of the running kernel: all that /proc/iomem calls "Kernel ..."
+  /// (arch/x86/kernel/setup.c).
   var kernelImage: PhysicalRange? {
     let parts = innerMemory(["Kernel code", "Kernel rodata", "Kernel data", "Kernel bss"])
     guard let start = parts.map(\.start).min(), let end = parts.map(\.end).max() else { return nil }

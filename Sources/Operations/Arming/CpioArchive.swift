@@ -1,9 +1,9 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// Appends to an initramfs: an archive of a few files in the "newc" format behind what is there (an initramfs may be several
-/// archives, Documentation/driver-api/early-userspace/buffer-format.rst). Nothing is compressed: kernels and initramfs are
-/// already.
+/// Appends to an initramfs: an archive of a few files in the "newc" format behind what is there (an initramfs
+/// may be several archives, Documentation/driver-api/early-userspace/buffer-format.rst). Nothing is
+/// compressed: kernels and initramfs are already.
 final class CpioArchive {
   private let file: File
   private var position: UInt64 = 0

@@ -1,9 +1,10 @@
 internal import DumpBasics
 internal import SoftBoot
 
-/// A machine that crashes again right after each boot must not go on so for ever: after the third crash within an hour it boots
-/// without a crash kernel. A crash is a boot that was armed and ended without an orderly shutdown (`disarm`, or `disarm --shutdown`),
-/// whatever ended it, and whether its dump was saved or not.
+/// A machine that crashes again right after each boot must not go on so for ever: after the third crash
+/// within an hour it boots without a crash kernel. A crash is a boot that was armed and ended without an
+/// orderly shutdown (`disarm`, or `disarm --shutdown`), whatever ended it, and whether its dump was saved or
+/// not.
 struct CrashLoop {
   static let limit = 3
   static let seconds: Int64 = 3600

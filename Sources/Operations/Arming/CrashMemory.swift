@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// Memory that a crash kernel needs to start the normal one, in bytes. It is at its fullest while that one is loaded.
-/// Found by trying: docs/soft-boot.md, "Memory for the crash kernel".
+/// Memory that a crash kernel needs to start the normal one, in bytes. It is at its fullest while that one is
+/// loaded. Found by trying: docs/soft-boot.md, "Memory for the crash kernel".
 struct CrashMemory {
   /// The file, and what it takes when it is unpacked, with its data and bss.
   var kernelSize: UInt64
@@ -11,14 +11,16 @@ struct CrashMemory {
   /// RAM of the machine whose page map is read.
   var machineMemory: UInt64 = 0
 
-  /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what they work with.
+  /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
+  /// they work with.
   var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) }
   static let rest: UInt64 = 48 << 20
-  /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB (docs/performance.md, "Memory on large machines").
+  /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB
+  /// (docs/performance.md, "Memory on large machines").
   static func classes(of memory: UInt64) -> UInt64 { memory >> 20 * 48 }
 
-  /// Both files lie in its initramfs; kexec_file_load reads both whole, and then collects pages for all that the new kernel will
-  /// take, its bss too (kimage_load_normal_segment in kernel/kexec_core.c, Linux 6.1).
+  /// Both files lie in its initramfs; kexec_file_load reads both whole, and then collects pages for all that
+  /// the new kernel will take, its bss too (kimage_load_normal_segment in kernel/kexec_core.c, Linux 6.1).
   var withNormalKernel: UInt64 { own + 2 * (kernelSize + initrdSize) + kernelMemory + initrdSize }
 }
 
@@ -32,7 +34,8 @@ extension CrashMemory {
   }
 }
 
-/// `init_size` of a bzImage's header, from version 2.10 on (Documentation/arch/x86/boot.rst); nil for anything else.
+/// `init_size` of a bzImage's header, from version 2.10 on (Documentation/arch/x86/boot.rst); nil for
+/// anything else.
 func bzImageMemory(_ header: [UInt8]) -> UInt64? {
   let header = ByteReader(header, .little)
   guard header.slice(0x202, 4) == Array("HdrS".utf8), let version = header.u16(0x206), version >= 0x020a else { return nil }

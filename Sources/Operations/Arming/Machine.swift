@@ -29,7 +29,8 @@ struct Machine {
   var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 
-  /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command line names it.
+  /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command
+  /// line names it.
   var bootCPU: UInt32? {
     if let word = word("disable_cpu_apicid=") { return UInt32(word) }
     return (try? text("/proc/cpuinfo")).flatMap { firstAPICID(cpuinfo: $0) }
@@ -43,8 +44,8 @@ struct Machine {
     return String(text[text.index(after: open)..<close])
   }
 
-  /// The memory map as `MemoryMap(record:)` takes it. A kernel that a soft boot started has another one than its machine under
-  /// /sys/firmware/memmap: there the command line has it.
+  /// The memory map as `MemoryMap(record:)` takes it. A kernel that a soft boot started has another one than
+  /// its machine under /sys/firmware/memmap: there the command line has it.
   func memoryMapRecord() throws(DumpError) -> String {
     if let map = MemoryMap(commandLine: commandLine) { return map.record }
     let directory = "/sys/firmware/memmap"

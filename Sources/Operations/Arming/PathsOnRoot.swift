@@ -3,8 +3,9 @@ internal import DumpTarget
 internal import LinuxSystem
 
 extension Machine {
-  /// Of the paths where dumps go by the settings, those that lie on the root file system: the initramfs of the next boot has
-  /// nothing else mounted (initramfs/second-stage.sh). Only the running system knows all mount points: units of systemd, volumes, binds.
+  /// Of the paths where dumps go by the settings, those that lie on the root file system: the initramfs of
+  /// the next boot has nothing else mounted (initramfs/second-stage.sh). Only the running system knows all
+  /// mount points: units of systemd, volumes, binds.
   func dumpPathsOnRoot() -> [String] {
     guard let table = try? System.text(of: "\(root)/proc/self/mountinfo", limit: 4 << 20) else { return [] }
     let points = Set(MountTable.parse(table).map(\.point) + mountUnits)
@@ -19,14 +20,15 @@ extension Machine {
     return paths
   }
 
-  /// Mount points of systemd's units, what it made of /etc/fstab included. Those on the network may come after `arm`.
+  /// Mount points of systemd's units, what it made of /etc/fstab included. Those on the network may come
+  /// after `arm`.
   private var mountUnits: [String] {
     let places = ["/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/lib/systemd/system"]
     return places.flatMap { (try? System.names(in: root + $0)) ?? [] }.compactMap(mountPoint(ofUnit:))
   }
 
-  /// Whether `path` leads over the root file system alone, symbolic links followed. No other file system is touched: one that
-  /// is mounted on demand would be, and a server that is down would be waited for.
+  /// Whether `path` leads over the root file system alone, symbolic links followed. No other file system is
+  /// touched: one that is mounted on demand would be, and a server that is down would be waited for.
   private func isOnRoot(_ path: String, mountPoints: Set<String>) -> Bool {
     var names = Array(path.utf8.split(separator: 0x2f).reversed())
     var place: [Substring.UTF8View] = []
@@ -53,8 +55,8 @@ extension Machine {
   }
 }
 
-/// `/var/crash` for `var-crash.mount`: `-` stands for a slash, `\xNN` for another byte (systemd.unit(5), "String Escaping for Inclusion in
-/// Unit Names"). Nil for a unit that mounts nothing.
+/// `/var/crash` for `var-crash.mount`: `-` stands for a slash, `\xNN` for another byte (systemd.unit(5),
+/// "String Escaping for Inclusion in Unit Names"). Nil for a unit that mounts nothing.
 func mountPoint(ofUnit name: String) -> String? {
   let bytes = Array(name.utf8)
   guard let dot = bytes.lastIndex(of: 0x2e), [".mount", ".automount"].contains(String(decoding: bytes[dot...], as: UTF8.self))

@@ -11,8 +11,9 @@ public struct Rehearsal: Sendable {
   public var way: String { isByReset ? "a restart through the firmware" : "kexec" }
 }
 
-/// Writes a pattern to where a dump would wait, by what was armed, and loads the normal kernel if it is started by kexec. After
-/// this only `restartForRehearsal` may follow: until then nothing protects the pattern but that nobody takes huge pages.
+/// Writes a pattern to where a dump would wait, by what was armed, and loads the normal kernel if it is
+/// started by kexec. After this only `restartForRehearsal` may follow: until then nothing protects the
+/// pattern but that nobody takes huge pages.
 public func prepareRehearsal(_ request: ArmRequest, megabytes: Int) throws(DumpError) -> Rehearsal {
   let machine = Machine(root: request.root)
   guard let armed = ArmedRecord(readFrom: "\(request.directory)/armed"), armed.bootID == machine.bootID else {
@@ -64,9 +65,10 @@ public func restartForRehearsal(_ rehearsal: Rehearsal) throws(DumpError) {
   try System.reboot(rehearsal.isByReset ? .restart : .kexec)
 }
 
-/// Of huge pages, those that may be the region: at most eight stretches, the longest. A running kernel takes memory for the next
-/// one from the top of its RAM (kexec_locate_mem_hole in kernel/kexec_file.c, Linux 6.1), which it does not know to be ours:
-/// so none from there. A crash kernel has no such trouble, since there the region is no RAM.
+/// Of huge pages, those that may be the region: at most eight stretches, the longest. A running kernel takes
+/// memory for the next one from the top of its RAM (kexec_locate_mem_hole in kernel/kexec_file.c, Linux 6.1),
+/// which it does not know to be ours: so none from there. A crash kernel has no such trouble, since there the
+/// region is no RAM.
 func rehearsalExtents(_ addresses: [UInt64], _ ram: [PhysicalRange], room: UInt64) throws(DumpError) -> RegionExtents {
   let top = ram.map(\.end).max() ?? 0
   // Beside both files: what the kernel unpacks itself to.

@@ -101,7 +101,8 @@ private func neededMemory(_ record: ArmedRecord, _ machine: Machine) -> UInt64? 
   return try? neededMemory(NormalFiles(kernel: record.kernel, initrd: record.initrd), isByReset: record.isByReset, machine)
 }
 
-/// Whether the window holds a dump that was not saved. What can't be looked at (without root, say) holds none.
+/// Whether the window holds a dump that was not saved. What can't be looked at (without root, say) holds
+/// none.
 private func isDumpWaiting(_ window: RegionExtents, _ request: ArmRequest) -> Bool {
   guard request.root.isEmpty else { return false }
   let memory = MachineMemory(window.ranges, waitSeconds: 0)

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Tells a person, a console or a log how the work goes, on standard error.
 ///
-/// On a terminal progress is a line that is drawn over and over; elsewhere it is a line at most every 5 s, so that a serial
-/// console is not what takes the time.
+/// On a terminal progress is a line that is drawn over and over; elsewhere it is a line at most every 5 s, so
+/// that a serial console is not what takes the time.
 public final class ConsoleReporter: Reporter {
   private let quiet: Bool
   private let isTerminal: Bool
@@ -21,8 +21,8 @@ public final class ConsoleReporter: Reporter {
 
   private static let second: UInt64 = 1_000_000_000
 
-  /// `quiet`: only warnings. `allowTerminal`: false where standard error is a console that is also a log, as in an
-  /// initramfs.
+  /// `quiet`: only warnings. `allowTerminal`: false where standard error is a console that is also a log, as
+  /// in an initramfs.
   public init(quiet: Bool = false, allowTerminal: Bool = true) {
     self.quiet = quiet
     isTerminal = allowTerminal && System.isTerminal(2)

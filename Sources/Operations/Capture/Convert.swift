@@ -2,9 +2,11 @@ public import CoreFormat
 public import DumpBasics
 internal import LinuxSystem
 
-/// `mcore convert`: the same dump in another format, with everything it says of itself. OUT is a plain file or `-`.
+/// `mcore convert`: the same dump in another format, with everything it says of itself. OUT is a plain file
+/// or `-`.
 ///
-/// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was unreadable.
+/// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
+/// unreadable.
 public func convert(
   _ dump: String, to out: String, format: OutputFormat, threads: Int, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {

@@ -7,7 +7,8 @@ struct PassProgress: Sendable, Equatable {
   var size: UInt64
   var present: UInt64
 
-  /// For a dump of ours of which `present` bytes of the uncompressed file are there. Passes without memory are left out.
+  /// For a dump of ours of which `present` bytes of the uncompressed file are there. Passes without memory
+  /// are left out.
   static func of(_ note: MCoreNote, present: UInt64) -> [PassProgress] {
     var start: UInt64 = 0
     var result: [PassProgress] = []

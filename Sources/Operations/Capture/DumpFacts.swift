@@ -2,8 +2,8 @@ internal import CoreEncoding
 internal import CrashedKernel
 public import DumpBasics
 
-/// Everything that `mcore info` says of a dump and that `dump.json` holds. The same for a dump that was just written and
-/// for one that was opened: what is here can be derived from the dump file alone.
+/// Everything that `mcore info` says of a dump and that `dump.json` holds. The same for a dump that was just
+/// written and for one that was opened: what is here can be derived from the dump file alone.
 public struct DumpFacts: Sendable {
   /// How much of it is there.
   public enum Status: String, Sendable {

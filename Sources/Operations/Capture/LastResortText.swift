@@ -9,7 +9,8 @@ struct LastResortText {
   /// Why each target failed, one line each.
   let failures: [String]
 
-  /// At most `capacity` bytes: what is known of the crash, the registers, and the end of the log as far as there is room.
+  /// At most `capacity` bytes: what is known of the crash, the registers, and the end of the log as far as
+  /// there is room.
   func bytes(capacity: Int) -> [UInt8] {
     let facts = DumpFacts(kernel, log: log, machine: kernel.source.identity)
     var lines = [

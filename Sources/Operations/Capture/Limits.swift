@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// How long a dump may take and how large it may become. Where a limit is met the dump ends after the last whole group of
-/// blocks, and is cut short. Zero: no limit.
+/// How long a dump may take and how large it may become. Where a limit is met the dump ends after the last
+/// whole group of blocks, and is cut short. Zero: no limit.
 public struct Limits: Sendable, Equatable {
   /// Seconds from the start of saving. Pass 1 is written in any case.
   public var seconds: UInt64 = 0
@@ -14,12 +14,14 @@ public struct Limits: Sendable, Equatable {
   public static let timeForm = "none, or a number of s, m or h, such as 90s or 15m"
   public static let sizeForm = "none, or a number of bytes, K, M, G or T, such as 2G"
 
-  /// `90`, `90s`, `15m`, `2h` in seconds; 0 for `none`. Nil for everything else, 0 and numbers past 2^40 among it.
+  /// `90`, `90s`, `15m`, `2h` in seconds; 0 for `none`. Nil for everything else, 0 and numbers past 2^40
+  /// among it.
   public static func seconds(_ text: String) -> UInt64? {
     amount(text, units: [0x73: 1, 0x6d: 60, 0x68: 3600], limit: 1 << 40)
   }
 
-  /// `1000000`, `64K`, `500M`, `2G`, `1T` in bytes, units of 1024; 0 for `none`. Nil for everything else, 0 among it.
+  /// `1000000`, `64K`, `500M`, `2G`, `1T` in bytes, units of 1024; 0 for `none`. Nil for everything else, 0
+  /// among it.
   public static func bytes(_ text: String) -> UInt64? {
     amount(text, units: [0x4b: 1 << 10, 0x4d: 1 << 20, 0x47: 1 << 30, 0x54: 1 << 40], limit: 1 << 62)
   }

@@ -14,15 +14,16 @@ public struct RegionSettings: Sendable {
   public var memoryMap = "/proc/iomem"
   /// Boot id, nonce and geometry, as `arm` recorded them. Time and release come from the crashed kernel.
   public var identity = RegionIdentity()
-  /// Where the kernel lies (`NormalKernel`) that saves the dump from memory afterwards: it is loaded before the first byte of the
-  /// dump is written, so that it is there even if this process dies half-way. Nil where somebody else sees to that.
+  /// Where the kernel lies (`NormalKernel`) that saves the dump from memory afterwards: it is loaded before
+  /// the first byte of the dump is written, so that it is there even if this process dies half-way. Nil where
+  /// somebody else sees to that.
   public var normal: String?
 
   public init() {}
 }
 
-/// Opens the region for a dump that is planned: in `windows` that were set aside for it, or, where there are none, in memory that
-/// the crashed kernel did not use and the plan leaves out.
+/// Opens the region for a dump that is planned: in `windows` that were set aside for it, or, where there are
+/// none, in memory that the crashed kernel did not use and the plan leaves out.
 func openRegion(
   _ windows: RegionExtents?, _ settings: RegionSettings, _ kernel: CrashedKernel, _ plan: DumpPlan, _ trust: Trust
 ) throws(DumpError) -> MemoryDestination {
@@ -76,7 +77,8 @@ private func chosenExtents(
       .usage, "which memory is free is not checked with trust=\(trust.rawValue), so nothing may be written to it",
       at: "memory:", advice: "leave trust at checked, or set a window of memory aside")
   }
-  // What does not get smaller gets at most 1/2000 larger in blocks; trailer and index are far below the rest of 1 %.
+  // What does not get smaller gets at most 1/2000 larger in blocks; trailer and index are far below the rest
+  // of 1 %.
   let wanted = plan.trailerOffset + plan.trailerOffset / 100 + 1 << 20
   // Memory that was plugged in later is in no map of the firmware: the normal kernel would not know it.
   let never = occupied + (map?.unusable ?? [])
@@ -88,7 +90,8 @@ private func chosenExtents(
   return choice.extents
 }
 
-/// Whatever led to these extents: no page that the dump keeps is in them, and nothing that the running kernel works with.
+/// Whatever led to these extents: no page that the dump keeps is in them, and nothing that the running kernel
+/// works with.
 private func requireUnused(_ extents: RegionExtents, _ plan: DumpPlan, _ own: [PhysicalRange]) throws(DumpError) {
   let kept = plan.memoryRead
   for extent in extents.ranges {

@@ -59,8 +59,9 @@ private final class PreparedCapture {
   private let kernel: CrashedKernel
   private let log: KernelLog?
   private let work: OrderedWork
-  /// The same threads, for what makes the dump smaller and nothing else: it ends with the time limit. (Classes don't: without them everything
-  /// would have to be written, and a region in memory would have no place.)
+  /// The same threads, for what makes the dump smaller and nothing else: it ends with the time limit.
+  /// (Classes don't: without them everything would have to be written, and a region in memory would have no
+  /// place.)
   private let planning: OrderedWork
   private var findings: [String] = []
   /// Made when the first target is open: it reads all of the memory, and the log goes out before that.
@@ -101,7 +102,8 @@ private final class PreparedCapture {
     } catch {
       let facts = plan.flatMap { reached.content >= $0.note.passEnds[0] ? self.facts($0, cutAt: reached) : nil }
       if let facts {
-        // On a full disk there may be room for it again, since the file was cut. The dump itself says the same.
+        // On a full disk there may be room for it again, since the file was cut. The dump itself says the
+        // same.
         try? destination.writeSideFile("dump.json", Array((facts.json(files: .object(reached.files)).text() + "\n").utf8))
       }
       let progress = facts.map { "There is \($0.passes.map(\.text).joined(separator: ", ")).\n" } ?? ""
@@ -219,8 +221,8 @@ private final class PreparedCapture {
     return made
   }
 
-  /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of itself: that is
-  /// in the selection.
+  /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of
+  /// itself: that is in the selection.
   private func sharedMemory(_ selection: PageSelection, _ zeros: ZeroScan) -> [SharedRange] {
     if request.level == .all, source.metadata != nil { return selection.shared }
     guard request.level.keepsMoreThanKernel else { return [] }
@@ -244,8 +246,8 @@ private final class PreparedCapture {
     }
   }
 
-  /// What goes into the dump, and what the note says of that. The classes themselves end here: of a large machine they take
-  /// more room than anything that comes after.
+  /// What goes into the dump, and what the note says of that. The classes themselves end here: of a large
+  /// machine they take more room than anything that comes after.
   private func selected() -> (PageSelection, [MCoreNote.ClassCount], [MCoreNote.CheckCount]) {
     let classes = request.level.needsClasses || isOrderedByClass ? classified() : nil
     var selection = PageSelection(
@@ -271,8 +273,8 @@ private final class PreparedCapture {
     return core
   }
 
-  /// What every page was used for. What is wrong with that is told, and kept in the dump. Where only the order depends on
-  /// it, it is no finding; and if there are no classes, none is shown.
+  /// What every page was used for. What is wrong with that is told, and kept in the dump. Where only the
+  /// order depends on it, it is no finding; and if there are no classes, none is shown.
   private func classified() -> PageClassification? {
     reporter.message("finding out which pages are in use")
     let classes = PageClassification(kernel, trust: request.trust, work: work)

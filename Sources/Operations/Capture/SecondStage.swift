@@ -11,7 +11,8 @@ public struct SecondStageRequest: Sendable {
   public var expectation: RegionExpectation
   /// TARGET words, tried in order.
   public var targets: [String]
-  /// A region that was begun to be saved so often, and never to an end, is left alone: something about it ends the boot. 0: no limit.
+  /// A region that was begun to be saved so often, and never to an end, is left alone: something about it
+  /// ends the boot. 0: no limit.
   public var attemptLimit: UInt32 = 3
   /// Where the result of a rehearsal goes.
   public var rehearsal = RehearsalRecord.standardPath
@@ -27,9 +28,9 @@ public struct SecondStageRequest: Sendable {
   fileprivate func mayTry(_ attempts: UInt32) -> Bool { attemptLimit == 0 || attempts < attemptLimit }
 }
 
-/// Finds the region, checks it, and saves the dump like any other; then marks it saved and wipes it. Nil when there is nothing
-/// to save any more. Throws when there is no region, when it is refused, when it was tried too often, and when no target
-/// took the dump: then it stays as it is.
+/// Finds the region, checks it, and saves the dump like any other; then marks it saved and wipes it. Nil when
+/// there is nothing to save any more. Throws when there is no region, when it is refused, when it was tried
+/// too often, and when no target took the dump: then it stays as it is.
 public func saveRegion(
   _ memory: any RegionMemory, _ request: SecondStageRequest, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult? {

@@ -18,7 +18,8 @@ public struct Verification: Sendable {
   public var lines: [String]
 }
 
-/// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the counts.
+/// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the
+/// counts.
 public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
   let source = try openDump(path)
   guard let elf = source as? ELFSource else {
@@ -127,7 +128,8 @@ private struct MemoryInFile: Sendable {
       if let hole, hole.contains(offset) {
         holePages += pageSize.pages(in: piece.range)
       } else if let last = pieces.last, last.end == offset, last.memory + (last.end - last.start) == piece.range.start {
-        // Two program headers may share a page: those of the crashed kernel end where its memory map does (setup_data of kexec).
+        // Two program headers may share a page: those of the crashed kernel end where its memory map does
+        // (setup_data of kexec).
         pieces[pieces.count - 1].end += piece.range.count
       } else {
         pieces.append((offset, offset + piece.range.count, piece.range.start))

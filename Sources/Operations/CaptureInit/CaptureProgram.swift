@@ -2,8 +2,9 @@ internal import Capture
 internal import DumpBasics
 internal import LinuxSystem
 
-/// The whole of mcore-capture. `arguments` are those after the program's name; returns the exit status. As PID 1 it does
-/// not return, and does not ask for the arguments: Swift reads them from /proc, which is not there yet.
+/// The whole of mcore-capture. `arguments` are those after the program's name; returns the exit status. As
+/// PID 1 it does not return, and does not ask for the arguments: Swift reads them from /proc, which is not
+/// there yet.
 public func runCaptureProgram(_ arguments: @autoclosure () -> [String]) -> Int32 {
   // A target that goes away is an error like others, and the next one takes over.
   System.ignoreBrokenPipes()
@@ -27,7 +28,8 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   let typed = Settings(own)
   for problem in typed.problems { reporter.message("error: \(problem)") }
   if !typed.problems.isEmpty { return 2 }
-  // What is wrong elsewhere was not typed just now, and must not stand in the way of somebody in a rescue shell.
+  // What is wrong elsewhere was not typed just now, and must not stand in the way of somebody in a rescue
+  // shell.
   let (others, unread) = SettingSources.words()
   for problem in unread + Settings(others).problems { reporter.warning("\(problem); it is not used") }
   var settings = Settings(others + own)
@@ -37,7 +39,8 @@ private func runByHand(_ arguments: [String]) -> Int32 {
       "error: no target is given; name one, such as target=/dev/vda1:/var/crash (mcore-capture --help tells more)")
     return 2
   }
-  // A machine's settings for its crash kernel must not restart it under the hands of somebody in a rescue shell.
+  // A machine's settings for its crash kernel must not restart it under the hands of somebody in a rescue
+  // shell.
   (settings.final, settings.failure, settings.shell) = (typed.final, typed.failure, typed.shell)
 
   if settings.shell.value { runShell(reporter) }
@@ -63,8 +66,8 @@ private func runAsChild(_ words: [String]) -> Int32 {
 
 /// Settings that are not arguments.
 enum SettingSources {
-  /// The words of the file and of the kernel command line, and which of the two could not be read. That there is no file is
-  /// no problem.
+  /// The words of the file and of the kernel command line, and which of the two could not be read. That there
+  /// is no file is no problem.
   static func words() -> (words: [Word], problems: [DumpError]) {
     var words: [Word] = []
     var problems: [DumpError] = []

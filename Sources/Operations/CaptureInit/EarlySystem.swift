@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// What PID 1 has to put in place before anything else works. All of it is done before any thread is made. What fails is
-/// returned, and the rest goes on.
+/// What PID 1 has to put in place before anything else works. All of it is done before any thread is made.
+/// What fails is returned, and the rest goes on.
 enum EarlySystem {
   private static let mounts: [(type: String, point: String, probe: String, options: String)] = [
     // An initramfs brings /dev/console and /dev/null along: neither tells that devtmpfs is there.
@@ -43,8 +43,8 @@ enum EarlySystem {
     System.setEnvironment("PS1", "mcore-rescue# ")
   }
 
-  /// Loads the modules that a file lists: a path a line, with parameters after it; `#` begins a comment. The file may be
-  /// missing when nobody named it.
+  /// Loads the modules that a file lists: a path a line, with parameters after it; `#` begins a comment. The
+  /// file may be missing when nobody named it.
   static func loadModules(_ list: Placed<String>) -> [DumpError] {
     if list.origin == nil, System.kind(of: list.value) == nil { return [] }
     var problems: [DumpError] = []

@@ -3,8 +3,8 @@ internal import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem
 
-/// A shell for a person: on the console with job control where this is PID 1, else where this program runs. Returns when
-/// it is left.
+/// A shell for a person: on the console with job control where this is PID 1, else where this program runs.
+/// Returns when it is left.
 func runShell(_ reporter: any Reporter) {
   let terminal = System.processID == 1 ? System.consoleTerminal : nil
   do throws(DumpError) {
@@ -14,10 +14,12 @@ func runShell(_ reporter: any Reporter) {
   }
 }
 
-/// Restarts, powers off or halts the machine, once everything written is on the disks. Returns when that is refused.
+/// Restarts, powers off or halts the machine, once everything written is on the disks. Returns when that is
+/// refused.
 ///
-/// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A halted machine is to
-/// stay halted, and in a normal kernel that is started from here nobody may feed it while the dump is still in memory.
+/// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A
+/// halted machine is to stay halted, and in a normal kernel that is started from here nobody may feed it
+/// while the dump is still in memory.
 func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) {
   reporter.message("handing off: \(how.rawValue)")
   let staysUp = how == .halt || how == .kexec

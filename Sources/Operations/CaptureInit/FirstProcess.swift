@@ -2,9 +2,9 @@ internal import Capture
 internal import DumpBasics
 internal import LinuxSystem
 
-/// mcore-capture as /init. It prepares the system, lets a child do the work, and hands the machine on. The kernel panics
-/// when PID 1 ends, whatever the cause: so the work, which reads what a broken kernel left behind, is done by another
-/// process, and nothing here ends but by `endMachine`.
+/// mcore-capture as /init. It prepares the system, lets a child do the work, and hands the machine on. The
+/// kernel panics when PID 1 ends, whatever the cause: so the work, which reads what a broken kernel left
+/// behind, is done by another process, and nothing here ends but by `endMachine`.
 struct FirstProcess {
   /// The first argument of the child that saves the dump. Not for people.
   static let childWord = "--child"
@@ -44,9 +44,9 @@ struct FirstProcess {
     commandLine.utf8.split(separator: 0).dropFirst().map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Those of PID 1's arguments that are meant for it. The kernel hands on plain words that it does not know (`quiet`
-  /// misspelt, say); `key=value` words go to the environment, and words with a dot nowhere (unknown_bootoption in
-  /// init/main.c). So what has a `=` here stood after a `--`.
+  /// Those of PID 1's arguments that are meant for it. The kernel hands on plain words that it does not know
+  /// (`quiet` misspelt, say); `key=value` words go to the environment, and words with a dot nowhere
+  /// (unknown_bootoption in init/main.c). So what has a `=` here stood after a `--`.
   static func ownArguments(_ arguments: [String]) -> [String] {
     arguments.filter { $0.utf8.contains(0x3d) && !$0.utf8.starts(with: Words.prefix.utf8) }
   }
@@ -61,8 +61,9 @@ struct FirstProcess {
       return 2
     }
     var words = FirstProcess.childWords(settings)
-    // A child that was killed (out of memory, say) gets another chance with as little memory as can be, and then one in
-    // which the kernel's page map, which may be damaged in a way that nobody thought of, is not looked at.
+    // A child that was killed (out of memory, say) gets another chance with as little memory as can be, and
+    // then one in which the kernel's page map, which may be damaged in a way that nobody thought of, is not
+    // looked at.
     let others = [("with one thread", ["threads=1"]), ("with every page", ["threads=1", "trust=nothing"])]
     for attempt in 0...others.count {
       do throws(DumpError) {
@@ -85,7 +86,8 @@ struct FirstProcess {
     return 1
   }
 
-  /// No child came to an end by itself. One more, without a target: it reads the log, and goes to the last resort.
+  /// No child came to an end by itself. One more, without a target: it reads the log, and goes to the last
+  /// resort.
   private func keepLittle(_ settings: Settings) {
     guard settings.last != nil else { return }
     var settings = settings

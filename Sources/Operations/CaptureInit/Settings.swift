@@ -7,7 +7,8 @@ internal import SoftBoot
 /// What happens to the machine when the work is done.
 enum HandOff: String, Sendable, CaseIterable {
   case reboot, poweroff, halt
-  /// The kernel that is loaded. After a dump to memory: the normal one, since anything else would lose the dump.
+  /// The kernel that is loaded. After a dump to memory: the normal one, since anything else would lose the
+  /// dump.
   case kexec
   /// A shell on the console; when it is left, PID 1 restarts the machine.
   case shell

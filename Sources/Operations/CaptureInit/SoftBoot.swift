@@ -4,15 +4,16 @@ internal import DumpTarget
 internal import LinuxSystem
 internal import SoftBoot
 
-// The two ends of a soft boot: the crash kernel hands on to the normal one, which saves what was left in memory.
+// The two ends of a soft boot: the crash kernel hands on to the normal one, which saves what was left in
+// memory.
 
 /// What `source=` says in the normal kernel.
 let memorySource = "memory:"
 
 // MARK: in the crash kernel
 
-/// Where the normal kernel lies, if a target needs it. Without it a dump in free memory would be lost; where a window was set
-/// aside, somebody may know how to get at it.
+/// Where the normal kernel lies, if a target needs it. Without it a dump in free memory would be lost; where
+/// a window was set aside, somebody may know how to get at it.
 func normalKernel(_ settings: Settings) -> String? {
   let memory = settings.targets.compactMap { try? TargetSpec($0.value) }.filter(\.isMemory)
   if memory.isEmpty || memory.allSatisfy({ $0.memoryWindows != nil }) && System.kind(of: settings.normal.value) == nil {
@@ -42,8 +43,9 @@ func handOff(_ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
 
 // MARK: in the normal kernel
 
-/// `source=memory:`, at every boot. There is nothing to do unless a crash kernel left a dump; and whatever happens, the boot goes
-/// on: the work is done by a child, which gets `max-time` (ten minutes where none is set).
+/// `source=memory:`, at every boot. There is nothing to do unless a crash kernel left a dump; and whatever
+/// happens, the boot goes on: the work is done by a child, which gets `max-time` (ten minutes where none is
+/// set).
 func runSecondStage(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   if Search(settings).windows.isEmpty { return 0 }
   let limit = settings.maxTime.value > 0 ? settings.maxTime.value : 600
@@ -65,8 +67,8 @@ private struct Search {
   var windows: [PhysicalRange] = []
   var expectation = RegionExpectation()
 
-  /// As the command line says. Without that: where `mcore arm` said on this machine's disk that it will be; or, with a nonce to
-  /// know it by, all memory that was set aside.
+  /// As the command line says. Without that: where `mcore arm` said on this machine's disk that it will be;
+  /// or, with a nonce to know it by, all memory that was set aside.
   init(_ settings: Settings) {
     expectation.nonce = settings.nonce?.value
     if let region = settings.region {

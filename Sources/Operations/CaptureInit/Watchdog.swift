@@ -28,12 +28,13 @@ struct FeedingRule: Sendable {
   }
 }
 
-/// The machine's watchdogs, /dev/watchdogN (Documentation/watchdog/watchdog-api.rst of Linux 6.1): one that the crashed
-/// kernel left armed would restart the machine in the middle of the dump.
+/// The machine's watchdogs, /dev/watchdogN (Documentation/watchdog/watchdog-api.rst of Linux 6.1): one that
+/// the crashed kernel left armed would restart the machine in the middle of the dump.
 ///
-/// Whether one runs can't be told in general: drivers reset their device when they are loaded, a locked one goes on all
-/// the same, and `state` in sysfs only says whether somebody has it open. So each that is there is opened, which arms it,
-/// and fed. Closed after a `V` it is disarmed, unless its driver may not do that (nowayout); closed without, it stays armed.
+/// Whether one runs can't be told in general: drivers reset their device when they are loaded, a locked one
+/// goes on all the same, and `state` in sysfs only says whether somebody has it open. So each that is there
+/// is opened, which arms it, and fed. Closed after a `V` it is disarmed, unless its driver may not do that
+/// (nowayout); closed without, it stays armed.
 final class Watchdogs: Sendable {
   private let devices: [Device]
 
@@ -49,7 +50,8 @@ final class Watchdogs: Sendable {
       do throws(DumpError) {
         opened.append(try Device("\(directory)/\(name)"))
       } catch {
-        // A name without a device is no watchdog. One that somebody else has open (EBUSY) is fed, or not, by them.
+        // A name without a device is no watchdog. One that somebody else has open (EBUSY) is fed, or not, by
+        // them.
         if error.kind == .system(System.busy) { reporter.message("\(directory)/\(name) is in use, and left alone") }
       }
     }
@@ -57,7 +59,8 @@ final class Watchdogs: Sendable {
     devices = opened
   }
 
-  /// Those that are in the crash kernel, and are ours to feed: elsewhere a watchdog belongs to the running system.
+  /// Those that are in the crash kernel, and are ours to feed: elsewhere a watchdog belongs to the running
+  /// system.
   static func ofCrashKernel(_ settings: Settings, _ reporter: any Reporter) -> Watchdogs? {
     settings.watchdog.value == .auto && System.kind(of: "/proc/vmcore") != nil ? Watchdogs(reporter) : nil
   }
@@ -77,7 +80,8 @@ final class Watchdogs: Sendable {
   /// Any byte but a `V` feeds. That one can't be fed is nothing that could be helped.
   func feed() { for device in devices { try? device.file.write([0]) } }
 
-  /// Before a person or another program takes over, or the machine is halted: nobody may be there who feeds them.
+  /// Before a person or another program takes over, or the machine is halted: nobody may be there who feeds
+  /// them.
   static func disarm(_ settings: Settings, _ reporter: any Reporter) {
     guard let watchdogs = ofCrashKernel(settings, reporter) else { return }
     watchdogs.allowDisarming()
@@ -88,13 +92,15 @@ final class Watchdogs: Sendable {
   func allowDisarming() { for device in devices { try? device.file.write("V") } }
 }
 
-/// Feeds watchdogs beside the work for as long as that goes forward. When it is let go they are closed and stay armed.
+/// Feeds watchdogs beside the work for as long as that goes forward. When it is let go they are closed and
+/// stay armed.
 final class WatchdogFeeder {
   private let thread: Repeating?
 
   /// How often, in milliseconds: twice in the shortest timeout that there is, 1 s.
   static let interval = 500
-  /// Seconds that the work may stand still: a mount may take 180 s, and a disk's driver tries a bad sector for minutes.
+  /// Seconds that the work may stand still: a mount may take 180 s, and a disk's driver tries a bad sector
+  /// for minutes.
   static let patience: UInt64 = 200
 
   /// `patience` in seconds.

@@ -2,7 +2,8 @@ import ArgumentParser
 import Capture
 import DumpBasics
 
-/// The program for people on a running machine. `main` maps wrong usage to exit status 2, as scripts expect of mcore.
+/// The program for people on a running machine. `main` maps wrong usage to exit status 2, as scripts expect
+/// of mcore.
 @main
 struct Main {
   static func main() {

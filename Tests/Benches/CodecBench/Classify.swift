@@ -36,8 +36,8 @@ final class ScanBuffer {
   deinit { memory.deallocate() }
 }
 
-/// Classification with all checks, beside a bare scan: the same reads of the same map, four words of each 64 bytes.
-/// Nanoseconds for each page of the map: medians of `rounds`, one after the other in turn.
+/// Classification with all checks, beside a bare scan: the same reads of the same map, four words of each 64
+/// bytes. Nanoseconds for each page of the map: medians of `rounds`, one after the other in turn.
 func classify(_ path: String, threads: Int, rounds: Int) throws -> String {
   let source = try openDump(path)
   let recorder = MapReads(source)

@@ -7,8 +7,8 @@ import PageClasses
 import TestSupport
 import Workers
 
-/// The hot paths on a fixed input, so many times each: what Tests/Kernels/real/test_instructions.py counts the instructions of.
-/// A run of no rounds costs what a run costs before its first.
+/// The hot paths on a fixed input, so many times each: what Tests/Kernels/real/test_instructions.py counts
+/// the instructions of. A run of no rounds costs what a run costs before its first.
 enum Counting {
   /// What is worked on: 256 MiB of a synthetic machine, the same bytes in every run and on every machine.
   static func writeInput(to path: String) throws {

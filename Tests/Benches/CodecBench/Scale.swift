@@ -8,13 +8,14 @@ import PageSelection
 import TestSupport
 import Workers
 
-/// Memory that grows with a machine's memory: classification, selection and plan of a simulated one, sparse and made while
-/// it is read. Its fragments are those of a machine after a month (SyntheticMachinePattern). One thread, as in a crash kernel.
+/// Memory that grows with a machine's memory: classification, selection and plan of a simulated one, sparse
+/// and made while it is read. Its fragments are those of a machine after a month (SyntheticMachinePattern).
+/// One thread, as in a crash kernel.
 enum Scale {
   /// What a whole run may take: 24 MiB, and 40 MiB for each TiB.
   static func limit(_ size: UInt64) -> Int { 24 << 20 + Int(size >> 20) * 40 }
-  /// mcore-capture with one thread on a small machine (docs/performance.md, "Memory"). What this program is itself, with the
-  /// simulated machine, does not count.
+  /// mcore-capture with one thread on a small machine (docs/performance.md, "Memory"). What this program is
+  /// itself, with the simulated machine, does not count.
   static let capture = 8 << 20
 
   /// - Throws: when it takes more, or a class is lost for lack of room.

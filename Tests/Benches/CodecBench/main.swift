@@ -1,4 +1,5 @@
-// The bare codec, for `make bench`: encodes the groups of an uncompressed dump from memory and throws the result away.
+// The bare codec, for `make bench`: encodes the groups of an uncompressed dump from memory and throws the
+// result away.
 //
 // usage: mcore-bench FORMAT THREADS PLAIN-ELF
 //        mcore-bench digest BYTES                SHA-256 over so many bytes

@@ -17,7 +17,8 @@ public struct Campaign: Sendable {
 
   public init() {}
 
-  /// Judges mutations `numbers`. One that does not hit what was consulted is drawn again under another number.
+  /// Judges mutations `numbers`. One that does not hit what was consulted is drawn again under another
+  /// number.
   public func run(_ image: CampaignImage, _ numbers: Range<Int>, progress: @escaping @Sendable (Int) -> Void = { _ in })
     -> CampaignTotals
   {

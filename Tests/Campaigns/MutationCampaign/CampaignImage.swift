@@ -53,8 +53,8 @@ public struct CampaignImage: Sendable {
     Set((kernel.findings + classes.findings).map(\.description))
   }
 
-  /// Whether every byte that a mutation changes lies in memory that was read, and at least one of them became another; or
-  /// whether it is a key of VMCOREINFO that counts.
+  /// Whether every byte that a mutation changes lies in memory that was read, and at least one of them became
+  /// another; or whether it is a key of VMCOREINFO that counts.
   func isHit(by mutation: Mutation) -> Bool {
     if mutation.isEmpty { return false }
     if mutation.vmcoreinfo != nil { return mutation.place.key.map(isConsulted) ?? false }
@@ -81,8 +81,8 @@ public struct CampaignImage: Sendable {
     return low < consulted.count && consulted[low].start <= range.start && range.end <= consulted[low].end
   }
 
-  /// Whether something else comes out without a key of VMCOREINFO, or with nonsense in its place: where classes, checks and
-  /// findings stay what they are, nobody asked for it.
+  /// Whether something else comes out without a key of VMCOREINFO, or with nonsense in its place: where
+  /// classes, checks and findings stay what they are, nobody asked for it.
   func isConsulted(_ key: String) -> Bool {
     if let known = keys.known(key) { return known }
     guard let note = source.notes.first(where: \.isVMCoreInfo) else { return false }

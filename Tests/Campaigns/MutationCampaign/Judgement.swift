@@ -90,8 +90,8 @@ extension CampaignImage {
     }
   }
 
-  /// Section and zone that damage to one word may cost; nil where the word stands for more than that by what it is: a root
-  /// of mem_section, a node, a page-table entry, a key.
+  /// Section and zone that damage to one word may cost; nil where the word stands for more than that by what
+  /// it is: a root of mem_section, a node, a page-table entry, a key.
   private func allowed(_ mutation: Mutation) -> [Range<UInt64>]? {
     guard mutation.isOneWord else { return nil }
     let place = mutation.place

@@ -2,7 +2,8 @@ import Foundation
 public import TestSupport
 
 extension SyntheticMachine {
-  /// Small machines for a campaign: every layout generation, every way to lay out the page map, one node and two.
+  /// Small machines for a campaign: every layout generation, every way to lay out the page map, one node and
+  /// two.
   public static func campaign(seed: UInt64, memory: UInt64 = 384 << 20) -> [SyntheticMachine] {
     KernelGeneration.allCases.enumerated().map { index, generation in
       var configuration = SyntheticMachineConfiguration(

@@ -3,8 +3,8 @@ import Foundation
 import TestSupport
 
 extension CampaignImage {
-  /// Mutation `number` as JSON: what to write at which offsets of the file, and what becomes of mcore's dump. Nil for one
-  /// that is no change of bytes in memory (VMCOREINFO, memory that can't be read).
+  /// Mutation `number` as JSON: what to write at which offsets of the file, and what becomes of mcore's dump.
+  /// Nil for one that is no change of bytes in memory (VMCOREINFO, memory that can't be read).
   public func patchLine(_ number: Int) -> String? {
     guard let mutation = draw(number), !mutation.patches.isEmpty, mutation.unreadable.isEmpty, mutation.vmcoreinfo == nil else {
       return nil

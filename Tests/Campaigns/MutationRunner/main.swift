@@ -1,9 +1,10 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
-// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches] [--synthetic] [--losses] [DUMP ...]
+// usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches]
+// [--synthetic] [--losses] [DUMP ...]
 //
-// N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP). Exit status 1
-// when a rule is broken.
+// N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP).
+// Exit status 1 when a rule is broken.
 import DumpSource
 import Foundation
 import MutationCampaign

@@ -1,13 +1,14 @@
 public import DumpBasics
 public import DumpSource
 
-/// A crashed machine that never was, as a dump: page tables, mem_section, nodes, zones, free lists and the page map agree with
-/// one another, and the class of each page is known. A terabyte costs no more than a megabyte, since pages are made when they
-/// are read.
+/// A crashed machine that never was, as a dump: page tables, mem_section, nodes, zones, free lists and the
+/// page map agree with one another, and the class of each page is known. A terabyte costs no more than a
+/// megabyte, since pages are made when they are read.
 ///
-/// What a page holds is a function of the configuration and its frame number alone. Memory is made of 4 MiB blocks, each a
-/// copy of one of `patterns` blocks (`PatternMaker` has the distribution); `Permutation` says which. Free lists visit the
-/// blocks in the order of that permutation, so that neighbours are computed in both directions.
+/// What a page holds is a function of the configuration and its frame number alone. Memory is made of 4 MiB
+/// blocks, each a copy of one of `patterns` blocks (`PatternMaker` has the distribution); `Permutation` says
+/// which. Free lists visit the blocks in the order of that permutation, so that neighbours are computed in
+/// both directions.
 public final class SyntheticMachine: DumpSource {
   public let configuration: SyntheticMachineConfiguration
   public let name: String

@@ -11,8 +11,8 @@ public struct SyntheticMachineConfiguration: Sendable {
     case separate
   }
 
-  /// The page map of a 1 GiB hugetlb page: "hugetlb_free_vmemmap" gives most of it back (mm/hugetlb_vmemmap.c), and maps one
-  /// page of map again and again in its place, read-only.
+  /// The page map of a 1 GiB hugetlb page: "hugetlb_free_vmemmap" gives most of it back
+  /// (mm/hugetlb_vmemmap.c), and maps one page of map again and again in its place, read-only.
   public enum GiganticMap: Sendable, CaseIterable {
     case whole
     /// The page with the head in it, so that a copy of the head begins each: 5.18 to 7.0.
@@ -24,7 +24,8 @@ public struct SyntheticMachineConfiguration: Sendable {
   public var generation: KernelGeneration
   /// Bytes of RAM, a multiple of 4 MiB; at least 128 MiB.
   public var memory: UInt64
-  /// As much of it lies below 4 GiB, at most 3 GiB; the rest begins at 4 GiB. A multiple of 4 MiB, at least 128 MiB.
+  /// As much of it lies below 4 GiB, at most 3 GiB; the rest begins at 4 GiB. A multiple of 4 MiB, at least
+  /// 128 MiB.
   public var lowMemory: UInt64
   /// 1 or 2 NUMA nodes.
   public var nodes = 1
@@ -38,8 +39,8 @@ public struct SyntheticMachineConfiguration: Sendable {
   /// 1 GiB hugetlb pages, as far as there is room above 4 GiB.
   public var giganticPages: UInt64 = 0
   public var giganticMap = GiganticMap.whole
-  /// Share of the blocks that are fragmented, in percent; the others are huge pages and, every sixth, one free chunk.
-  /// This decides how many runs of classes there are: at 64 about 20 for each MiB.
+  /// Share of the blocks that are fragmented, in percent; the others are huge pages and, every sixth, one
+  /// free chunk. This decides how many runs of classes there are: at 64 about 20 for each MiB.
   public var fragmentedShare = 64
   public var cpus = 2
   /// How many different 4 MiB blocks there are; all memory repeats them in pseudo-random order.

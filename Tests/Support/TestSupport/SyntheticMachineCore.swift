@@ -3,7 +3,8 @@ internal import DumpBasics
 import Foundation
 
 extension SyntheticMachine {
-  /// Writes the machine as an ELF core, sparse where pages are zero. For small machines: the file is as large as the memory.
+  /// Writes the machine as an ELF core, sparse where pages are zero. For small machines: the file is as large
+  /// as the memory.
   public func writeCore(to path: String) throws {
     let noteBytes = ELF64.encodeNotes(
       notes.map { DumpNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) }, identity.byteOrder)

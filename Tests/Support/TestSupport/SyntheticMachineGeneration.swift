@@ -1,12 +1,14 @@
-/// A generation of the kernel's memory layout, and what differs in it: the one table of the synthetic machine.
+/// A generation of the kernel's memory layout, and what differs in it: the one table of the synthetic
+/// machine.
 ///
-/// Values of 5.10, 6.1, 6.12 and 7.2 are those of Debian's kernels (VMCOREINFO of real dumps); the others are from
-/// include/linux/page-flags.h, include/linux/mm_types.h and kernel/crash_core.c (vmcore_info.c since 6.9) of that version,
-/// with the sizes of structures of the nearest real kernel.
+/// Values of 5.10, 6.1, 6.12 and 7.2 are those of Debian's kernels (VMCOREINFO of real dumps); the others are
+/// from include/linux/page-flags.h, include/linux/mm_types.h and kernel/crash_core.c (vmcore_info.c since
+/// 6.9) of that version, with the sizes of structures of the nearest real kernel.
 public enum KernelGeneration: String, Sendable, CaseIterable, CustomStringConvertible {
   case v5_10 = "5.10"
   case v6_1 = "6.1"
-  /// Order and destructor in the first tail, named as members of struct folio; a slab's list overlays `mapping` (6.2).
+  /// Order and destructor in the first tail, named as members of struct folio; a slab's list overlays
+  /// `mapping` (6.2).
   case v6_3 = "6.3"
   /// Order in the low byte of the first tail's flags, PG_hugetlb there too; flags rearranged.
   case v6_6 = "6.6"
@@ -146,9 +148,11 @@ extension KernelGeneration {
     return isSince(.v6_6) ? .flags(hugetlb: 8) : .bytes
   }
 
-  /// Tails hold a mask that leads from their address to the head's, where HVO is configured (6.x kernels: a pointer).
+  /// Tails hold a mask that leads from their address to the head's, where HVO is configured (6.x kernels: a
+  /// pointer).
   var tailsHoldMask: Bool { isSince(.v7_1) }
-  /// Slab's members moved (5.17: struct slab; 6.2: `slab_cache` first, then the list, which so overlays `mapping`).
+  /// Slab's members moved (5.17: struct slab; 6.2: `slab_cache` first, then the list, which so overlays
+  /// `mapping`).
   var slabListOverlaysMapping: Bool { isSince(.v6_3) }
   /// File systems put folios of several pages into the page cache (5.18), anonymous memory too (mTHP, 6.8).
   var hasLargeCacheFolios: Bool { isSince(.v6_1) }

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Bytes of physical memory that are kept as they are: the kernel's own structures. Everything else is computed.
+/// Bytes of physical memory that are kept as they are: the kernel's own structures. Everything else is
+/// computed.
 struct KernelBytes: Sendable {
   /// Frame → 4096 bytes.
   private(set) var pages: [UInt64: [UInt8]] = [:]

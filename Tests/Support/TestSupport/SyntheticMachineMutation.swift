@@ -7,7 +7,8 @@ public struct Mutation: Sendable, CustomStringConvertible {
     case sectionTable
     /// Fields of struct pages that a classifier reads: anything from one bit to a page of the map.
     case structPage
-    /// A struct page that says something plausible and wrong: another page's content, a free mark, an anonymous mapping.
+    /// A struct page that says something plausible and wrong: another page's content, a free mark, an
+    /// anonymous mapping.
     case plausiblePage
     /// `lru` of a free chunk.
     case freeListLink

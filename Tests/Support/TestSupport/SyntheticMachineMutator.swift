@@ -3,14 +3,16 @@ public import DumpSource
 
 /// Makes damage: mutation `number` of a seed is always the same, and independent of all others.
 ///
-/// Works over any undamaged dump, synthetic or real. Every mutation hits bytes that a classifier has to read, and changes them.
+/// Works over any undamaged dump, synthetic or real. Every mutation hits bytes that a classifier has to read,
+/// and changes them.
 public struct Mutator: Sendable {
   private let targets: MutationTargets
   private let seed: UInt64
   private let text: [UInt8]
   private let victims: [Range<UInt64>]
 
-  /// `victims`: frames that half of the damage to struct pages hits; on most machines few pages are worth losing.
+  /// `victims`: frames that half of the damage to struct pages hits; on most machines few pages are worth
+  /// losing.
   /// - Throws: when the dump's own structures can't be found.
   public init(_ source: any DumpSource, seed: UInt64, victims: [Range<UInt64>] = []) throws {
     let targets = try MutationTargets(source)
@@ -39,7 +41,8 @@ public struct Mutator: Sendable {
   public func mutation(_ number: Int, _ kind: Mutation.Kind) -> Mutation {
     var random = SeededRandom(SeededRandom.mix(seed) ^ SeededRandom.mix(UInt64(number) &* 31 &+ 7))
     var result = Mutation(number, kind)
-    // A place can turn out unusable: another is drawn then. On a machine just booted most free lists are empty.
+    // A place can turn out unusable: another is drawn then. On a machine just booted most free lists are
+    // empty.
     for _ in 0..<1024 where result.isEmpty {
       var draft = MutationDraft(targets, text, victims, random, Mutation(number, kind))
       draft.draw()

@@ -21,7 +21,8 @@ struct PageTableWriter {
     set(address, shift: shift, physical | flags, &bytes)
   }
 
-  /// Makes the 2 MiB at `address` lead to a table of 4 KiB pages at `table`, whose entries are somebody else's work.
+  /// Makes the 2 MiB at `address` lead to a table of 4 KiB pages at `table`, whose entries are somebody
+  /// else's work.
   func link(_ address: UInt64, toTable table: UInt64, _ bytes: inout KernelBytes) {
     set(address, shift: 21, table | PageTableWriter.tableFlags, &bytes)
   }
@@ -49,8 +50,9 @@ extension PageTableWriter {
     }
   }
 
-  /// All memory at its place in the direct map: by 1 GiB pages where there is nothing but memory, but every fourth and the
-  /// first by 2 MiB (as split by set_memory_*), and 4 KiB where memory ends or begins inside 2 MiB.
+  /// All memory at its place in the direct map: by 1 GiB pages where there is nothing but memory, but every
+  /// fourth and the first by 2 MiB (as split by set_memory_*), and 4 KiB where memory ends or begins inside 2
+  /// MiB.
   func mapDirect(_ plan: MachinePlan, _ addresses: MachineAddresses, _ bytes: inout KernelBytes) {
     for range in plan.memory {
       var address = range.lowerBound * 4096
@@ -70,8 +72,8 @@ extension PageTableWriter {
     }
   }
 
-  /// The page map of each section: 2 MiB of virtual memory, 32,768 struct pages. `tables` is where the tables of 4 KiB pages
-  /// lie, one for each section that has a map.
+  /// The page map of each section: 2 MiB of virtual memory, 32,768 struct pages. `tables` is where the tables
+  /// of 4 KiB pages lie, one for each section that has a map.
   func mapPageMap(_ plan: MachinePlan, _ addresses: MachineAddresses, tables: UInt64, _ bytes: inout KernelBytes) {
     for run in plan.sections {
       for section in run.sections {

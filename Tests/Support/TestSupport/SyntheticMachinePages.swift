@@ -77,7 +77,8 @@ public enum PageKind: UInt8, Sendable, CaseIterable, Hashable {
   /// Whether there is no memory behind the struct page.
   public var isHole: Bool { self == .hole || self == .reservedHole }
 
-  /// Whether an order above 0 means a compound page (head and tails), not just 2^order pages that belong together.
+  /// Whether an order above 0 means a compound page (head and tails), not just 2^order pages that belong
+  /// together.
   var isCompound: Bool { self != .buddy && self != .unaccepted }
 }
 

@@ -1,5 +1,5 @@
-/// What the pages of one 4 MiB block are, and the free lists' share of it. Blocks are as large as the largest buddy order
-/// (MAX_PAGE_ORDER 10), so nothing but a 1 GiB page crosses their border.
+/// What the pages of one 4 MiB block are, and the free lists' share of it. Blocks are as large as the largest
+/// buddy order (MAX_PAGE_ORDER 10), so nothing but a 1 GiB page crosses their border.
 struct BlockPattern: Sendable {
   static let order = 10
   static let pages = 1 << order
@@ -49,18 +49,20 @@ struct BlockPattern: Sendable {
 ///
 /// The distribution (of blocks, before the border between zones cuts in):
 ///
-/// - 6 % are one free chunk of order 10; 30 % are made of two huge pages (THP; every fifth a hugetlb page). Together these
-///   are what `fragmentedShare` leaves.
-/// - In the rest each pageblock (512 pages) for itself: 12 % one huge page, 4 % one free chunk of order 9, 84 % fragmented.
-/// - Pageblocks are movable 72 %, unmovable 14 %, reclaimable 12 %, high-atomic 2 % (MIGRATE_TYPES, include/linux/mmzone.h);
-///   in zone Movable all are movable.
-/// - Fragmented pageblocks are a row of runs whose kinds are drawn from the table of the pageblock's type. Runs of single
-///   pages are geometric with ratio 0.73, median 3 pages; one in twelve is sixteen times as long (readahead, a large
-///   allocation that was filled in one go).
-/// - Free chunks have orders 0, 1, 2 … with ratio 0.5 and a long tail, less where alignment forbids it; two buddies are never
-///   both free (they would have been merged), so that the lists hold what a real allocator leaves.
-/// - In the free lists the chunks of one block stand together, shuffled, as a batch freed from a per-CPU list does; the
-///   blocks follow one another in pseudo-random order (`Permutation`).
+/// - 6 % are one free chunk of order 10; 30 % are made of two huge pages (THP; every fifth a hugetlb page).
+///   Together these are what `fragmentedShare` leaves.
+/// - In the rest each pageblock (512 pages) for itself: 12 % one huge page, 4 % one free chunk of order 9, 84
+///   % fragmented.
+/// - Pageblocks are movable 72 %, unmovable 14 %, reclaimable 12 %, high-atomic 2 % (MIGRATE_TYPES,
+///   include/linux/mmzone.h); in zone Movable all are movable.
+/// - Fragmented pageblocks are a row of runs whose kinds are drawn from the table of the pageblock's type.
+///   Runs of single pages are geometric with ratio 0.73, median 3 pages; one in twelve is sixteen times as
+///   long (readahead, a large allocation that was filled in one go).
+/// - Free chunks have orders 0, 1, 2 … with ratio 0.5 and a long tail, less where alignment forbids it; two
+///   buddies are never both free (they would have been merged), so that the lists hold what a real allocator
+///   leaves.
+/// - In the free lists the chunks of one block stand together, shuffled, as a batch freed from a per-CPU list
+///   does; the blocks follow one another in pseudo-random order (`Permutation`).
 struct PatternMaker {
   let generation: KernelGeneration
   var random: SeededRandom
@@ -87,7 +89,8 @@ struct PatternMaker {
     return BlockPattern(pages, &random)
   }
 
-  /// A block of which only `memory` (offsets into it) can be used; the rest is `outside`. For the edges of memory.
+  /// A block of which only `memory` (offsets into it) can be used; the rest is `outside`. For the edges of
+  /// memory.
   mutating func partialBlock(memory: [Range<Int>], outside: (Int) -> PageKind) -> BlockPattern {
     var pages: [SyntheticPage] = []
     while pages.count < BlockPattern.pages {
@@ -103,7 +106,8 @@ struct PatternMaker {
   /// A block for what is rare and of interest: poisoned pages alone and inside larger ones.
   mutating func exhibit() -> BlockPattern {
     var pages: [SyntheticPage] = []
-    // A tail of a transparent huge page has gone bad (PG_has_hwpoisoned): class and fate are still the head's.
+    // A tail of a transparent huge page has gone bad (PG_has_hwpoisoned): class and fate are still the
+    // head's.
     append(.transparentHuge, order: 9, to: &pages)
     pages[300].isPoisoned = true
     for _ in 0..<3 { pages.append(SyntheticPage(.poisoned)) }
@@ -208,13 +212,16 @@ struct PatternMaker {
   }
 }
 
-/// The patterns that the ordinary blocks of a zone take turns with, and how to get from one free chunk to the next.
+/// The patterns that the ordinary blocks of a zone take turns with, and how to get from one free chunk to the
+/// next.
 ///
-/// The block at position p of the zone's permutation has pattern p modulo their number. All sums over a zone are so a matter
-/// of multiplication, and a neighbour in a free list is found without looking at the blocks between.
+/// The block at position p of the zone's permutation has pattern p modulo their number. All sums over a zone
+/// are so a matter of multiplication, and a neighbour in a free list is found without looking at the blocks
+/// between.
 struct PatternSet: Sendable {
   let patterns: [BlockPattern]
-  /// For pattern and list: how many positions on (1 to the number of patterns) the list goes on; 0 where it is in no pattern.
+  /// For pattern and list: how many positions on (1 to the number of patterns) the list goes on; 0 where it
+  /// is in no pattern.
   private let ahead: [UInt16]
   private let behind: [UInt16]
   /// Positions from 0 on to the first pattern with the list.

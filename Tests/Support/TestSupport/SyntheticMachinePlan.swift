@@ -1,7 +1,7 @@
 internal import DumpBasics
 
-/// Where everything is in the synthetic machine's physical memory: RAM, sections, nodes, zones, and what each 4 MiB block is.
-/// Nothing here grows with the size of the machine but a few dozen runs of blocks.
+/// Where everything is in the synthetic machine's physical memory: RAM, sections, nodes, zones, and what each
+/// 4 MiB block is. Nothing here grows with the size of the machine but a few dozen runs of blocks.
 final class MachinePlan: Sendable {
   /// SECTION_SIZE_BITS 27.
   static let sectionPages: UInt64 = 1 << 15
@@ -65,7 +65,8 @@ final class MachinePlan: Sendable {
     let end = hasHigh ? highTop : lowEnd
     var border = end
     if configuration.nodes > 1 {
-      // In the middle of what lies above 4 GiB, if that can be cut at a section; else at 4 GiB; else in the middle of all.
+      // In the middle of what lies above 4 GiB, if that can be cut at a section; else at 4 GiB; else in the
+      // middle of all.
       let split = hasHigh ? highSections : lowSections
       border = (split.lowerBound + UInt64(split.count) / 2) * MachinePlan.sectionPages
       precondition(border > lowSections.lowerBound, "two nodes need two sections")
@@ -81,7 +82,8 @@ final class MachinePlan: Sendable {
       if cut < piece.upperBound { runs.append((cut..<piece.upperBound, 1)) }
     }
 
-    // From 16 MiB up: kernel image (moved by KASLR), page tables and mem_section, the crash kernel's reservation.
+    // From 16 MiB up: kernel image (moved by KASLR), page tables and mem_section, the crash kernel's
+    // reservation.
     var random = SeededRandom(configuration.seed ^ 0x706c_616e)
     let start = 4 * block + UInt64(random.below(4)) * block
     image = start..<start + 8 * block
@@ -142,7 +144,8 @@ final class MachinePlan: Sendable {
     sections.first { $0.sections.contains(section) }
   }
 
-  /// Physical address of a section's map. Without vmemmap they lie in reverse order, so that nothing is right by chance.
+  /// Physical address of a section's map. Without vmemmap they lie in reverse order, so that nothing is right
+  /// by chance.
   func pageMap(ofSection section: UInt64) -> UInt64? {
     guard let run = sectionRun(section) else { return nil }
     let index = section - run.sections.lowerBound

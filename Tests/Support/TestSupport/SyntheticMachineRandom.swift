@@ -30,8 +30,9 @@ struct SeededRandom: RandomNumberGenerator, Sendable {
   }
 }
 
-/// A permutation of `0 ..< count` that is computed, both ways, without a table: four rounds of a Feistel network over the
-/// next power of four, walked until the result is in range (about four steps at worst on average).
+/// A permutation of `0 ..< count` that is computed, both ways, without a table: four rounds of a Feistel
+/// network over the next power of four, walked until the result is in range (about four steps at worst on
+/// average).
 struct Permutation: Sendable {
   let count: UInt64
   private let halfBits: UInt64

@@ -1,6 +1,7 @@
 internal import DumpBasics
 
-/// Writes struct pages of 64 bytes: eight words, as include/linux/mm_types.h lays them out on 64-bit machines.
+/// Writes struct pages of 64 bytes: eight words, as include/linux/mm_types.h lays them out on 64-bit
+/// machines.
 ///
 ///     0 flags            3 mapping           6 _mapcount or page_type (low half), _refcount (high half)
 ///     1 lru.next, or in  4 index             7 memcg_data
@@ -40,7 +41,8 @@ final class StructPageWriter: Sendable {
     seed = SeededRandom.mix(plan.configuration.seed)
   }
 
-  /// `location`: what `location(_:_:)` says of the frame. `links`: next and previous of the list that it is on, for a free head or a page on the LRU.
+  /// `location`: what `location(_:_:)` says of the frame. `links`: next and previous of the list that it is
+  /// on, for a free head or a page on the LRU.
   func write(_ frame: UInt64, _ page: SyntheticPage, location: UInt64, links: (UInt64, UInt64)?, to words: Words) {
     if page.kind == .hole {
       let fill = UInt64(plan.configuration.holeFill) &* 0x0101_0101_0101_0101
@@ -76,8 +78,8 @@ final class StructPageWriter: Sendable {
 
   private func setType(_ type: UInt32, references: UInt64, _ words: Words) { words[6] = UInt64(type) | references << 32 }
 
-  /// Zone and node in the top bits of `flags`; without vmemmap the section instead of the node (page-flags-layout.h).
-  /// The same for all pages of a block.
+  /// Zone and node in the top bits of `flags`; without vmemmap the section instead of the node
+  /// (page-flags-layout.h). The same for all pages of a block.
   func location(_ frame: UInt64, _ zone: SyntheticZone?) -> UInt64 {
     let type = UInt64(zone?.type ?? 0)
     if plan.configuration.pageMap == .separate {
@@ -90,7 +92,8 @@ final class StructPageWriter: Sendable {
   /// A pointer to some object of the kernel, aligned to 64 bytes.
   private func object(_ noise: UInt64) -> UInt64 { addresses.direct(16 << 20 + noise % (64 << 20) & ~63) }
 
-  /// Neighbours on the LRU. A page alone is an mlocked one, which is on no list (5.18; nobody looks at the version).
+  /// Neighbours on the LRU. A page alone is an mlocked one, which is on no list (5.18; nobody looks at the
+  /// version).
   private func setListed(_ links: (UInt64, UInt64)?, _ words: Words) {
     words[0] |= bit(flags.lru)
     words[1] = links?.0 ?? StructPageWriter.listPoison1
@@ -157,8 +160,9 @@ final class StructPageWriter: Sendable {
     }
   }
 
-  /// struct page until 5.16, struct slab since (mm/slab.h). Since 6.2 `slab_cache` comes first and the list overlays
-  /// `mapping`; in a CPU's partial list `slabs` stands there, a count, which may be odd and then looks like anonymous memory.
+  /// struct page until 5.16, struct slab since (mm/slab.h). Since 6.2 `slab_cache` comes first and the list
+  /// overlays `mapping`; in a CPU's partial list `slabs` stands there, a count, which may be odd and then
+  /// looks like anonymous memory.
   private func writeSlab(_ frame: UInt64, _ noise: UInt64, _ words: Words) {
     let cache = object(noise)
     if slabListOverlaysMapping {

@@ -1,7 +1,9 @@
-/// What the kernel keeps in memory about its memory: mem_section, pglist_data with its zones, page tables, a few variables.
+/// What the kernel keeps in memory about its memory: mem_section, pglist_data with its zones, page tables, a
+/// few variables.
 struct KernelStructures: Sendable {
   let bytes: KernelBytes
-  /// Physical address of the table of section roots: what SYMBOL(mem_section) is the address of, in the direct map.
+  /// Physical address of the table of section roots: what SYMBOL(mem_section) is the address of, in the
+  /// direct map.
   let sectionRoots: UInt64
   /// Physical addresses of struct pglist_data, by node.
   let nodes: [UInt64]
@@ -47,8 +49,8 @@ struct KernelStructures: Sendable {
     self.bytes = bytes
   }
 
-  /// struct mem_section (include/linux/mmzone.h): the encoded map with its flags, then `usage`. Flags: present, has a map,
-  /// online, early (SECTION_IS_EARLY 5.3).
+  /// struct mem_section (include/linux/mmzone.h): the encoded map with its flags, then `usage`. Flags:
+  /// present, has a map, online, early (SECTION_IS_EARLY 5.3).
   private static func writeSections(
     _ plan: MachinePlan, _ addresses: MachineAddresses, roots: UInt64, _ bytes: inout KernelBytes
   ) {
@@ -64,7 +66,8 @@ struct KernelStructures: Sendable {
     }
   }
 
-  /// Zones without memory keep zeros, also for list heads: init_currently_empty_zone (mm/mm_init.c) is not called for them.
+  /// Zones without memory keep zeros, also for list heads: init_currently_empty_zone (mm/mm_init.c) is not
+  /// called for them.
   private static func writeNode(
     _ node: Int, _ plan: MachinePlan, _ addresses: MachineAddresses, _ bytes: inout KernelBytes
   ) -> UInt64 {
@@ -103,8 +106,8 @@ struct KernelStructures: Sendable {
     return base
   }
 
-  /// struct new_utsname: six strings of 65 bytes, the third is the release (include/uapi/linux/utsname.h). Before 5.11 a
-  /// reference count of 4 bytes came first.
+  /// struct new_utsname: six strings of 65 bytes, the third is the release (include/uapi/linux/utsname.h).
+  /// Before 5.11 a reference count of 4 bytes came first.
   private static func writeRelease(_ generation: KernelGeneration, at address: UInt64, _ bytes: inout KernelBytes) {
     let name = address + (generation == .v5_10 ? 4 : 0)
     let texts = ["Linux", "synthetic", generation.osRelease, "#1 SMP", "x86_64", "(none)"]

@@ -2,7 +2,8 @@ internal import CrashedKernel
 internal import DumpBasics
 internal import DumpSource
 
-/// Where the structures are that a classifier reads, found by VMCOREINFO: the same for synthetic and real dumps (x86_64).
+/// Where the structures are that a classifier reads, found by VMCOREINFO: the same for synthetic and real
+/// dumps (x86_64).
 struct MutationTargets: Sendable {
   struct Section: Sendable {
     var number: UInt64

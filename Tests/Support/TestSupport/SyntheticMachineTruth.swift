@@ -59,7 +59,8 @@ extension SyntheticMachine {
       .map { PhysicalAddress($0 + frame.rawValue % MachinePlan.sectionPages * 64) }
   }
 
-  /// Calls `body` with the runs of equal class in `frames`, ascending. Frames without a struct page are left out.
+  /// Calls `body` with the runs of equal class in `frames`, ascending. Frames without a struct page are left
+  /// out.
   public func forEachRun(in frames: Range<UInt64>, _ body: (SyntheticRun) throws -> Void) rethrows {
     var open: SyntheticRun?
     func add(_ range: Range<UInt64>, _ pageClass: SyntheticClass) throws {

@@ -1,5 +1,6 @@
 /// The VMCOREINFO note: the keys in the order of kernel/crash_core.c (kernel/vmcore_info.c since 6.9), then
-/// arch/x86/kernel/crash_core_64.c. Which kernel has which keys was taken from real dumps of 5.10, 6.1, 6.12 and 7.2.
+/// arch/x86/kernel/crash_core_64.c. Which kernel has which keys was taken from real dumps of 5.10, 6.1, 6.12
+/// and 7.2.
 struct VMCoreInfoText {
   private var lines: [String] = []
   private let generation: KernelGeneration
@@ -131,7 +132,8 @@ struct VMCoreInfoText {
     if generation.hasUnaccepted { type("UNACCEPTED", types.unaccepted) }
   }
 
-  /// Symbols for kallsyms since 6.0 (5fd8fea935a1); `kallsyms_relative_base` until 7.1. There is no table behind them.
+  /// Symbols for kallsyms since 6.0 (5fd8fea935a1); `kallsyms_relative_base` until 7.1. There is no table
+  /// behind them.
   private mutating func addSymbolTable() {
     guard generation.isSince(.v6_1) else { return }
     var names = ["names", "num_syms", "token_table", "token_index", "offsets"]

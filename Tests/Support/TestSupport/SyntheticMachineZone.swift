@@ -1,7 +1,7 @@
 internal import DumpBasics
 
-/// One zone of a node, with its free lists. Zone types are numbered as in enum zone_type (include/linux/mmzone.h): DMA, DMA32,
-/// Normal, Movable, Device.
+/// One zone of a node, with its free lists. Zone types are numbered as in enum zone_type
+/// (include/linux/mmzone.h): DMA, DMA32, Normal, Movable, Device.
 public final class SyntheticZone: Sendable {
   public static let types = 5
   public static let movable = 3
@@ -47,7 +47,8 @@ public final class SyntheticZone: Sendable {
     permutation = Permutation(count: max(regularCount, 1), seed: seed)
   }
 
-  // MARK: positions: 0 ..< regularCount are the ordinary blocks in the order of the permutation, then the special ones
+  // MARK: positions: 0 ..< regularCount are the ordinary blocks in the order of the permutation, then the
+  // special ones
 
   func position(ofRegular index: UInt64) -> UInt64 { permutation.inverse(index) }
 

@@ -13,7 +13,8 @@ struct ZoneMaker {
   private(set) var extents: [MachinePlan.Extent] = []
 
   private static let pages = UInt64(BlockPattern.pages)
-  /// Where the zones end (MAX_DMA_PFN, MAX_DMA32_PFN: arch/x86/include/asm/dma.h), but for Movable, which has no place.
+  /// Where the zones end (MAX_DMA_PFN, MAX_DMA32_PFN: arch/x86/include/asm/dma.h), but for Movable, which has
+  /// no place.
   private static let ends: [UInt64] = [1 << 12, 1 << 20, .max]
 
   init(
@@ -146,7 +147,8 @@ struct ZoneMaker {
     return block > 0 && memory.contains { $0.clamped(to: pages) == pages }
   }
 
-  /// A block at the edge of memory: the hole below 1 MiB is set up as reserved, what lies behind the end is not set up.
+  /// A block at the edge of memory: the hole below 1 MiB is set up as reserved, what lies behind the end is
+  /// not set up.
   private mutating func edgePattern(_ block: UInt64) -> BlockPattern {
     let start = block * ZoneMaker.pages
     let usable = memory.compactMap { range -> Range<Int>? in

@@ -1,7 +1,8 @@
 public import DumpBasics
 public import DumpSource
 
-/// A source whose bytes are changed, delayed or refused on their way, as a device that still writes to memory does.
+/// A source whose bytes are changed, delayed or refused on their way, as a device that still writes to memory
+/// does.
 public final class UnsteadySource: DumpSource {
   private let base: any DumpSource
   private let change: @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void

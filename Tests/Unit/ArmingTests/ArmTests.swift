@@ -120,8 +120,8 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(fake.reason().contains("make install"))
   }
 
-  /// What was found by trying (docs/soft-boot.md, "Memory for the crash kernel"): never less is asked for than the smallest
-  /// crashkernel= that works, in MiB, and not much more.
+  /// What was found by trying (docs/soft-boot.md, "Memory for the crash kernel"): never less is asked for
+  /// than the smallest crashkernel= that works, in MiB, and not much more.
   @Test(arguments: [
     (14_186_432, 53_968_896, 15_728_232, 208), (11_737_024, 58_580_992, 15_728_248, 200),
     (13_965_248, 63_148_032, 15_727_896, 232),
@@ -224,7 +224,8 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     #expect(again.entries.filter { $0.kind == .reserved }.count == 1)
   }
 
-  /// A dump that the initramfs saves to a directory which a file system is mounted over later would be hidden below it.
+  /// A dump that the initramfs saves to a directory which a file system is mounted over later would be hidden
+  /// below it.
   @Test func onlyWhatLiesOnTheRootIsRecordedAsThere() throws {
     let fake = try FakeMachine()
     try fake.write(

@@ -9,8 +9,8 @@ import Testing
 
 @testable import LinuxSystem
 
-/// Failures of system calls. They are planned for the whole process, so no other test may run at the same time:
-/// `swift test --no-parallel`.
+/// Failures of system calls. They are planned for the whole process, so no other test may run at the same
+/// time: `swift test --no-parallel`.
 @Suite(.serialized) struct FaultTests {
   private func core() -> SyntheticCore {
     SyntheticCore([.init(0x10_0000, noise(3 << 20, seed: 1)), .init(0x1000, noise(8192, seed: 2))])
@@ -20,7 +20,8 @@ import Testing
     let scratch = try Scratch()
     let input = scratch.file("input")
     try core().write(to: input)
-    // One bad page in the middle: a large read fails, then of the single pages exactly this one, in both readings.
+    // One bad page in the middle: a large read fails, then of the single pages exactly this one, in both
+    // readings.
     let bad = PhysicalAddress(0x10_0000 + 100 * 4096)
     let start = try offset(of: bad, in: input)
     Faults.setUnreadable(path: input, start..<start + 4096)

@@ -83,7 +83,8 @@ private func machine() -> SyntheticCore {
   #expect(try verify(cut, threads: 1, QuietReporter()).verdict == .incomplete)
 }
 
-/// Zeros and copies are looked for before the first byte: where all of the time is gone by then, pass 1 is written without.
+/// Zeros and copies are looked for before the first byte: where all of the time is gone by then, pass 1 is
+/// written without.
 @Test(arguments: [Level.kern, .used, .all]) func aTimeLimitEndsPlanningAndPass1IsWritten(level: Level) throws {
   let scratch = try Scratch()
   let machine = SyntheticMachine(SyntheticMachineConfiguration(.v6_1, memory: 128 << 20, seed: 3))

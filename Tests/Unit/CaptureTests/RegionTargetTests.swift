@@ -7,8 +7,8 @@ import SoftBoot
 import TestSupport
 import Testing
 
-/// The target `memory:`, over a file that is the machine's memory: the file's offsets are physical addresses. It is a core as
-/// well, so that what is written to memory that is still to be read shows in the dump.
+/// The target `memory:`, over a file that is the machine's memory: the file's offsets are physical addresses.
+/// It is a core as well, so that what is written to memory that is still to be read shows in the dump.
 struct MemoryFile {
   let path: String
   let machine: SyntheticMachine

@@ -38,7 +38,8 @@ private func expectSameMemory(_ core: SyntheticCore, _ path: String) throws {
 
 private let zeros = [UInt8](repeating: 0, count: 1)
 
-/// A machine with everything that is odd: a partial page, zeros long and short, noise, text under a second address.
+/// A machine with everything that is odd: a partial page, zeros long and short, noise, text under a second
+/// address.
 func oddMachine() -> SyntheticCore {
   let text = noise(300 * 4096, seed: 3)
   let low = noise(0x9ec00 - 0x1000, seed: 1)
@@ -98,8 +99,9 @@ func aSingleSegmentBecomesTwoOrCrashIgnoresItsBounds(address: Int, content: [UIn
   try expectSameMemory(core, out)
 }
 
-/// A kernel that kexec started ends its System RAM inside a page, where setup_data lies, and begins it again behind that: /proc/vmcore
-/// of 6.12 then has three program headers in one page. It is one page, and not zero.
+/// A kernel that kexec started ends its System RAM inside a page, where setup_data lies, and begins it again
+/// behind that: /proc/vmcore of 6.12 then has three program headers in one page. It is one page, and not
+/// zero.
 @Test(arguments: ["elf.gz", "elf"])
 func programHeadersThatShareAPageCountItOnce(format: String) throws {
   let scratch = try Scratch()
@@ -149,8 +151,8 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
   #expect(try Data(contentsOf: URL(fileURLWithPath: back)) == Data(contentsOf: URL(fileURLWithPath: packed)))
 }
 
-/// A machine in which the same files are in memory several times, in several passes: what the dump has once comes back everywhere,
-/// and writing it anew finds the same.
+/// A machine in which the same files are in memory several times, in several passes: what the dump has once
+/// comes back everywhere, and writing it anew finds the same.
 @Test(arguments: ["elf.gz", "elf"]) func memoryThatStandsInTheDumpOnceComesBackEverywhere(format: String) throws {
   let scratch = try Scratch()
   let (file, other) = (noise(90 * 4096, seed: 21), noise(33 * 4096, seed: 22))
@@ -179,7 +181,8 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
   #expect(try Data(contentsOf: URL(fileURLWithPath: second)) == Data(contentsOf: URL(fileURLWithPath: out)))
 }
 
-/// The note's list of shared memory is a claim: what the program headers do not say too is not believed, nor added up.
+/// The note's list of shared memory is a claim: what the program headers do not say too is not believed, nor
+/// added up.
 @Test func aNoteThatClaimsToShareWhatIsNotSharedIsNotBelieved() throws {
   let scratch = try Scratch()
   var core = SyntheticCore([

@@ -77,7 +77,8 @@
     let path = try saved(scratch)
     guard let status = try zstd(["-d", path, "-o", scratch.file("plain")]) else { return }
     #expect(status == 0)
-    // The plain file that zstd makes is ours, but for the compressed offsets in trailer and footer: memory is all there.
+    // The plain file that zstd makes is ours, but for the compressed offsets in trailer and footer: memory is
+    // all there.
     try expectWhole(scratch.file("plain"))
   }
 

@@ -76,7 +76,8 @@ private let blocks: [[UInt8]] = [
   }
 }
 
-/// ISA-L 2.30 hashed the first bytes of a block from an address (scripts/codecs.sh repairs it): output changed from run to run.
+/// ISA-L 2.30 hashed the first bytes of a block from an address (scripts/codecs.sh repairs it): output
+/// changed from run to run.
 @Test func theBytesDoNotDependOnWhereACompressorLies() throws {
   for kind in try compressors().map({ type(of: $0) }) {
     let several = try (0..<40).map { _ in try kind.init() }

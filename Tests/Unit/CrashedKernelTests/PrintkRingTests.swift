@@ -57,7 +57,8 @@ import Testing
 
   @Test(arguments: [SyntheticRing.Wrap.upTo617, .since618])
   func aRingThatWentRoundManyTimesKeepsTheNewestInOrder(wrap: SyntheticRing.Wrap) throws {
-    // Texts of 56 bytes make blocks of 64: since 6.18 every 16th ends exactly at the ring's end and stays there.
+    // Texts of 56 bytes make blocks of 64: since 6.18 every 16th ends exactly at the ring's end and stays
+    // there.
     var ring = SyntheticRing(countBits: 5, sizeBits: 10)
     func text(_ number: UInt64) -> String { "record \(number) " + String(repeating: "x", count: 40) }
     for number in 0..<200 as Range<UInt64> {
@@ -95,7 +96,8 @@ import Testing
   @Test func damagedRecordsAreCountedAndTheOthersPrinted() throws {
     var ring = SyntheticRing()
     let ids = (0..<6).map { ring.add("record \($0)", at: 0) }
-    // Another id in the descriptor, positions that lead elsewhere, positions of any value, another id in the text.
+    // Another id in the descriptor, positions that lead elsewhere, positions of any value, another id in the
+    // text.
     ring.machine.write(ring.descriptor(ids[1]), u64: 77 | 2 << 62)
     ring.machine.write(ring.descriptor(ids[2]) + 8, u64: 8)
     ring.machine.write(ring.descriptor(ids[3]) + 8, u64: .max - 3)

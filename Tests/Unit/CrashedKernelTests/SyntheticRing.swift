@@ -1,7 +1,8 @@
 import CrashedKernel
 import DumpBasics
 
-/// A printk ring of 5.10 and later, laid out as 6.1 has it: descriptors, infos, text, at physical 0x2000000 and on.
+/// A printk ring of 5.10 and later, laid out as 6.1 has it: descriptors, infos, text, at physical 0x2000000
+/// and on.
 struct SyntheticRing {
   var machine: SyntheticMachine
   let countBits: UInt64

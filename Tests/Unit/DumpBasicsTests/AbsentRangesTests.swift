@@ -33,7 +33,8 @@ struct AbsentRangesTests {
     }
   }
 
-  /// The figure that a crash kernel's memory depends on (docs/performance.md): at most 3 bytes for a short range.
+  /// The figure that a crash kernel's memory depends on (docs/performance.md): at most 3 bytes for a short
+  /// range.
   @Test func shortRangesTakeTwoOrThreeBytes() throws {
     var ranges = AbsentRanges()
     for page in 0..<UInt64(1000) {
@@ -68,7 +69,8 @@ struct AbsentRangesTests {
     #expect(ranges.joined(atLeast: 0x9000) { $0.pageClass <= 2 }.map(\.description) == ["0xf000-0x1ffff"])
   }
 
-  /// Every single byte changed, and every cut: an error or other ranges, never a trap, and what comes is in order.
+  /// Every single byte changed, and every cut: an error or other ranges, never a trap, and what comes is in
+  /// order.
   @Test func damageNeverTraps() throws {
     let good = AbsentRanges([
       try range(0x1000, 0x2000), try range(0x2000, 1 << 50, .level, 2), try range(.max - 5, .max, .unreadable),

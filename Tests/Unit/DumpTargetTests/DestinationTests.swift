@@ -99,8 +99,8 @@ import Testing
   private static let calls: [System.Call] = [.write, .fsync, .rename, .mkdir, .open, .unlink, .ftruncate, .lseek]
   private static let codes: [Int32] = [EIO, ENOSPC, EDQUOT, EROFS, EACCES, ENOMEM]
 
-  /// Whatever fails: either the dump is whole under its final name, or nothing stands under that name. And a failure is
-  /// reported, or the dump is there.
+  /// Whatever fails: either the dump is whole under its final name, or nothing stands under that name. And a
+  /// failure is reported, or the dump is there.
   @Test(arguments: calls, codes)
   func noFailureMakesACutDumpLookWhole(call: System.Call, code: Int32) throws {
     for target in ["", "file"] {

@@ -4,7 +4,8 @@ import Testing
 @testable import DumpBasics
 @testable import DumpTarget
 
-/// Protects: the last resort writes over nothing but zeros and its own, and what it gives back is what was written.
+/// Protects: the last resort writes over nothing but zeros and its own, and what it gives back is what was
+/// written.
 struct LastResortTests {
   private let scratch: Scratch
   private let path: String
@@ -53,7 +54,8 @@ struct LastResortTests {
     #expect(try contents() == [text(String(repeating: "x", count: 8192 - 64))])
   }
 
-  /// A file system's superblock (ext4: offset 1080), a partition table, something in the middle, a spare GPT at the end.
+  /// A file system's superblock (ext4: offset 1080), a partition table, something in the middle, a spare GPT
+  /// at the end.
   @Test(arguments: [0, 510, 1080, 300 << 10, 2 << 20, (8 << 20) - 512, (8 << 20) - 1]) func somebodyElsesDiskIsLeftAlone(
     at offset: Int
   ) throws {

@@ -43,7 +43,8 @@ import Testing
     }
   }
 
-  /// Pages that are lost and not covered are found: with a judge that never accuses the campaign would prove nothing.
+  /// Pages that are lost and not covered are found: with a judge that never accuses the campaign would prove
+  /// nothing.
   @Test func theJudgeAccuses() throws {
     let machine = CampaignTests.machines[7]
     let image = try CampaignImage(machine, name: machine.name, seed: 1)

@@ -29,8 +29,9 @@ import Testing
     #expect(one.findings == three.findings)
   }
 
-  /// Pages of memfd_secret(2), as 6.12 leaves them: PG_lru, and on no list from the start. Seen in a real dump
-  /// (Tests/Kernels/guest/variety.py); a page that was never in the allocator's lists either is none of them.
+  /// Pages of memfd_secret(2), as 6.12 leaves them: PG_lru, and on no list from the start. Seen in a real
+  /// dump (Tests/Kernels/guest/variety.py); a page that was never in the allocator's lists either is none of
+  /// them.
   @Test(arguments: [(0xdead_0000_0000_0000, .cache), (0xdead_0000_0000_0002, .cache), (0, .kernel)] as [(UInt64, PageClass)])
   func pagesThatAreNeverEvicted(_ previous: UInt64, _ expected: PageClass) {
     let machine = TinyMachine()
@@ -68,8 +69,9 @@ import Testing
     #expect(machine.classify().pages == machine.truth)
   }
 
-  /// Flags share a word with the address of a section's page map. The sixth, SECTION_IS_VMEMMAP_PREINIT, is there since 6.15
-  /// and set where the map of a 1 GiB page was freed at boot: seen in real dumps of 7.2 and 7.3.
+  /// Flags share a word with the address of a section's page map. The sixth, SECTION_IS_VMEMMAP_PREINIT, is
+  /// there since 6.15 and set where the map of a 1 GiB page was freed at boot: seen in real dumps of 7.2 and
+  /// 7.3.
   @Test func allFlagsOfASectionAreNotItsAddress() {
     let machine = TinyMachine()
     for section in 0..<UInt64(16) { machine[TinyMachine.sections + section * 16] |= 0x20 }

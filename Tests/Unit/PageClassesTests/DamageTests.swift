@@ -3,7 +3,8 @@ import Testing
 
 /// Each check, and damage that it has to catch.
 @Suite struct DamageTests {
-  /// Damages a machine, and expects that `check` says so, that `frames` are kept, and that all other pages stay right.
+  /// Damages a machine, and expects that `check` says so, that `frames` are kept, and that all other pages
+  /// stay right.
   private func expect(
     _ check: Check, keeps frames: Range<UInt64>, _ generation: TinyMachine.Generation = .v6_12,
     sourceLocation: SourceLocation = #_sourceLocation, _ damage: (TinyMachine) -> Void
@@ -110,7 +111,8 @@ import Testing
     let frame = TinyMachine.kernelPage
     // On the LRU, it says: but it belongs to nothing.
     expect(.mapping, keeps: one(frame)) { $0[$0.at(frame)] |= $0.lru }
-    // With what a driver may have put into `mapping`: it is linked to itself, as pages are that were never on a list.
+    // With what a driver may have put into `mapping`: it is linked to itself, as pages are that were never on
+    // a list.
     expect(.lruLinks, keeps: one(frame)) {
       $0[$0.at(frame)] |= $0.lru
       $0[$0.at(frame, 24)] = TinyMachine.fileMapping
@@ -127,7 +129,8 @@ import Testing
     }
   }
 
-  /// All that a page of the cache has to show, in the place of a kernel page's: only the list does not know it.
+  /// All that a page of the cache has to show, in the place of a kernel page's: only the list does not know
+  /// it.
   @Test func structPageOfAnother() {
     let frame = TinyMachine.kernelPage
     for source in [TinyMachine.cachePages.lowerBound + 5, TinyMachine.userPages.lowerBound + 9] {
@@ -249,7 +252,8 @@ import Testing
 
   @Test func freeListsThatAreBroken() {
     let frame = TinyMachine.singleFree + 20
-    // A link to nowhere, to the block itself, into the list again, and to a page that is not free: one block is lost.
+    // A link to nowhere, to the block itself, into the list again, and to a page that is not free: one block
+    // is lost.
     let targets = [
       0x4141_4141_4141_4140, TinyMachine.structAddress(frame) + 8,
       TinyMachine.structAddress(TinyMachine.singleFree) + 8, TinyMachine.structAddress(TinyMachine.kernelPage) + 8,
@@ -321,8 +325,8 @@ import Testing
     #expect(other.classify().pages == other.truth)
   }
 
-  /// Six kinds of damage in each of twelve sections: more findings than are kept in full. Each costs its own page, and each
-  /// is named.
+  /// Six kinds of damage in each of twelve sections: more findings than are kept in full. Each costs its own
+  /// page, and each is named.
   @Test func damageInManyPlaces() {
     let machine = TinyMachine()
     var damaged: [UInt64] = []

@@ -20,8 +20,8 @@ import Testing
     #expect(findings.frames == frames.map { $0..<$0 + 1 })
   }
 
-  /// 200 damaged words in a machine of 10 TiB: 20 stray writes over ten pages each, far apart. One range for all that did not
-  /// fit named 1,744,835,585 pages.
+  /// 200 damaged words in a machine of 10 TiB: 20 stray writes over ten pages each, far apart. One range for
+  /// all that did not fit named 1,744,835,585 pages.
   @Test func damageFarApartIsNamedWhereItIs() {
     let frames = (0..<UInt64(200)).map { ($0 / 10) << 27 + ($0 % 10) << 10 }
     let findings = findings(at: frames)

@@ -5,8 +5,9 @@ import TestSupport
 import Testing
 import Workers
 
-/// hugetlb pages of 1 GiB, each in eight sections. With "hugetlb_free_vmemmap" the later sections have no page map of their
-/// own: a page of the first one's is mapped in its place, 512 times. Seen in real dumps (Tests/Kernels/guest/variety.py).
+/// hugetlb pages of 1 GiB, each in eight sections. With "hugetlb_free_vmemmap" the later sections have no
+/// page map of their own: a page of the first one's is mapped in its place, 512 times. Seen in real dumps
+/// (Tests/Kernels/guest/variety.py).
 @Suite struct GiganticPageTests {
   typealias Map = SyntheticMachineConfiguration.GiganticMap
   static let machines: [(KernelGeneration, Map)] =

@@ -25,7 +25,8 @@ import Testing
     #expect(found.symmetricDifference(expected).sorted().prefix(10) == [])
   }
 
-  /// The image (16 MiB, with the page tables and structures in it), the page map, the slab block rounded to 16 pages.
+  /// The image (16 MiB, with the page tables and structures in it), the page map, the slab block rounded to
+  /// 16 pages.
   private let plain = Set<UInt64>(0..<5120)
   private let slab = Set<UInt64>(8448..<8464)
 
@@ -44,7 +45,8 @@ import Testing
 
   @Test func vmallocPagesTheirTablesAndPerCPUAreasAreFound() {
     let machine = TinyMachine()
-    // 0xffffc90000000000 → frame 50000 (and 50017 behind a hole); CPU_ENTRY_AREA → frame 45000. Tables in high memory.
+    // 0xffffc90000000000 → frame 50000 (and 50017 behind a hole); CPU_ENTRY_AREA → frame 45000. Tables in
+    // high memory.
     func map(_ address: UInt64, _ frames: [UInt64: UInt64], tables: [UInt64]) {
       machine[TinyMachine.topTable + (address >> 39 & 511) * 8] = tables[0] << 12 | 3
       machine[tables[0] << 12 + (address >> 30 & 511) * 8] = tables[1] << 12 | 3

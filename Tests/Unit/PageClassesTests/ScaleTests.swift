@@ -5,8 +5,9 @@ import TestSupport
 import Testing
 import Workers
 
-/// A machine that nobody has to own: sparse, made while it is read. Its fragments are those of a machine after a month
-/// (SyntheticMachinePattern). 64 GiB; `mcore-bench scale` has those of 1 and 4 TiB (`make test-full`).
+/// A machine that nobody has to own: sparse, made while it is read. Its fragments are those of a machine
+/// after a month (SyntheticMachinePattern). 64 GiB; `mcore-bench scale` has those of 1 and 4 TiB (`make
+/// test-full`).
 @Suite struct Scale {
   @Test(.timeLimit(.minutes(3))) func largeMemoryIsClassifiedInBoundedMemory() throws {
     let size: UInt64 = 64 << 30

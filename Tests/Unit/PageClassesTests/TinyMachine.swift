@@ -4,9 +4,9 @@ import DumpSource
 import PageClasses
 import Workers
 
-/// 256 MiB of memory of a made-up x86_64 machine that has all that classification reads, and nothing else: page tables,
-/// `mem_section`, a page map in vmemmap, one node with two zones, free lists. Its sections are of 16 MiB, so that there are
-/// 16 of them.
+/// 256 MiB of memory of a made-up x86_64 machine that has all that classification reads, and nothing else:
+/// page tables, `mem_section`, a page map in vmemmap, one node with two zones, free lists. Its sections are
+/// of 16 MiB, so that there are 16 of them.
 final class TinyMachine: DumpSource, @unchecked Sendable {
   /// What differs between kernels.
   enum Generation: String, CaseIterable {

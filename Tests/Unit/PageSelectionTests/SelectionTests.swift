@@ -43,7 +43,8 @@ import Workers
     #expect(pages(select(.used)) == [PageClass.kernel, .user, .cache, .cachePrivate].reduce(0) { $0 + classes.counts[$1] })
   }
 
-  /// Readers go through program headers one by one: beyond the ceiling the smallest gaps are kept, and counted.
+  /// Readers go through program headers one by one: beyond the ceiling the smallest gaps are kept, and
+  /// counted.
   @Test(arguments: [1000, 300, 40]) func fragmentedMemoryStaysBelowTheCeiling(limit: Int) {
     let free = select(.kern)
     #expect(free.kept.count > 1000, "or there is nothing to show")

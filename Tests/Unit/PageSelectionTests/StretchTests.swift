@@ -3,8 +3,8 @@ import Testing
 
 @testable import PageSelection
 
-/// Stretches from a picture: a letter for each page. `1` witness, `k` kernel, `u` user, `c` cache, `f` free, all kept;
-/// `.` and `,` left out, as two classes; a blank is no memory.
+/// Stretches from a picture: a letter for each page. `1` witness, `k` kernel, `u` user, `c` cache, `f` free,
+/// all kept; `.` and `,` left out, as two classes; a blank is no memory.
 private func stretches(_ picture: String) -> [Stretch] {
   var result: [Stretch] = []
   for (index, letter) in picture.enumerated() where letter != " " {

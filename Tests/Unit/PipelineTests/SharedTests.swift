@@ -56,7 +56,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(try scan(source, kept: kept) == [SharedRange(low, original: PhysicalAddress(0x100_0000))])
   }
 
-  /// Seven pages, which are worth no program headers; zeros, which have a hole; a fill pattern alone, which is equal to too much.
+  /// Seven pages, which are worth no program headers; zeros, which have a hole; a fill pattern alone, which
+  /// is equal to too much.
   @Test func shortRunsZerosAndPatternsAreLeftAlone() throws {
     let short = Array(file.prefix(7 * page))
     let pattern = [UInt8](repeating: 0x6b, count: 40 * page)
@@ -71,7 +72,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(found.map(\.range) == [range(0x100_0000, pages: 20), range(0x100_0000 + 21 * page, pages: 20)])
   }
 
-  /// What repeats itself within the compressor's window costs next to nothing as it is. Alone, and behind what could be its original.
+  /// What repeats itself within the compressor's window costs next to nothing as it is. Alone, and behind
+  /// what could be its original.
   @Test(arguments: [1, 2, 3, 7]) func pagesOverAndOverTakeNoRuns(period: Int) throws {
     let once = noise(period * page, seed: 7)
     let many = Array((0..<1000 / period).map { _ in once }.joined())
@@ -97,7 +99,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(try scan(source).map(\.range) == [range(0x100_0000, pages: 30), range(0x100_0000 + 31 * page, pages: 29)])
   }
 
-  /// A page over and over, files in pieces, copies of copies: whatever is found, no original has lost its place, and all is equal.
+  /// A page over and over, files in pieces, copies of copies: whatever is found, no original has lost its
+  /// place, and all is equal.
   @Test(arguments: 0..<12) func noOriginalIsInARun(seed: UInt64) throws {
     var random = SystemLike(seed)
     let pool = (0..<40).map { noise((1 + $0 % 30) * page, seed: 100 + UInt64($0)) } + [noise(page, seed: 99), zeros(1)]
@@ -172,7 +175,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
         ].compactMap { $0 })
   }
 
-  /// A device writes to the copy after the dump was planned: what the dump has for it is the original's, and that is told.
+  /// A device writes to the copy after the dump was planned: what the dump has for it is the original's, and
+  /// that is told.
   @Test func aCopyThatChangesAfterPlanningIsNamed() throws {
     let source = try opened(segments, Scratch())
     let plan = try planned(source)
@@ -211,7 +215,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     #expect(RangeSet.joined(told) == [range(0x100_1000, pages: 60)])
   }
 
-  /// Ten thousand copies of memory of which every other page is unreadable: the list of what that means stays short.
+  /// Ten thousand copies of memory of which every other page is unreadable: the list of what that means stays
+  /// short.
   @Test func copiesOfDamagedMemoryAreNamedInFewRanges() throws {
     let source = try opened(segments, Scratch())
     let plan = try planned(source)
@@ -248,7 +253,8 @@ private func zeros(_ pages: Int) -> [UInt8] { [UInt8](repeating: 0, count: pages
     }
   }
 
-  /// A run that a kept run's end cuts is one piece all the same: a dump is written anew from the pieces of its program headers.
+  /// A run that a kept run's end cuts is one piece all the same: a dump is written anew from the pieces of
+  /// its program headers.
   @Test func aRunInTwoKeptRunsIsOnePiece() throws {
     let source = try opened(segments, Scratch())
     var selection = PageSelection(.all, source, witnesses: [], pageSize: .fourKiB)

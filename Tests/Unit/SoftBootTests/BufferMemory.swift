@@ -50,7 +50,8 @@ final class BufferMemory: RegionMemory {
     let range = try place(address, source.count)
     writes += 1
     if writesLeft == 0 {
-      // What changes from one head to the next stands in the first 112 bytes: torn behind them, it would be whole.
+      // What changes from one head to the next stands in the first 112 bytes: torn behind them, it would be
+      // whole.
       put(UnsafeRawBufferPointer(rebasing: source[..<min(source.count / 2, 100)]), range.lowerBound)
       throw DumpError(.system(5), "the machine stopped")
     }

@@ -6,7 +6,8 @@ import Testing
 @testable import LinuxSystem
 @testable import SoftBoot
 
-/// The memory map of a QEMU guest of 2 GiB (q35, SeaBIOS), as /sys/firmware/memmap has it, and one window of its administrator.
+/// The memory map of a QEMU guest of 2 GiB (q35, SeaBIOS), as /sys/firmware/memmap has it, and one window of
+/// its administrator.
 let recordedMap = """
   0x0-0x9fbff System RAM
   0x9fc00-0x9ffff Reserved
@@ -149,7 +150,8 @@ func applied(_ commandLine: String) throws -> [(range: PhysicalRange, kind: Char
     #expect(firstAPICID(cpuinfo: "processor\t: 0\napicid\t\t: 4\n") == 4 && firstAPICID(cpuinfo: "apicid") == nil)
   }
 
-  /// What a CPU needs that stays in the crashed kernel is reserved, first of all that kernel's image, and it halts for good.
+  /// What a CPU needs that stays in the crashed kernel is reserved, first of all that kernel's image, and it
+  /// halts for good.
   @Test func theBootCPUIsLeftInPeace() throws {
     try "4294967295\n".write(toFile: "\(directory)/boot-cpu", atomically: true, encoding: .utf8)
     try "0x10000000-0x11ffffff\n".write(toFile: "\(directory)/kernel-image", atomically: true, encoding: .utf8)

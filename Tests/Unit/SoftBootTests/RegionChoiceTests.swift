@@ -78,8 +78,8 @@ import Workers
     #expect(occupiedMemory(iomem: "") == nil)
   }
 
-  /// Random memory maps, page by page: what is chosen is never kept, never barred, and no more could have been had of one
-  /// kind in eight extents.
+  /// Random memory maps, page by page: what is chosen is never kept, never barred, and no more could have
+  /// been had of one kind in eight extents.
   @Test func randomMapsHoldNoSurprise() {
     var random = SplitMix(11)
     for _ in 0..<400 {
@@ -126,7 +126,8 @@ import Workers
     }
   }
 
-  /// On whole machines: every page of the region is what it was taken for, by the truth of the one who made the machine.
+  /// On whole machines: every page of the region is what it was taken for, by the truth of the one who made
+  /// the machine.
   @Test(arguments: [KernelGeneration.v6_1, .v7_2], ["kern", "used"])
   func onAMachineNoKeptPageIsTaken(generation: KernelGeneration, name: String) throws {
     let machine = SyntheticMachine(SyntheticMachineConfiguration(generation, memory: 2 << 30, lowMemory: 1 << 30))

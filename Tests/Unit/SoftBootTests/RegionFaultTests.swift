@@ -6,8 +6,8 @@ import Testing
 
 /// What happens to the region happens here: the machine stops at any write, memory is damaged anywhere.
 @Suite struct RegionFaultTests {
-  /// After any write, whole or torn in its middle, what is found is the start of the dump; each stop costs at most what was
-  /// written last.
+  /// After any write, whole or torn in its middle, what is found is the start of the dump; each stop costs at
+  /// most what was written last.
   @Test(arguments: [false, true])
   func whateverWriteIsTheLastOneAValidPrefixIsThere(fitted: Bool) throws {
     let file = try blockFile(2_300_000)
@@ -56,8 +56,8 @@ import Testing
     case flip, flippedDirectory, tornHead, bothHeads, missingExtent, zeroedPage
   }
 
-  /// Thousand single faults: nothing that is handed out is wrong, nothing crashes, and one fault costs a chunk, a unit or an
-  /// extent at most.
+  /// Thousand single faults: nothing that is handed out is wrong, nothing crashes, and one fault costs a
+  /// chunk, a unit or an extent at most.
   @Test func thousandSingleFaults() throws {
     let file = try blockFile(5_500_000)
     let memory = BufferMemory(units: 6)

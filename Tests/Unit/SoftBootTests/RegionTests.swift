@@ -144,7 +144,8 @@ import Testing
     #expect(throws: DumpError.self) { try writeRegion(file, memory, [memory.window]) }
   }
 
-  /// A head that stands elsewhere than it says is none: what tables and checksums show is taken, and never as whole.
+  /// A head that stands elsewhere than it says is none: what tables and checksums show is taken, and never as
+  /// whole.
   @Test func theHeadsOfARegionThatWasMovedAreNotBelieved() throws {
     let memory = BufferMemory(units: 6)
     try writeRegion(Array(file[..<100_000]), memory, [memory.extent(0..<2)])
@@ -213,8 +214,8 @@ import Testing
     #expect(small.bytes == before)
   }
 
-  /// Where the machine restarted on the way to the second stage, the next kernel had this memory as its own: the dump in it is
-  /// lost, and must not keep that kernel's crash from being saved.
+  /// Where the machine restarted on the way to the second stage, the next kernel had this memory as its own:
+  /// the dump in it is lost, and must not keep that kernel's crash from being saved.
   @Test func inMemoryThatWasFreeOnlyADumpOfThisCrashIsInTheWay() throws {
     var later = testIdentity()
     later.nonce = RegionID(noise(16, seed: 101)) ?? .none
@@ -232,7 +233,8 @@ import Testing
     #expect(memory.bytes == before)
     var expectation = RegionExpectation()
     expectation.nonce = later.nonce
-    // Also over one end of it, where its other head stays: it is of another crash, and is not taken for this one's.
+    // Also over one end of it, where its other head stays: it is of another crash, and is not taken for this
+    // one's.
     for extent in [memory.extent(1..<4), memory.window] {
       let extents = try writeRegion(other, memory, [extent], later, fitted: true)
       let (bytes, outcome) = try contents(findRegion(memory, in: [memory.window], expecting: expectation))

@@ -5,8 +5,8 @@ import Testing
 
 /// The builder's truth against makedumpfile's: a machine that both understand alike is no invention of ours.
 ///
-/// Debian 12's makedumpfile 1.7.2 knows layouts up to 6.2. Later generations were compared by hand with 1.7.8 in a root of
-/// sid, all equal; `scripts/in-sid.sh` needs root and is not for unit tests.
+/// Debian 12's makedumpfile 1.7.2 knows layouts up to 6.2. Later generations were compared by hand with 1.7.8
+/// in a root of sid, all equal; `scripts/in-sid.sh` needs root and is not for unit tests.
 @Suite struct Judge {
   static let tool = "/usr/bin/makedumpfile"
 

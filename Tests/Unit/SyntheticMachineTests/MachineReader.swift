@@ -9,7 +9,8 @@ struct MachineReader {
   let info: VMCoreInfo
   let memory: KernelMemory
 
-  /// mem_section root → section → map: each present section's map is where the builder says, and no section is missing.
+  /// mem_section root → section → map: each present section's map is where the builder says, and no section
+  /// is missing.
   func checkSections() throws {
     let roots = try info.requireSymbol("mem_section").rawValue
     let rootCount = try #require(info.length("mem_section"))

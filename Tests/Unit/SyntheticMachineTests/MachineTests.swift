@@ -4,7 +4,8 @@ import DumpSource
 import TestSupport
 import Testing
 
-/// The machine agrees with itself, read back the way a classifier has to read it: by VMCOREINFO and page tables alone.
+/// The machine agrees with itself, read back the way a classifier has to read it: by VMCOREINFO and page
+/// tables alone.
 @Suite struct SyntheticMachineAgreement {
   static let machines: [SyntheticMachineConfiguration] =
     KernelGeneration.allCases.map { .small($0) }

@@ -10,10 +10,11 @@ struct ARM64PageTables: AddressTranslation {
   /// Bits of virtual address that the processor translates.
   private let bits: UInt64
   private let levels: UInt64
-  /// Index bits of the root table. A kernel built for 52 bits on a processor with 48 indexes as if it had 52, since the
-  /// upper bits of a kernel address are all ones.
+  /// Index bits of the root table. A kernel built for 52 bits on a processor with 48 indexes as if it had 52,
+  /// since the upper bits of a kernel address are all ones.
   private let rootBits: UInt64
-  /// FEAT_LPA2: 52-bit physical addresses with 4 and 16 KiB pages, whose top bits stand where shareability was.
+  /// FEAT_LPA2: 52-bit physical addresses with 4 and 16 KiB pages, whose top bits stand where shareability
+  /// was.
   private let lpa2: Bool
 
   init(_ info: VMCoreInfo, _ pageSize: PageSize) throws(DumpError) {
@@ -35,7 +36,8 @@ struct ARM64PageTables: AddressTranslation {
     let indexed = depth(UInt64(built)) == levels ? UInt64(built) : granule + levels * perLevel
     rootBits = indexed - (granule + (levels - 1) * perLevel)
     lpa2 = bits == 52 && granule != 16
-    // Symbols are in the kernel image, which is mapped at its physical address plus kimage_voffset (since 4.12).
+    // Symbols are in the kernel image, which is mapped at its physical address plus kimage_voffset (since
+    // 4.12).
     let table = try info.requireSymbol("swapper_pg_dir")
     _ = try info.requireNumber("kimage_voffset")
     root = table.rawValue &- (info.word("kimage_voffset") ?? 0)

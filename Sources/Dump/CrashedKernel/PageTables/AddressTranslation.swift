@@ -9,8 +9,8 @@ protocol AddressTranslation: Sendable {
 
   /// Where `address` lies in physical memory, and how far from there on the mapping goes.
   ///
-  /// `readEntry` reads an 8-byte page-table entry at a physical address, in the dump's byte order. It is called at most
-  /// five times (once for each level).
+  /// `readEntry` reads an 8-byte page-table entry at a physical address, in the dump's byte order. It is
+  /// called at most five times (once for each level).
   ///
   /// - Throws: when nothing is mapped there, or a table can't be read.
   func translate(_ address: VirtualAddress, readEntry: (PhysicalAddress) throws(DumpError) -> UInt64)

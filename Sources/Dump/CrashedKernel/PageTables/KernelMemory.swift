@@ -4,8 +4,9 @@ internal import Synchronization
 
 /// The crashed kernel's memory by its own addresses.
 ///
-/// Translation goes through the kernel's page tables. Where VMCOREINFO does not lead to them (keys missing, or the tables
-/// don't agree with themselves), the virtual addresses of the program headers are used instead, and `findings` says so.
+/// Translation goes through the kernel's page tables. Where VMCOREINFO does not lead to them (keys missing,
+/// or the tables don't agree with themselves), the virtual addresses of the program headers are used instead,
+/// and `findings` says so.
 ///
 /// Safe from any thread; threads wait for one another, so give each its own with `separate(recording:)`.
 public final class KernelMemory: Sendable {
@@ -92,8 +93,8 @@ public final class KernelMemory: Sendable {
     try state.withLock { (state) throws(DumpError) in try map(address, &state) }
   }
 
-  /// The frames of all pages that were read so far, page tables on the way included; ascending. Pages that could not be
-  /// read are not among them.
+  /// The frames of all pages that were read so far, page tables on the way included; ascending. Pages that
+  /// could not be read are not among them.
   public var touchedPages: [PageFrame] { state.withLock { $0.touched.frames } }
 
   /// A walk through all of the kernel's page tables; nil when they were not found.
@@ -148,8 +149,8 @@ public final class KernelMemory: Sendable {
     VirtualAddress(try integer(address, 8))
   }
 
-  /// Where CPU `cpu` has its own copy of what the kernel's image has at `variable`; `offsets` is `__per_cpu_offset`. The sum wraps: that
-  /// is how per-CPU addresses are made.
+  /// Where CPU `cpu` has its own copy of what the kernel's image has at `variable`; `offsets` is
+  /// `__per_cpu_offset`. The sum wraps: that is how per-CPU addresses are made.
   public func processorCopy(of variable: UInt64, cpu: Int, _ offsets: VirtualAddress) throws(DumpError) -> VirtualAddress {
     VirtualAddress(variable &+ (try u64(VirtualAddress(offsets.rawValue &+ UInt64(cpu) &* 8))))
   }
@@ -207,7 +208,8 @@ public final class KernelMemory: Sendable {
     return reader.load(0, size)
   }
 
-  /// Appends `count` bytes of physical memory: small pieces from the cache, large ones straight from the source.
+  /// Appends `count` bytes of physical memory: small pieces from the cache, large ones straight from the
+  /// source.
   private func append(_ result: inout [UInt8], _ address: PhysicalAddress, _ count: Int, _ state: inout State)
     throws(DumpError)
   {
@@ -229,7 +231,8 @@ public final class KernelMemory: Sendable {
     }
   }
 
-  /// The whole page around `address`; nil when the source does not have all of it (memory can end inside a page).
+  /// The whole page around `address`; nil when the source does not have all of it (memory can end inside a
+  /// page).
   private func page(_ address: PhysicalAddress, _ state: inout State) -> [UInt8]? {
     let frame = pageSize.frame(of: address)
     if let page = state.cache[frame.rawValue] { return page }

@@ -1,4 +1,5 @@
-/// The last few pages that were read, so that walks of page tables and lists don't read the same page again and again.
+/// The last few pages that were read, so that walks of page tables and lists don't read the same page again
+/// and again.
 struct PageCache: Sendable {
   /// Pages held: at most 64 × 64 KiB.
   private static let limit = 64

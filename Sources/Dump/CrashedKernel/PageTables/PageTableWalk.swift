@@ -36,8 +36,8 @@ public struct PageTableWalk {
     case memory(PhysicalRange, virtual: UInt64, isProcessorPage: Bool)
   }
 
-  /// Tables that are looked at, at most. 4 TiB have some thousand, without those at the end of the direct map; where tables
-  /// lead in circles or everywhere, this ends it.
+  /// Tables that are looked at, at most. 4 TiB have some thousand, without those at the end of the direct
+  /// map; where tables lead in circles or everywhere, this ends it.
   public static let tableLimit = 1 << 19
 
   private let source: any DumpSource
@@ -55,9 +55,9 @@ public struct PageTableWalk {
     self.shape = shape
   }
 
-  /// Tells `found` of every table and every mapping. Where `isDirect` is true of a stretch of addresses, its lowest tables
-  /// are told of and not read: what they map is known, and for a TiB in small pages they have 2 GiB. Ends early when `found`
-  /// returns false.
+  /// Tells `found` of every table and every mapping. Where `isDirect` is true of a stretch of addresses, its
+  /// lowest tables are told of and not read: what they map is known, and for a TiB in small pages they have 2
+  /// GiB. Ends early when `found` returns false.
   public mutating func run(
     isDirect: (_ virtual: UInt64, _ bytes: UInt64) -> Bool, _ found: (Finding) -> Bool
   ) {

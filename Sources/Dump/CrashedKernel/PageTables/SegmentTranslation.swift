@@ -3,8 +3,8 @@ internal import DumpSource
 
 /// Virtual to physical by what the program headers of the dump claim (`p_vaddr`): a last resort.
 ///
-/// Loaders have written wrong addresses there, so it is used only where the page tables can't be found at all, and
-/// `KernelMemory` reports that it is.
+/// Loaders have written wrong addresses there, so it is used only where the page tables can't be found at
+/// all, and `KernelMemory` reports that it is.
 struct SegmentTranslation: AddressTranslation {
   let mapsWholePages = false
   private let segments: [MemorySegment]

@@ -1,7 +1,7 @@
 internal import DumpBasics
 
-/// A set of page frames that grows: runs, sorted, joined where they touch. Kernel structures lie together, so that
-/// reading gigabytes of page map stays a handful of runs.
+/// A set of page frames that grows: runs, sorted, joined where they touch. Kernel structures lie together, so
+/// that reading gigabytes of page map stays a handful of runs.
 struct TouchedPages: Sendable {
   private(set) var runs: [Range<UInt64>] = []
 

@@ -2,11 +2,11 @@ internal import DumpBasics
 
 /// The page tables of x86_64, of four or five levels.
 ///
-/// Intel SDM vol. 3, 4.5; the kernel's own root is `init_top_pgt` (`init_level4_pgt` before 4.13), which maps the whole
-/// kernel half: text, direct map, vmalloc, vmemmap.
+/// Intel SDM vol. 3, 4.5; the kernel's own root is `init_top_pgt` (`init_level4_pgt` before 4.13), which maps
+/// the whole kernel half: text, direct map, vmalloc, vmemmap.
 struct X86PageTables: AddressTranslation {
-  /// __START_KERNEL_map, arch/x86/include/asm/page_64_types.h: kernel text and data are mapped from here on, moved by
-  /// `phys_base`.
+  /// __START_KERNEL_map, arch/x86/include/asm/page_64_types.h: kernel text and data are mapped from here on,
+  /// moved by `phys_base`.
   static let kernelMap: UInt64 = 0xffff_ffff_8000_0000
 
   private let root: UInt64
@@ -58,14 +58,16 @@ struct X86PageTables: AddressTranslation {
     throw DumpError("nothing is mapped at \(address)")
   }
 
-  /// Bit 0: present. Bit 7 on the 1 GiB and 2 MiB levels: a large page, with other flags in the address bits below it.
+  /// Bit 0: present. Bit 7 on the 1 GiB and 2 MiB levels: a large page, with other flags in the address bits
+  /// below it.
   func entry(_ word: UInt64, shift: UInt64) -> PageTableEntry {
     guard word & 1 != 0 else { return .nothing }
     let isLeaf = shift == 12 || ((shift == 30 || shift == 21) && word & 0x80 != 0)
     return isLeaf ? .memory(word & addressMask & ~((1 << shift) - 1)) : .table(word & addressMask)
   }
 
-  /// The kernel has the upper half. CPU_ENTRY_AREA_BASE and P4D_SIZE: arch/x86/include/asm/pgtable_64_types.h, since 4.15.
+  /// The kernel has the upper half. CPU_ENTRY_AREA_BASE and P4D_SIZE:
+  /// arch/x86/include/asm/pgtable_64_types.h, since 4.15.
   var shape: PageTableShape? {
     PageTableShape(
       root: root, shifts: shifts, rootEntries: 256..<512, entries: 512, upperBits: ~0 << ((shifts.first ?? 39) + 9),

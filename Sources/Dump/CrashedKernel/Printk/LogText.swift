@@ -3,8 +3,9 @@ internal import DumpBasics
 /// Puts log records into the form that `makedumpfile --dump-dmesg` prints (1.7.2: printk.c, `dump_record`).
 struct LogText: Sendable {
   private(set) var bytes: [UInt8] = []
-  /// makedumpfile prints a byte by `\x%02x` of a C `char`. Where that is signed, as on x86_64, bytes from 0x80 up come
-  /// out with their sign extended: `\xffffffe2`. People compare the two texts, so this is part of the form.
+  /// makedumpfile prints a byte by `\x%02x` of a C `char`. Where that is signed, as on x86_64, bytes from
+  /// 0x80 up come out with their sign extended: `\xffffffe2`. People compare the two texts, so this is part
+  /// of the form.
   private let signExtends: Bool
 
   init(_ architecture: Architecture) {
@@ -14,7 +15,8 @@ struct LogText: Sendable {
     }
   }
 
-  /// One record: `[    1.234567] text`, and a newline. A newline inside `text` is followed by blanks as wide as the prefix.
+  /// One record: `[    1.234567] text`, and a newline. A newline inside `text` is followed by blanks as wide
+  /// as the prefix.
   mutating func append(nanoseconds: UInt64, _ text: some Sequence<UInt8>) {
     let start = bytes.count
     bytes += "[".utf8

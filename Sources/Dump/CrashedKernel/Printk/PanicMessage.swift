@@ -1,9 +1,10 @@
 extension KernelLog {
-  /// Why the machine stopped, in one line, as far as the log says. Nil when nothing in it looks like a reason.
+  /// Why the machine stopped, in one line, as far as the log says. Nil when nothing in it looks like a
+  /// reason.
   ///
-  /// A guess from well-known texts: the last panic (with what led to it, when the panic itself only says that there was
-  /// something), else the last bug, else the last oops, else a crash by sysrq. At most 250 characters; printable ASCII,
-  /// since that is what the log's text is.
+  /// A guess from well-known texts: the last panic (with what led to it, when the panic itself only says that
+  /// there was something), else the last bug, else the last oops, else a crash by sysrq. At most 250
+  /// characters; printable ASCII, since that is what the log's text is.
   public var panicMessage: String? {
     var panic: Substring?
     var cause: (line: Substring, number: Int)?
@@ -14,7 +15,8 @@ extension KernelLog {
       if let found = line.from("Kernel panic - not syncing") {
         panic = found
       } else if let found = line.from("Internal error: ") ?? line.from("Oops: ") {
-        // The lines before an oops name its cause: "BUG: kernel NULL pointer dereference", "Unable to handle …".
+        // The lines before an oops name its cause: "BUG: kernel NULL pointer dereference", "Unable to handle
+        // …".
         if let cause, number - cause.number <= 12 {
           oops = (cause.line, number)
         } else {

@@ -2,7 +2,8 @@ internal import DumpBasics
 
 /// The record buffer of 3.5 to 5.9: `struct printk_log` and text behind it, one after another.
 ///
-/// kernel/printk/printk.c of those kernels; the structure was `struct log` until 3.11, with keys of that name.
+/// kernel/printk/printk.c of those kernels; the structure was `struct log` until 3.11, with keys of that
+/// name.
 struct PrintkRecords {
   private let memory: KernelMemory
   private let buffer: VirtualAddress
@@ -42,7 +43,8 @@ struct PrintkRecords {
     var text = LogText(memory.architecture)
     var index = first
     var wrapped = false
-    // Each step goes forward by a record (at least its header) or wraps, once: at most 2 × size / headerSize steps.
+    // Each step goes forward by a record (at least its header) or wraps, once: at most 2 × size / headerSize
+    // steps.
     while index != next {
       do throws(DumpError) {
         let record = buffer.rawValue + index

@@ -4,7 +4,8 @@ internal import DumpBasics
 ///
 /// kernel/printk/printk_ringbuffer.{h,c}. The layout comes from VMCOREINFO (`log_buf_vmcoreinfo_setup`).
 struct PrintkRing {
-  /// Descriptors: kernels have at most 2^26 (log_buf_len of 2 GiB); with more than this the ring counts as damaged.
+  /// Descriptors: kernels have at most 2^26 (log_buf_len of 2 GiB); with more than this the ring counts as
+  /// damaged.
   private static let countBitsLimit: UInt32 = 24
   /// Text: LOG_BUF_LEN_MAX is 2^31 bytes. Read record by record, so that this allocates nothing.
   private static let sizeBitsLimit: UInt32 = 31
@@ -156,7 +157,8 @@ struct PrintkRing {
       let state = Descriptor(rawValue: value >> 62)
       if id & (count - 1) == slot, state == .committed || state == .finalized { ids.append(id) }
     }
-    // The first ids ever are just below 2^62 (DESC0_ID is -(count + 1)): as signed numbers they come before 0.
+    // The first ids ever are just below 2^62 (DESC0_ID is -(count + 1)): as signed numbers they come before
+    // 0.
     return ids.sorted { Int64(bitPattern: $0 << 2) > Int64(bitPattern: $1 << 2) }
   }
 
@@ -168,7 +170,8 @@ struct PrintkRing {
     let descriptor = descriptors.rawValue + slot * descriptorSize
     let value = try memory.u64(VirtualAddress(descriptor + stateOffset))
     guard value & PrintkRing.idMask == id else {
-      // A writer has just taken the id: the descriptor is as it was a round before, or has never been used (0).
+      // A writer has just taken the id: the descriptor is as it was a round before, or has never been used
+      // (0).
       let before = (id &- count) & PrintkRing.idMask | Descriptor.reusable.rawValue << 62
       if value != before, value != 0 { tally.damaged += 1 }
       return
@@ -184,7 +187,8 @@ struct PrintkRing {
     }
     let begin = try memory.u64(VirtualAddress(descriptor + beginOffset))
     let next = try memory.u64(VirtualAddress(descriptor + nextOffset))
-    // Same positions: no data (an empty line, or no room for the text). makedumpfile prints nothing for either.
+    // Same positions: no data (an empty line, or no room for the text). makedumpfile prints nothing for
+    // either.
     var start = begin & (textSize - 1)
     var end = next & (textSize - 1)
     if start == end { return }

@@ -1,10 +1,11 @@
 public import DumpBasics
 
-/// Looks symbols up in the kernel's own table of them, kallsyms, to which VMCOREINFO leads since Linux 6.0 (kernel/vmcore_info.c,
-/// before 6.9 kernel/crash_core.c). Variables are in it with CONFIG_KALLSYMS_ALL, which distributions set.
+/// Looks symbols up in the kernel's own table of them, kallsyms, to which VMCOREINFO leads since Linux 6.0
+/// (kernel/vmcore_info.c, before 6.9 kernel/crash_core.c). Variables are in it with CONFIG_KALLSYMS_ALL,
+/// which distributions set.
 ///
-/// The names are packed (scripts/kallsyms.c): for each symbol a length, then as many numbers of tokens; the first
-/// character of what they spell is the symbol's type. Lengths from 128 on take two bytes, since 6.1.
+/// The names are packed (scripts/kallsyms.c): for each symbol a length, then as many numbers of tokens; the
+/// first character of what they spell is the symbol's type. Lengths from 128 on take two bytes, since 6.1.
 public enum KernelSymbols {
   /// Kernels have 90,000 to 400,000.
   private static let mostSymbols: UInt32 = 1 << 22
@@ -12,8 +13,9 @@ public enum KernelSymbols {
   /// Bytes of all tokens; each is NUL-terminated. Real tables have about 1000.
   private static let tokenTableSize = 16 << 10
 
-  /// Addresses of those of `names` that were found. Empty where the table is missing, damaged, or of a kind that is not
-  /// known: it is believed only if it leads to the address that VMCOREINFO gives for `init_uts_ns`.
+  /// Addresses of those of `names` that were found. Empty where the table is missing, damaged, or of a kind
+  /// that is not known: it is believed only if it leads to the address that VMCOREINFO gives for
+  /// `init_uts_ns`.
   public static func find(_ names: [String], _ info: VMCoreInfo, _ memory: KernelMemory) -> [String: VirtualAddress] {
     let probe = "init_uts_ns"
     guard let expected = info.symbol(probe), let table = SymbolTable(info, memory) else { return [:] }
@@ -26,7 +28,8 @@ public enum KernelSymbols {
 
   /// How a symbol's address follows from its 32-bit offset.
   private enum AddressForm: CaseIterable {
-    /// CONFIG_KALLSYMS_ABSOLUTE_PERCPU: negative ones count down from the base, others are addresses (x86_64 up to 6.14).
+    /// CONFIG_KALLSYMS_ABSOLUTE_PERCPU: negative ones count down from the base, others are addresses (x86_64
+    /// up to 6.14).
     case negativeFromBase
     /// From the base upwards.
     case fromBase
@@ -78,7 +81,8 @@ public enum KernelSymbols {
         mayBegin: bounds.map { token in wanted.contains { continues($0, 0, token, skipping: 1) } },
         mayFollow: bounds.map { token in wanted.contains { continues($0, 0, token, skipping: 0) } }, sizes: bounds.map(\.count),
         lengths: wanted.reduce(into: 0) { $0 |= 1 << UInt64($1.count + 1) })
-      // Real names take 13 to 18 bytes each. A table that is damaged must not be followed through all of memory.
+      // Real names take 13 to 18 bytes each. A table that is damaged must not be followed through all of
+      // memory.
       var window = NameWindow(memory, self.names, limit: 64 * count + 4096)
       var passed = 0
       while found.count < names.count, let tokens = window.next(&passed, upTo: count, filter) {
@@ -125,7 +129,8 @@ public enum KernelSymbols {
     }
   }
 
-  /// There are hundreds of thousands of names: nearly all are known for others by their first tokens or their length.
+  /// There are hundreds of thousands of names: nearly all are known for others by their first tokens or their
+  /// length.
   private struct NameFilter {
     /// By token: whether a name can begin with it, behind the letter of its type.
     let mayBegin: [Bool]
@@ -163,9 +168,9 @@ public enum KernelSymbols {
       left = limit
     }
 
-    /// Where the tokens of the next symbol that the filter admits stand in `piece`; `passed` counts the symbols up to and
-    /// with that one. Nil behind the last one of `count`, where nothing can be read, and
-    /// at the limit, roughly.
+    /// Where the tokens of the next symbol that the filter admits stand in `piece`; `passed` counts the
+    /// symbols up to and with that one. Nil behind the last one of `count`, where nothing can be read, and at
+    /// the limit, roughly.
     mutating func next(_ passed: inout Int, upTo count: Int, _ filter: NameFilter) -> Range<Int>? {
       repeat {
         var place = position

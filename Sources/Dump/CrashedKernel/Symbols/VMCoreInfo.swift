@@ -2,9 +2,9 @@ public import DumpBasics
 
 /// What the crashed kernel says of itself: the VMCOREINFO note, lines of `KEY=value`.
 ///
-/// Documentation/admin-guide/kdump/vmcoreinfo.rst and kernel/vmcore_info.c (kernel/crash_core.c before 6.9). All of it
-/// is a claim: nothing here traps or believes a number because it is there. Of a key that stands twice the first
-/// counts, as in makedumpfile.
+/// Documentation/admin-guide/kdump/vmcoreinfo.rst and kernel/vmcore_info.c (kernel/crash_core.c before 6.9).
+/// All of it is a claim: nothing here traps or believes a number because it is there. Of a key that stands
+/// twice the first counts, as in makedumpfile.
 public struct VMCoreInfo: Sendable {
   /// Only this much of a note is looked at. Kernels write one page (VMCOREINFO_BYTES): at most 64 KiB.
   public static let byteLimit = 1 << 20
@@ -16,8 +16,8 @@ public struct VMCoreInfo: Sendable {
   /// What could not be used, for the report: lines without `=`, keys said twice with different values.
   public let findings: [DumpError]
 
-  /// Parses the descriptor of a VMCOREINFO note. Anything is accepted; what is no `KEY=value` line is left out.
-  /// A NUL ends a line too: notes are padded with them.
+  /// Parses the descriptor of a VMCOREINFO note. Anything is accepted; what is no `KEY=value` line is left
+  /// out. A NUL ends a line too: notes are padded with them.
   public init(_ descriptor: [UInt8]) {
     var values: [String: String] = [:]
     var strange = 0
@@ -108,13 +108,14 @@ public struct VMCoreInfo: Sendable {
   public func size(_ name: String) -> Int? { try? requireSize(name) }
   /// `LENGTH(array)`: a count of elements.
   public func length(_ name: String) -> UInt64? { value("LENGTH(\(name))").flatMap { UInt64($0) } }
-  /// `NUMBER(name)`: decimal, maybe negative, or `0x` and hex digits. A hex number of 2^63 or more has its bits kept:
-  /// use `word(_:)` where it is an address or a mask.
+  /// `NUMBER(name)`: decimal, maybe negative, or `0x` and hex digits. A hex number of 2^63 or more has its
+  /// bits kept: use `word(_:)` where it is an address or a mask.
   public func number(_ name: String) -> Int64? { try? requireNumber(name) }
   /// The bits of `NUMBER(name)`.
   public func word(_ name: String) -> UInt64? { number(name).map { UInt64(bitPattern: $0) } }
 
-  /// No structure of a kernel is larger (bytes). What is beyond is a lie, and arithmetic below it can't overflow.
+  /// No structure of a kernel is larger (bytes). What is beyond is a lie, and arithmetic below it can't
+  /// overflow.
   public static let layoutLimit = 1 << 24
 
   // MARK: The same, with an error that names the key

@@ -1,5 +1,5 @@
-/// A set of pages in blocks of 16 frames: what lies in a block with a page of the set counts as in it. For an order of need
-/// that is near enough, and memory is 8 KiB for each GiB that has any page of it.
+/// A set of pages in blocks of 16 frames: what lies in a block with a page of the set counts as in it. For an
+/// order of need that is near enough, and memory is 8 KiB for each GiB that has any page of it.
 struct BlockSet: Sendable {
   /// log2 of frames in a block.
   static let blockShift: UInt64 = 4

@@ -1,5 +1,5 @@
-/// A set of page frames below a limit, in memory bounded by 1 bit a page: 4 KiB for each section of 32768 pages that has
-/// any, 32 MiB for 1 TiB.
+/// A set of page frames below a limit, in memory bounded by 1 bit a page: 4 KiB for each section of 32768
+/// pages that has any, 32 MiB for 1 TiB.
 struct FrameSet: Sendable {
   private let shift: UInt64
   private var sections: [UInt64: [UInt64]] = [:]

@@ -2,15 +2,16 @@ public import CrashedKernel
 public import DumpBasics
 internal import DumpSource
 
-/// The memory without which the rest of a dump can't be read: pass 2. docs/passes.md says how each part is found, and what
-/// the crash utility reads of it.
+/// The memory without which the rest of a dump can't be read: pass 2. docs/passes.md says how each part is
+/// found, and what the crash utility reads of it.
 ///
-/// It only decides the order of the dump, so it may hold too much, and where the kernel is damaged it holds less.
+/// It only decides the order of the dump, so it may hold too much, and where the kernel is damaged it holds
+/// less.
 public struct KernelCore: Sendable {
   /// The parts, in the order of need.
   public enum Part: UInt8, Sendable, CaseIterable {
-    /// What the page tables map outside of the direct map (kernel image, modules, vmalloc with the stacks), the tables
-    /// themselves, per-CPU areas, `mem_section`, the nodes.
+    /// What the page tables map outside of the direct map (kernel image, modules, vmalloc with the stacks),
+    /// the tables themselves, per-CPU areas, `mem_section`, the nodes.
     case base
     /// Tasks and all other objects.
     case slab
@@ -76,8 +77,8 @@ public struct KernelCore: Sendable {
     }
   }
 
-  /// Reads `mem_section` and the nodes, so that `memory` remembers their pages and the page tables on the way. Returns
-  /// addresses that lie in the direct map.
+  /// Reads `mem_section` and the nodes, so that `memory` remembers their pages and the page tables on the
+  /// way. Returns addresses that lie in the direct map.
   private func readStructures(_ info: VMCoreInfo, _ memory: KernelMemory) -> [VirtualAddress] {
     var direct: [VirtualAddress] = []
     // SPARSEMEM_EXTREME: pointers to pages full of sections. A plain table is a part of the kernel's image.
@@ -104,8 +105,8 @@ public struct KernelCore: Sendable {
     return direct
   }
 
-  /// Around the stack pointer of every CPU. Most kernels map stacks, so that the page tables lead to all of them
-  /// (CONFIG_VMAP_STACK); where they don't, these are the ones that can be found.
+  /// Around the stack pointer of every CPU. Most kernels map stacks, so that the page tables lead to all of
+  /// them (CONFIG_VMAP_STACK); where they don't, these are the ones that can be found.
   private func insertStacks(_ kernel: CrashedKernel, _ memory: KernelMemory) {
     let architecture = kernel.source.identity.architecture
     for note in kernel.source.notes where note.isProcessorStatus {
@@ -118,8 +119,8 @@ public struct KernelCore: Sendable {
     }
   }
 
-  /// The page tables, and all that they map outside of the direct map: kernel image, modules, vmalloc (stacks among it),
-  /// the page map, per-CPU memory.
+  /// The page tables, and all that they map outside of the direct map: kernel image, modules, vmalloc (stacks
+  /// among it), the page map, per-CPU memory.
   private mutating func walk(_ memory: KernelMemory, _ space: AddressSpace, _ pageSize: PageSize) {
     guard var walk = memory.pageTableWalk else { return }
     var core = self
@@ -149,8 +150,9 @@ public struct KernelCore: Sendable {
     }
   }
 
-  /// The per-CPU area around one of its pages. What the processor needs on entry (descriptor table, task state, exception
-  /// stacks) stands at the beginning of each CPU's area, which has less than 1 MiB; nothing in VMCOREINFO leads there.
+  /// The per-CPU area around one of its pages. What the processor needs on entry (descriptor table, task
+  /// state, exception stacks) stands at the beginning of each CPU's area, which has less than 1 MiB; nothing
+  /// in VMCOREINFO leads there.
   private mutating func insertProcessorArea(_ frame: UInt64, _ pageSize: PageSize) {
     let before: UInt64 = (64 << 10) >> pageSize.shift
     insert(frame - min(frame, before)..<frame + (1 << 20) >> pageSize.shift)

@@ -3,8 +3,8 @@ public import DumpBasics
 
 /// Which CPUs left their registers, and which should have.
 ///
-/// VMCOREINFO has no count of CPUs (up to 7.3). What the kernel knows is found through its symbol table, kallsyms, and so
-/// since Linux 6.0; before, the check counts as not made, and a report has to say so.
+/// VMCOREINFO has no count of CPUs (up to 7.3). What the kernel knows is found through its symbol table,
+/// kallsyms, and so since Linux 6.0; before, the check counts as not made, and a report has to say so.
 public struct ProcessorCensus: Sendable {
   /// NT_PRSTATUS notes in the dump.
   public let present: Int
@@ -25,7 +25,8 @@ public struct ProcessorCensus: Sendable {
     }
     let state = ProcessorState(info, memory, limit: ProcessorCensus.limit)
     online = state.online
-    // More registers than CPUs are no finding: a panic may take CPUs offline before the dump (crash_kexec_post_notifiers).
+    // More registers than CPUs are no finding: a panic may take CPUs offline before the dump
+    // (crash_kexec_post_notifiers).
     guard let online, online > present else { return }
     let place = "NT_PRSTATUS"
     // By number where the CPUs' own notes can be read: the dump's were made from them.
@@ -48,8 +49,9 @@ public struct ProcessorCensus: Sendable {
 private struct ProcessorState {
   /// `__num_online_cpus` (an atomic_t, kernel/cpu.c since 5.3).
   var online: Int?
-  /// The CPUs of `__cpu_online_mask` with the registers that each saved in `crash_notes` (per CPU, kernel/crash_core.c);
-  /// nil for one that saved none. Empty when any of it can't be had, or contradicts the count.
+  /// The CPUs of `__cpu_online_mask` with the registers that each saved in `crash_notes` (per CPU,
+  /// kernel/crash_core.c); nil for one that saved none. Empty when any of it can't be had, or contradicts the
+  /// count.
   var notes: [(cpu: Int, note: [UInt8]?)] = []
 
   init(_ info: VMCoreInfo, _ memory: KernelMemory, limit: UInt32) {
@@ -76,7 +78,8 @@ private struct ProcessorState {
     notes = found
   }
 
-  /// The descriptor of the ELF note at `address`, the inner nil when there is none. Throws for what is no such note.
+  /// The descriptor of the ELF note at `address`, the inner nil when there is none. Throws for what is no
+  /// such note.
   private static func note(_ address: VirtualAddress, _ memory: KernelMemory) throws(DumpError) -> [UInt8]? {
     let header = ByteReader(try memory.read(address, count: 12), memory.byteOrder)
     guard let nameSize = header.u32(0), let size = header.u32(4), nameSize > 0 else { return nil }

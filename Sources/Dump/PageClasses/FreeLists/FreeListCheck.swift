@@ -1,16 +1,17 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// Compares what the page map says is free with the free lists, `nr_free` and NR_FREE_PAGES, for each zone and order.
+/// Compares what the page map says is free with the free lists, `nr_free` and NR_FREE_PAGES, for each zone
+/// and order.
 struct FreeListCheck {
   let rules: ScanRules
   let walk: (_ limit: UInt64) -> FreeListWalk
   /// CPUs that can hold back a part of a counter.
   let processors: Int
 
-  /// `NR_FREE_PAGES` lags behind: each CPU holds back at most this many pages in an s8 of its own (`vm_stat_diff`,
-  /// include/linux/mmzone.h; the threshold, mm/vmstat.c, calculate_normal_threshold(), is at most 125), and one more
-  /// change may have been under way when the CPU was stopped.
+  /// `NR_FREE_PAGES` lags behind: each CPU holds back at most this many pages in an s8 of its own
+  /// (`vm_stat_diff`, include/linux/mmzone.h; the threshold, mm/vmstat.c, calculate_normal_threshold(), is at
+  /// most 125), and one more change may have been under way when the CPU was stopped.
   static let heldBack = 127
 
   func verdicts(
@@ -73,8 +74,9 @@ struct FreeListCheck {
 
   // MARK: NR_FREE_PAGES
 
-  /// The zone's counter against all its free blocks. Isolated blocks (memory that is being taken out of use) are on lists
-  /// and not counted (mm/page_isolation.c); unaccepted memory is counted and on no list that we know.
+  /// The zone's counter against all its free blocks. Isolated blocks (memory that is being taken out of use)
+  /// are on lists and not counted (mm/page_isolation.c); unaccepted memory is counted and on no list that we
+  /// know.
   private func checkCounter(
     _ account: Int, _ zones: [Zone], _ scan: PageScan.Result, _ verdicts: inout FreeVerdicts, _ checks: inout CheckTable,
     _ findings: inout Findings
@@ -91,7 +93,8 @@ struct FreeListCheck {
       let (difference, overflow) = counter.subtractingReportingOverflow(expected)
       return !overflow && difference.magnitude <= tolerance.magnitude
     }
-    // Blocks whose mark is damaged are in nr_free still; where they are kept for that, the zone need not be kept too.
+    // Blocks whose mark is damaged are in nr_free still; where they are kept for that, the zone need not be
+    // kept too.
     let counted = Int64(clamping: countedPages(zones))
     let (all, overflow) = counted.addingReportingOverflow(unaccepted)
     if agrees(free + unaccepted) || !overflow && agrees(all) { return checks.passed(.zoneCounter) }

@@ -1,13 +1,13 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// Walks free lists node by node, from both ends, to find out which blocks are really on them: when `FreeLedger` says
-/// that something is wrong.
+/// Walks free lists node by node, from both ends, to find out which blocks are really on them: when
+/// `FreeLedger` says that something is wrong.
 ///
-/// A list is a ring from its head through `next`, and back through `prev` (include/linux/list.h). A walk ends at the head,
-/// at an address that is no struct page's, at a link that its neighbour does not return, and after `limit` blocks. It can't
-/// run in a circle: a block is entered only from the one that its link back names, so that the first block to be entered
-/// twice would have to name two.
+/// A list is a ring from its head through `next`, and back through `prev` (include/linux/list.h). A walk ends
+/// at the head, at an address that is no struct page's, at a link that its neighbour does not return, and
+/// after `limit` blocks. It can't run in a circle: a block is entered only from the one that its link back
+/// names, so that the first block to be entered twice would have to name two.
 struct FreeListWalk {
   /// What the walk of the lists of one zone and order found.
   struct Outcome {
@@ -27,7 +27,8 @@ struct FreeListWalk {
   /// Blocks that a walk looks at, over all lists of a zone and order.
   let limit: UInt64
 
-  /// Walks `heads`, whose blocks should have 2^`order` pages and lie in `frames`. What it confirms goes to `listed`.
+  /// Walks `heads`, whose blocks should have 2^`order` pages and lie in `frames`. What it confirms goes to
+  /// `listed`.
   func walk(_ heads: [ListHead], order: UInt64, in frames: Range<UInt64>, _ listed: inout FrameSet) -> Outcome {
     var outcome = Outcome()
     var left = limit

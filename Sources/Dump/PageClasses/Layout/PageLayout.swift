@@ -1,13 +1,15 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// How the crashed kernel's `struct page` is laid out and what its flags and type words mean: everything that differs
-/// between kernels, taken from the keys of VMCOREINFO (kernel/vmcore_info.c; kernel/crash_core.c before 6.9). The
-/// versions below are those in which a key or a meaning appeared; the code asks only for the keys.
+/// How the crashed kernel's `struct page` is laid out and what its flags and type words mean: everything that
+/// differs between kernels, taken from the keys of VMCOREINFO (kernel/vmcore_info.c; kernel/crash_core.c
+/// before 6.9). The versions below are those in which a key or a meaning appeared; the code asks only for the
+/// keys.
 struct PageLayout: Sendable, Equatable {
   /// Bytes of a `struct page`: 56 or 64 on 64-bit kernels.
   var size: Int
-  // Offsets of its members in bytes. Eight bytes from each lie inside the structure (four from those of 32 bits).
+  // Offsets of its members in bytes. Eight bytes from each lie inside the structure (four from those of 32
+  // bits).
   var flags: Int
   /// Bit 0 marks a tail: `compound_head`, called `compound_info` since 7.1.
   var compound: Int
@@ -22,7 +24,8 @@ struct PageLayout: Sendable, Equatable {
   var types: PageTypes
   var bits: PageBits
 
-  /// No structure of a page has been larger than 64 bytes on a 64-bit kernel without debugging; the limit leaves room.
+  /// No structure of a page has been larger than 64 bytes on a 64-bit kernel without debugging; the limit
+  /// leaves room.
   static let sizeLimit = 256
 
   /// - Throws: naming the key that is missing or absurd.
@@ -44,8 +47,8 @@ struct PageLayout: Sendable, Equatable {
     let words = [flags, compound, lru, lru + 8, mapping, privateData]
     guard words.allSatisfy({ $0 <= size - 8 && $0 % 8 == 0 }), [type, references].allSatisfy({ $0 <= size - 4 && $0 % 4 == 0 })
     else { throw DumpError("the offsets of struct page's members do not fit into its \(size) bytes", at: "VMCOREINFO") }
-    // Members that have to be told apart may not lie on one another; the mark of a tail lies on lru.next, where list
-    // pointers leave its bit 0 clear (include/linux/mm_types.h, since 4.4).
+    // Members that have to be told apart may not lie on one another; the mark of a tail lies on lru.next,
+    // where list pointers leave its bit 0 clear (include/linux/mm_types.h, since 4.4).
     guard Set([flags, compound, mapping, privateData, type / 8 * 8]).count == 5, type != references, lru == compound else {
       throw DumpError("members of struct page lie on one another", at: "VMCOREINFO")
     }
@@ -55,11 +58,11 @@ struct PageLayout: Sendable, Equatable {
 /// Where a compound page has its order, and how a huge page of hugetlbfs is known.
 enum CompoundForm: Sendable, Equatable {
   /// A byte each in the first tail: until 6.2 `compound_order` and `compound_dtor` of struct page, 6.3 to 6.5
-  /// `_folio_order` and `_folio_dtor` of struct folio, of which the first tail is the second page. `hugetlb` is the
-  /// number of hugetlb's destructor; nil in a kernel without hugetlb.
+  /// `_folio_order` and `_folio_dtor` of struct folio, of which the first tail is the second page. `hugetlb`
+  /// is the number of hugetlb's destructor; nil in a kernel without hugetlb.
   case bytes(order: Int, destructor: Int, hugetlb: UInt8?)
-  /// The order in the low byte of the first tail's flags, since 6.6. `hugetlb` is a bit of the same word until 6.8
-  /// (NUMBER(PG_hugetlb)); since 6.9 it is a page type, and nil here.
+  /// The order in the low byte of the first tail's flags, since 6.6. `hugetlb` is a bit of the same word
+  /// until 6.8 (NUMBER(PG_hugetlb)); since 6.9 it is a page type, and nil here.
   case flags(hugetlb: UInt64?)
 
   init(_ info: VMCoreInfo, pageSize: Int) throws(DumpError) {
@@ -81,7 +84,8 @@ enum CompoundForm: Sendable, Equatable {
 struct PageBits: Sendable, Equatable {
   var lru: UInt64
   var privateData: UInt64
-  /// PG_swapcache and PG_swapbacked together: a page in the swap cache. PG_swapcache alone has other meanings too.
+  /// PG_swapcache and PG_swapbacked together: a page in the swap cache. PG_swapcache alone has other meanings
+  /// too.
   var swap: UInt64
   var swapBacked: UInt64
   /// Until 6.9; then slab is a page type.

@@ -1,7 +1,8 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// The page types: what `_mapcount` holds when a page is not mapped by processes. Below -1 it is a type (or damage).
+/// The page types: what `_mapcount` holds when a page is not mapped by processes. Below -1 it is a type (or
+/// damage).
 struct PageTypes: Sendable, Equatable {
   /// A type matches when (word ^ value) & mask is 0.
   struct Pattern: Sendable, Equatable {
@@ -24,8 +25,9 @@ struct PageTypes: Sendable, Equatable {
   /// Types whose key contradicts the others, and which are taken for unknown: their pages are kept.
   var refused: [DumpError] = []
 
-  /// The numbers that kernels have used together (include/linux/page-flags.h), to see when one key alone is damaged.
-  /// A kernel whose BUDDY is in none of them is newer than this table: then its keys stand for themselves.
+  /// The numbers that kernels have used together (include/linux/page-flags.h), to see when one key alone is
+  /// damaged. A kernel whose BUDDY is in none of them is newer than this table: then its keys stand for
+  /// themselves.
   private struct Generation {
     var buddy: UInt32
     var offline: UInt32

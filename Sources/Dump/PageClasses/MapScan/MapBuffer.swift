@@ -3,8 +3,8 @@ internal import DumpSource
 
 /// A piece of page map in memory: the one place where this module touches raw bytes.
 ///
-/// `page` must be below `capacity`, and `offset` an offset that `PageLayout` has checked: then every load lies inside.
-/// That is what makes the scan fast, and why nobody but `MapScan` and `MapReader` uses it.
+/// `page` must be below `capacity`, and `offset` an offset that `PageLayout` has checked: then every load
+/// lies inside. That is what makes the scan fast, and why nobody but `MapScan` and `MapReader` uses it.
 @safe final class MapBuffer {
   // SAFETY: allocated with `bytes` = `capacity` × `structSize`, and freed only with the object.
   private let memory: UnsafeMutableRawPointer

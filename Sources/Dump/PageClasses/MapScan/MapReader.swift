@@ -2,8 +2,8 @@ internal import CrashedKernel
 internal import DumpBasics
 internal import DumpSource
 
-/// Reads the page map of sections, a piece at a time: one translation for each mapping (2 MiB, mostly), and reads that
-/// stay in a processor's cache. One for each thread.
+/// Reads the page map of sections, a piece at a time: one translation for each mapping (2 MiB, mostly), and
+/// reads that stay in a processor's cache. One for each thread.
 final class MapReader {
   let buffer: MapBuffer
   /// Pages in a piece.
@@ -29,8 +29,8 @@ final class MapReader {
   static let pieceBytes = 256 << 10
   /// After so many pages of memory in a row that can't be read, the rest of the section is taken for missing.
   private static let patience = 16
-  /// Smaller extents are not compared with those of other sections: the map of huge pages' tails may be shared
-  /// ("hugetlb_free_vmemmap").
+  /// Smaller extents are not compared with those of other sections: the map of huge pages' tails may be
+  /// shared ("hugetlb_free_vmemmap").
   private static let largeExtent: UInt64 = 1 << 20
 
   /// `blockPages`: no piece is smaller than the largest free block.
@@ -53,8 +53,8 @@ final class MapReader {
     failuresInARow = 0
   }
 
-  /// Fills `buffer` with the map of `count` pages of `section`, `offset` pages in. What can't be read is zeros there, and
-  /// stands in `missing`.
+  /// Fills `buffer` with the map of `count` pages of `section`, `offset` pages in. What can't be read is
+  /// zeros there, and stands in `missing`.
   func read(_ section: MapSection, offset: Int, count: Int) {
     var gaps: [Range<Int>] = []
     let start = section.map &+ UInt64(offset * structSize)  // wraps only for maps at the end of addresses; not mapped then
@@ -85,7 +85,8 @@ final class MapReader {
     }
   }
 
-  /// Reads from `address` to the end of its mapping, at most `limit` bytes, to `offset` of the buffer; how many it were.
+  /// Reads from `address` to the end of its mapping, at most `limit` bytes, to `offset` of the buffer; how
+  /// many it were.
   private func readMapped(_ address: UInt64, _ offset: Int, _ limit: Int) -> Int? {
     do throws(DumpError) {
       try map(address)
@@ -136,8 +137,8 @@ struct MapExtent: Sendable {
   /// Where it is mapped.
   var address: UInt64
 
-  /// The pieces of map that share memory with another piece, each with the first byte shared: damage in page tables, that
-  /// would give pages the classes of others. The same mapping found twice is none.
+  /// The pieces of map that share memory with another piece, each with the first byte shared: damage in page
+  /// tables, that would give pages the classes of others. The same mapping found twice is none.
   static func shared(_ extents: [MapExtent]) -> [MapExtent] {
     var result: [MapExtent] = []
     var last: MapExtent?

@@ -2,11 +2,12 @@ internal import DumpBasics
 
 /// Classifies the pages of one section from their `struct page`s, in the order of the map: the tight loop.
 ///
-/// First match wins (docs: "What a struct page says"): poisoned hardware, tail, compound head, type, then flags and
-/// mapping. What could be left out has to bring evidence from several words that agree; what does not is kept, with the
-/// check that failed in its place.
+/// First match wins (docs: "What a struct page says"): poisoned hardware, tail, compound head, type, then
+/// flags and mapping. What could be left out has to bring evidence from several words that agree; what does
+/// not is kept, with the check that failed in its place.
 ///
-/// Counts and offsets here are below 2^24 pages of at most 256 bytes: wrapping operators can't wrap, except where said.
+/// Counts and offsets here are below 2^24 pages of at most 256 bytes: wrapping operators can't wrap, except
+/// where said.
 struct MapScan {
   let rules: ScanRules
   let layout: PageLayout
@@ -98,8 +99,8 @@ struct MapScan {
 
   // MARK: The loop
 
-  /// Classifies `count` pages, of which `view` holds the map; the first is `offset` pages into the section. Pieces come
-  /// in order and without gaps, and no free block crosses their borders.
+  /// Classifies `count` pages, of which `view` holds the map; the first is `offset` pages into the section.
+  /// Pieces come in order and without gaps, and no free block crosses their borders.
   mutating func scan(_ view: MapView, offset: Int, count: Int) {
     let headBit = layout.bits.head
     let poison = layout.bits.poison

@@ -17,8 +17,8 @@ extension MapScan {
     return found.code
   }
 
-  /// One flag is little evidence; but what it says is that reading the page can stop the machine. Every such page is
-  /// named in the findings.
+  /// One flag is little evidence; but what it says is that reading the page can stop the machine. Every such
+  /// page is named in the findings.
   mutating func poisoned(_ flags: UInt64, _ frame: UInt64) -> RunCode {
     if rules.strict {
       tally.candidates &+= 1
@@ -27,8 +27,8 @@ extension MapScan {
     return RunCode(.hwpoison)
   }
 
-  /// With "hugetlb_free_vmemmap" (5.14 to 7.0) the map of a huge page's tails is its first page of map again and again:
-  /// at each such page's start there is a copy of the head.
+  /// With "hugetlb_free_vmemmap" (5.14 to 7.0) the map of a huge page's tails is its first page of map again
+  /// and again: at each such page's start there is a copy of the head.
   func isFakeHead(_ frame: UInt64, _ flags: UInt64) -> Bool {
     guard head.isHuge, frame > head.frame, frame < head.end, flags == head.flags, let each = rules.entriesPerPage else {
       return false
@@ -36,7 +36,8 @@ extension MapScan {
     return (frame &- head.frame) % each == 0
   }
 
-  /// The compound page that begins at `index`; nil when its order can't be. `address` is that of its struct page.
+  /// The compound page that begins at `index`; nil when its order can't be. `address` is that of its struct
+  /// page.
   mutating func readHead(
     _ view: MapView, _ index: Int, _ frame: UInt64, _ address: UInt64, _ flags: UInt64, _ word: UInt64
   ) -> Head? {
@@ -120,8 +121,8 @@ extension MapScan {
     return end
   }
 
-  /// Takes over a compound page that begins in an earlier section: `view` holds its head and first tail, and `address` is
-  /// that of its struct page. Call before the first piece.
+  /// Takes over a compound page that begins in an earlier section: `view` holds its head and first tail, and
+  /// `address` is that of its struct page. Call before the first piece.
   mutating func adopt(_ view: MapView, frame: UInt64, address: UInt64) {
     let flags = view.u64(0, layout.flags)
     let word = view.u64(0, layout.compound)

@@ -20,8 +20,9 @@ extension MapScan {
         let pointer = mapping & ~3
         guard pointer & 7 == 0, rules.space.isDirect(pointer) else { return fail(.mapping) }
       } else {
-        // Pages in the swap cache have none before a process maps them, or as tmpfs'; but they have a place in swap. A page
-        // that was truncated while somebody held it has none either, and is kept: LRU or not, nothing says whose it is.
+        // Pages in the swap cache have none before a process maps them, or as tmpfs'; but they have a place
+        // in swap. A page that was truncated while somebody held it has none either, and is kept: LRU or not,
+        // nothing says whose it is.
         let isSwap = bits.swap != 0 && flags & bits.swap == bits.swap
         guard mapping & 7 == 0 && rules.space.isDirect(mapping) || mapping == 0 && isSwap && hasSwapEntry(view, index)
         else { return fail(.mapping) }
@@ -32,8 +33,8 @@ extension MapScan {
         tally.listed &+= 1
         guard isLinked else { return fail(.lruLinks) }
       } else if isAnonymous {
-        // Off the LRU it is on its way there or back, and never one that MADV_FREE gave up (those lose PG_swapbacked on
-        // the LRU).
+        // Off the LRU it is on its way there or back, and never one that MADV_FREE gave up (those lose
+        // PG_swapbacked on the LRU).
         guard flags & bits.swapBacked != 0 else { return fail(.pageState) }
       }
       guard account(flags, frame) != ZoneRules.unknownTag else { return fail(.pageZone) }
@@ -42,8 +43,8 @@ extension MapScan {
     return RunCode(flags & bits.privateData != 0 ? .cachePrivate : .cache)
   }
 
-  /// swp_entry_t (include/linux/swapops.h): bit 63 is clear, 5 bits of type (the swap device), an offset in pages. It is
-  /// in `private` (`folio.swap` since 6.6, which lies there too).
+  /// swp_entry_t (include/linux/swapops.h): bit 63 is clear, 5 bits of type (the swap device), an offset in
+  /// pages. It is in `private` (`folio.swap` since 6.6, which lies there too).
   func hasSwapEntry(_ view: MapView, _ index: Int) -> Bool {
     let entry = view.u64(index, layout.privateData)
     return entry != 0 && entry >> 63 == 0 && entry & ((1 << 58) &- 1) < 1 << 44

@@ -2,15 +2,16 @@ internal import DumpBasics
 
 // Whether the pages on the LRU are linked as they should be.
 extension MapScan {
-  /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads; not to itself, as those of pages
-  /// that were never on a list do (__init_single_page, mm/mm_init.c). Since 5.18 mlocked pages have PG_lru and are on no
-  /// list: then `next` is what list_del() left there (LIST_POISON1, include/linux/poison.h: 0x100 above
-  /// CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half of `prev` is a count (`mlock_count`). Pages of files
-  /// that are never evicted (ramfs, memfd_secret) are like those from the start: their `next` is the 0 that the allocator
-  /// leaves (clear_page_pfmemalloc, include/linux/mm.h).
+  /// Whether `next` and `prev` of a page on the LRU lead to other pages or to list heads; not to itself, as
+  /// those of pages that were never on a list do (__init_single_page, mm/mm_init.c). Since 5.18 mlocked pages
+  /// have PG_lru and are on no list: then `next` is what list_del() left there (LIST_POISON1,
+  /// include/linux/poison.h: 0x100 above CONFIG_ILLEGAL_POINTER_VALUE) or a link of before, and the low half
+  /// of `prev` is a count (`mlock_count`). Pages of files that are never evicted (ramfs, memfd_secret) are
+  /// like those from the start: their `next` is the 0 that the allocator leaves (clear_page_pfmemalloc,
+  /// include/linux/mm.h).
   ///
-  /// What the neighbours say is added up (`LinkLedger`), and read where the sums say that something is wrong: a page that
-  /// neither neighbour knows is on no list, and its struct page may be another's.
+  /// What the neighbours say is added up (`LinkLedger`), and read where the sums say that something is wrong:
+  /// a page that neither neighbour knows is on no list, and its struct page may be another's.
   @inline(__always) mutating func linksAreRight(_ next: UInt64, _ previous: UInt64, of frame: UInt64) -> Bool {
     let own = section.map &+ (frame &- firstFrame) &* UInt64(layout.size) &+ UInt64(layout.lru)
     let lru = UInt64(layout.lru)
@@ -38,7 +39,8 @@ extension MapScan {
 
   func isBroken(_ bucket: Int) -> Bool { rules.brokenLinks?[bucket] ?? false }
 
-  /// For a page at the end of its list, one alone on it, one that is mlocked; and for all where maps are no common array.
+  /// For a page at the end of its list, one alone on it, one that is mlocked; and for all where maps are no
+  /// common array.
   @inline(never)
   mutating func otherLinksAreRight(
     _ own: UInt64, _ next: UInt64, _ previous: UInt64, _ after: UInt64, _ before: UInt64

@@ -1,9 +1,11 @@
 internal import DumpBasics
 
-/// What nearly every page on the LRU looks like: most of memory is such pages, and they are classified at the speed at
-/// which their words arrive. The words of each page are compared with constants that the rules give once.
+/// What nearly every page on the LRU looks like: most of memory is such pages, and they are classified at the
+/// speed at which their words arrive. The words of each page are compared with constants that the rules give
+/// once.
 ///
-/// This only ever says yes, and only where `MapScan.evidence` says the same: a page that is anything but plain goes there.
+/// This only ever says yes, and only where `MapScan.evidence` says the same: a page that is anything but
+/// plain goes there.
 struct ListedRules: Sendable {
   /// `flags` under the mask must be these and the zone's.
   let flagsMask: UInt64
@@ -16,7 +18,8 @@ struct ListedRules: Sendable {
   let field: ZoneField
   let mapShift: UInt64
 
-  /// Nil where pages can't be judged so: not all checks are made, the maps are no common array, or lists are broken.
+  /// Nil where pages can't be judged so: not all checks are made, the maps are no common array, or lists are
+  /// broken.
   init?(_ rules: ScanRules, mapShift: UInt64?) {
     guard rules.strict, rules.brokenLinks == nil, rules.mapSize > 0, let mapShift, let field = rules.zones.field,
       field.sectionBits == 0, rules.layout.bits.lru != 0, rules.mapBase % 8 == 0, rules.space.directBase % 8 == 0
@@ -64,7 +67,8 @@ extension MapScan {
       let before = previous &- rules.linkBase
       let kind = mapping & 7
       guard flags & rules.flagsMask == plainFlags,
-        // Links to other pages, see `linksAreRight`; and so no tail. `previous` alone leading to itself shows in the sums.
+        // Links to other pages, see `linksAreRight`; and so no tail. `previous` alone leading to itself shows
+        // in the sums.
         after < rules.linkLimit, before < rules.linkLimit, (after | before) & alignment == 0, next != place,
         // An address_space, or (bit 0) an anon_vma, or (bits 0 and 1) a node of KSM's tree.
         kind <= 1 || kind == 3, (mapping &- kind) &- rules.directBase < rules.directSize,

@@ -28,7 +28,8 @@ extension MapScan {
     guard layout.types.offline.matches(type) else { return layout.types.slab.matches(type) ? .slab : .kernel }
     if rules.strict {
       tally.candidates &+= 1
-      // In no list of the page cache, in no compound page; a balloon's pages were movable ones (bit 1 of mapping) until 6.16.
+      // In no list of the page cache, in no compound page; a balloon's pages were movable ones (bit 1 of
+      // mapping) until 6.16.
       let strange = layout.bits.lru | layout.bits.slab | layout.bits.head
       guard flags & strange == 0, mapping == 0 || mapping & 3 == 2 else { return fail(.pageState) }
       if account(flags, frame) == ZoneRules.unknownTag { return fail(.pageZone) }
@@ -107,7 +108,8 @@ extension MapScan {
   }
 
   /// Memory that a confidential guest has not accepted yet, in blocks of the largest order (mm/page_alloc.c,
-  /// __free_unaccepted). VMCOREINFO does not lead to its list; it is counted in NR_FREE_PAGES, which is the second witness.
+  /// __free_unaccepted). VMCOREINFO does not lead to its list; it is counted in NR_FREE_PAGES, which is the
+  /// second witness.
   mutating func unacceptedBlock(_ index: Int, _ count: Int, _ offset: Int, _ flags: UInt64, _ frame: UInt64) -> Int {
     let pages: UInt64 = 1 << (rules.freeOrders &- 1)
     tally.blocks &+= 1

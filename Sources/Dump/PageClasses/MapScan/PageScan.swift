@@ -126,8 +126,8 @@ extension PageScan.Result {
     }
   }
 
-  /// Keeps the packed runs, coarser if a fair share of the room that is left does not hold them: twice what is left for
-  /// each section, so that fragmented ones can use what others don't.
+  /// Keeps the packed runs, coarser if a fair share of the room that is left does not hold them: twice what
+  /// is left for each section, so that fragmented ones can use what others don't.
   private mutating func store(_ packed: [UInt8], _ first: UInt64, _ section: UInt64, _ unitsLeft: Int) {
     var packed = packed
     let share = max(16, (byteLimit - bytes) / max(1, unitsLeft) * 2)

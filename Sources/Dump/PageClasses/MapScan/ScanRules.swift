@@ -12,19 +12,20 @@ struct ScanRules: Sendable {
   var zones: ZoneRules
   /// Orders of free blocks.
   var freeOrders: UInt64
-  /// Compound pages are of at most this order: 1 GiB in pages of 4 KiB (MAX_FOLIO_ORDER, include/linux/mmzone.h), and
-  /// no kernel has had larger ones in larger pages.
+  /// Compound pages are of at most this order: 1 GiB in pages of 4 KiB (MAX_FOLIO_ORDER,
+  /// include/linux/mmzone.h), and no kernel has had larger ones in larger pages.
   var compoundOrders: UInt64 = 19
   /// The orders that huge pages of hugetlbfs can have, one bit each.
   var hugeOrders: UInt64
   /// Page-map entries in one page of memory, when that is a whole number: see `MapScan.isFakeHead`.
   var entriesPerPage: UInt64?
-  /// Whether tails may hold a mask instead of a pointer: since 7.1 (`compound_info`), if a struct page's size is a power
-  /// of two.
+  /// Whether tails may hold a mask instead of a pointer: since 7.1 (`compound_info`), if a struct page's size
+  /// is a power of two.
   var tailsMayBeMasks: Bool
   /// What the free lists say of the blocks of each account and order. Empty before they were asked.
   var verdicts: FreeVerdicts?
-  /// Sections (as `LinkLedger.bucket` has them) in which the lists of pages do not hang together; nil before that is known.
+  /// Sections (as `LinkLedger.bucket` has them) in which the lists of pages do not hang together; nil before
+  /// that is known.
   var brokenLinks: [Bool]?
   /// Sections whose map is refused.
   var refused: Set<UInt64> = []
@@ -32,8 +33,8 @@ struct ScanRules: Sendable {
   var strict: Bool { trust == .checked }
 }
 
-/// Zones by what `page.flags` says. Zones are counted in accounts: one each; one for those that flags don't tell apart; one
-/// for all when flags can't be read.
+/// Zones by what `page.flags` says. Zones are counted in accounts: one each; one for those that flags don't
+/// tell apart; one for all when flags can't be read.
 struct ZoneRules: Sendable {
   static let unknownTag = -1
   /// A zone of a node that does not describe itself: its pages can be anything but free.

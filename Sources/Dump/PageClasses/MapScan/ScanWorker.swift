@@ -75,8 +75,8 @@ final class ScanWorker {
     note(reader.missing, section.number << rules.geometry.shift, frames, slot)
   }
 
-  /// A section that begins with a tail lies inside a compound page of an earlier one. So does one that begins with a copy of
-  /// its head (`MapScan.isFakeHead`): then the second page is the tail.
+  /// A section that begins with a tail lies inside a compound page of an earlier one. So does one that begins
+  /// with a copy of its head (`MapScan.isFakeHead`): then the second page is the tail.
   private func adoptHead(of view: MapView, _ section: MapSection, _ sections: SectionTable, _ size: UInt64, _ scan: inout MapScan)
   {
     var word = view.u64(0, rules.layout.compound)

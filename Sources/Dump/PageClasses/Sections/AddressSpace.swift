@@ -4,10 +4,11 @@ internal import DumpSource
 
 /// Which addresses can be what: the direct map of physical memory, the kernel's image, the page map.
 ///
-/// VMCOREINFO does not say where the direct map begins (`page_offset_base`): it follows from structures that are known to
-/// lie in it, and is tried out.
+/// VMCOREINFO does not say where the direct map begins (`page_offset_base`): it follows from structures that
+/// are known to lie in it, and is tried out.
 struct AddressSpace: Sendable, Equatable {
-  /// First address of the direct map (the one of physical address 0), and bytes of it up to the end of memory.
+  /// First address of the direct map (the one of physical address 0), and bytes of it up to the end of
+  /// memory.
   var directBase: UInt64
   var directSize: UInt64
   /// Whether the direct map was found. If not, all of the kernel's half is taken for it.
@@ -16,8 +17,8 @@ struct AddressSpace: Sendable, Equatable {
   var imageBase: UInt64
   static let imageSize: UInt64 = 1 << 30
 
-  /// `known`: structures that the kernel allocated at boot, by their virtual addresses (a node, `mem_section`).
-  /// `probes`: physical addresses that are memory.
+  /// `known`: structures that the kernel allocated at boot, by their virtual addresses (a node,
+  /// `mem_section`). `probes`: physical addresses that are memory.
   init(
     _ info: VMCoreInfo, _ memory: KernelMemory, inDirectMap known: [VirtualAddress], probes: [UInt64], memoryEnd: UInt64
   ) {

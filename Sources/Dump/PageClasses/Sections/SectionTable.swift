@@ -24,7 +24,8 @@ struct SectionTable: Sendable {
   var geometry: Geometry
   /// Ascending by number; those that passed.
   var sections: [MapSection] = []
-  /// The address of the map of pfn 0, on which all sections agree: with SPARSEMEM_VMEMMAP. Nil when each has its own.
+  /// The address of the map of pfn 0, on which all sections agree: with SPARSEMEM_VMEMMAP. Nil when each has
+  /// its own.
   var commonBase: UInt64?
   /// Sections that are there and can't be used.
   var refused: Set<UInt64> = []
@@ -59,8 +60,8 @@ struct SectionTable: Sendable {
 
   // MARK: Questions
 
-  /// The pfn whose `struct page` lies at `address`; nil when there is none. With vmemmap that of a refused section too: its
-  /// pages are kept, but lists go through them.
+  /// The pfn whose `struct page` lies at `address`; nil when there is none. With vmemmap that of a refused
+  /// section too: its pages are kept, but lists go through them.
   func frame(ofStruct address: UInt64, _ structSize: Int) -> UInt64? {
     let bytes = UInt64(structSize)
     if let commonBase {
@@ -69,7 +70,8 @@ struct SectionTable: Sendable {
       guard distance % bytes == 0, section(of: frame) != nil || refused.contains(frame >> geometry.shift) else { return nil }
       return frame
     }
-    // Maps of their own lie anywhere: a damaged dump may ask for each, so the search is linear only in sections.
+    // Maps of their own lie anywhere: a damaged dump may ask for each, so the search is linear only in
+    // sections.
     for section in sections {
       let distance = address &- section.map
       if distance < geometry.pages * bytes {

@@ -3,8 +3,9 @@ internal import DumpBasics
 
 // Which of the sections that were read can be right together.
 extension SectionTable {
-  /// Every section's map lies in memory. Where there are more than memory has room for, most of them are damage, and only
-  /// those of which the dump has memory are believed to be there: the time that it takes is bounded by what the dump holds.
+  /// Every section's map lies in memory. Where there are more than memory has room for, most of them are
+  /// damage, and only those of which the dump has memory are believed to be there: the time that it takes is
+  /// bounded by what the dump holds.
   mutating func limit(
     to frames: [Range<UInt64>], _ pageSize: PageSize, _ structSize: Int, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
@@ -35,7 +36,8 @@ extension SectionTable {
     section.map &- (section.number << geometry.shift) &* UInt64(structSize)  // wraps, as it was encoded
   }
 
-  /// With vmemmap every section has the same base (`SYMBOL(vmemmap)`, where the kernel says it): what differs is damaged.
+  /// With vmemmap every section has the same base (`SYMBOL(vmemmap)`, where the kernel says it): what differs
+  /// is damaged.
   mutating func agree(
     _ structSize: Int, _ info: VMCoreInfo, _ memory: KernelMemory, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
@@ -65,8 +67,8 @@ extension SectionTable {
     sections = kept
   }
 
-  /// Memory that the dump has and mem_section does not is kept; with vmemmap its `struct page`s can still be found, so that
-  /// free lists lead through them.
+  /// Memory that the dump has and mem_section does not is kept; with vmemmap its `struct page`s can still be
+  /// found, so that free lists lead through them.
   mutating func refuseUnmapped(_ frames: [Range<UInt64>], _ checks: inout CheckTable, _ findings: inout Findings) {
     var first: UInt64 = 0
     for range in frames where !range.isEmpty {

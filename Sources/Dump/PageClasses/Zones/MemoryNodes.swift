@@ -161,8 +161,8 @@ struct MemoryNodes: Sendable {
 
   // MARK: The zone of a page
 
-  /// The field of `page.flags` that names node and zone: of the candidates the one that is right for the first page of
-  /// nearly every free list. Nil when there is nothing to try it on, or none fits.
+  /// The field of `page.flags` that names node and zone: of the candidates the one that is right for the
+  /// first page of nearly every free list. Nil when there is nothing to try it on, or none fits.
   func zoneField(_ candidates: [ZoneField], _ memory: KernelMemory, _ layout: PageLayout) -> ZoneField? {
     var tried = 0
     var right = [Int](repeating: 0, count: candidates.count)

@@ -2,9 +2,10 @@ internal import DumpBasics
 
 /// Where `page.flags` says which node and zone a page belongs to, and, without vmemmap, which section.
 ///
-/// include/linux/page-flags-layout.h: from the top bit down SECTION (only without vmemmap), NODE, ZONE. Their widths are
-/// MAX_PHYSMEM_BITS - SECTION_SIZE_BITS, log2 of MAX_NUMNODES, and 1 to 3 bits for MAX_NR_ZONES. Where all that does not fit
-/// beside the flags, NODE is left out (only without vmemmap). `MemoryNodes.zoneField` tries out which it is.
+/// include/linux/page-flags-layout.h: from the top bit down SECTION (only without vmemmap), NODE, ZONE. Their
+/// widths are MAX_PHYSMEM_BITS - SECTION_SIZE_BITS, log2 of MAX_NUMNODES, and 1 to 3 bits for MAX_NR_ZONES.
+/// Where all that does not fit beside the flags, NODE is left out (only without vmemmap).
+/// `MemoryNodes.zoneField` tries out which it is.
 struct ZoneField: Sendable, Equatable {
   var sectionBits: UInt64
   /// Bits of node and zone together.

@@ -38,8 +38,8 @@ struct ZoneLayout: Sendable, Equatable {
 
   /// `nr_free` follows the lists (include/linux/mmzone.h, struct free_area).
   var freeCount: Int { freeList + listTypes * listHeadSize }
-  /// `zone_start_pfn` and `managed_pages` stand before `spanned_pages` (struct zone, 3.11 to 7.3). No key says so: what is
-  /// there is used only when it fits into the node.
+  /// `zone_start_pfn` and `managed_pages` stand before `spanned_pages` (struct zone, 3.11 to 7.3). No key
+  /// says so: what is there is used only when it fits into the node.
   var zoneStart: Int? { spanned >= 16 ? spanned - 16 : nil }
 
   /// - Throws: naming the key that is missing or absurd.
@@ -82,8 +82,8 @@ struct ZoneLayout: Sendable, Equatable {
   }
 
   /// MAX_NR_ZONES from the distance between `node_zones` and `nr_zones`. Between them lie the zones and
-  /// `node_zonelists` (include/linux/mmzone.h): with NUMA two lists, without one, each of MAX_NUMNODES × MAX_NR_ZONES + 1
-  /// entries of 16 bytes.
+  /// `node_zonelists` (include/linux/mmzone.h): with NUMA two lists, without one, each of MAX_NUMNODES ×
+  /// MAX_NR_ZONES + 1 entries of 16 bytes.
   private static func zones(upTo end: Int, zoneSize: Int, nodes: Int, first: Int) -> Int? {
     let lists = nodes > 1 ? 2 : 1
     let distance = end - first - lists * 16
