@@ -69,12 +69,15 @@ bench-soft-boot: build ## from the panic to the login of the next boot, beside t
 	@cd Tests/Kernels && python3 -m bench.soft_boot
 
 .PHONY: lint
-lint: ## format and style
+lint: ## format and style, of Swift, Python and shell
+	@scripts/deps.sh lint
 	@scripts/lint.sh
 
 .PHONY: format
 format: ## rewrites the sources in the project's format
+	@scripts/deps.sh lint
 	swift format format --in-place --recursive --parallel Sources Tests Package.swift
+	/usr/bin/black --quiet Tests/Kernels initramfs
 
 .PHONY: clean
 clean: ## removes what was built; the cache of kernels and dumps stays

@@ -56,7 +56,7 @@ class ModuleTree:
                 words = line.split()
                 if words[:1] != ["softdep"] or "pre:" not in words:
                     continue
-                before = words[words.index("pre:") + 1:]
+                before = words[words.index("pre:") + 1 :]
                 if "post:" in before:
                     before = before[: before.index("post:")]
                 name = words[1].replace("-", "_")

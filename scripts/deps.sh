@@ -1,19 +1,21 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing need. Does nothing, without network, when all are there.
 #
-# usage: deps.sh [build|test|all]
+# usage: deps.sh [build|lint|test|all]
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 build_packages="libelf-dev zlib1g-dev libdeflate-dev libzstd-dev libssl-dev nasm dpkg-dev pkg-config make git binutils"
 test_packages="qemu-system-x86 qemu-utils seabios kexec-tools busybox-static e2fsprogs cpio zstd xz-utils kmod tabix gdb crash
 makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind"
+lint_packages="black pyflakes3 git"
 
 case "${1:-all}" in
 build) wanted=$build_packages ;;
+lint) wanted=$lint_packages ;;
 test) wanted=$test_packages ;;
-all) wanted="$build_packages $test_packages" ;;
-*) die "unknown set '$1': build, test or all" ;;
+all) wanted="$build_packages $lint_packages $test_packages" ;;
+*) die "unknown set '$1': build, lint, test or all" ;;
 esac
 
 missing() {

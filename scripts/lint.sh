@@ -15,12 +15,16 @@ complain() {
 }
 complain 'Foundation in the library or in mcore-capture:' \
   "$(grep -rnE '^ *(public |internal |private )?import Foundation' Sources --include='*.swift' | grep -v '^Sources/Programs/mcore/' || true)"
+complain 'comments of more than 110 characters:' \
+  "$(LC_ALL=C.UTF-8 grep -rnE --include='*.swift' '^.{111}' Sources | grep -E '^[^:]+:[0-9]+: *//' || true)"
 complain 'try!, as! or fatalError:' \
   "$(grep -rnE '\btry!|\bas!|\bfatalError\(' Sources --include='*.swift' || true)"
 complain 'system calls outside LinuxSystem and Workers:' \
   "$(grep -rnE '^ *(public |internal |private )?import (Glibc|CLinux)' Sources --include='*.swift' \
      | grep -vE '^Sources/Foundations/(LinuxSystem|Workers)/' || true)"
 
-python3 -m compileall -q Tests/Kernels initramfs || status=1
+# Debian's own Python, whatever another one is called python3 here.
+/usr/bin/black --check --quiet Tests/Kernels initramfs || { echo 'Python is not in the format of black: make format' >&2; status=1; }
+/usr/bin/pyflakes3 Tests/Kernels initramfs || status=1
 for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

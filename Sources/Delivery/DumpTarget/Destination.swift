@@ -1,4 +1,5 @@
 public import DumpBasics
+public import SoftBoot
 
 /// Where one dump is being written. Made by opening a target; `complete` or `abandon` ends it.
 ///
@@ -21,10 +22,22 @@ public protocol Destination: AnyObject {
   /// there is room (a plain file has none). Never throws: this is the way out of an error. Returns the name
   /// that stays.
   func abandon(note: String) -> String
+  /// Where the dump is after `complete` or `abandon`.
+  var whereabouts: Whereabouts { get }
 }
 
 extension Destination {
   public var dumpPath: String? { nil }
+  public var whereabouts: Whereabouts { .stored }
+}
+
+/// Where a dump is once its destination has ended.
+public enum Whereabouts: Sendable {
+  /// Under the name that the destination returned.
+  case stored
+  /// In memory, from which another kernel has to save it. `next` is that kernel, which is loaded already with
+  /// all of the memory set aside that was chosen at first; nil where somebody else sees to that.
+  case inMemory(RegionExtents, next: NormalKernel?)
 }
 
 /// One file being written from start to end.

@@ -32,7 +32,7 @@ struct DeviceTarget: TargetKind {
 
   func isPresent() -> Bool { device.resolve() != nil }
 
-  func open(dumpName: String) throws(DumpError) -> any Destination {
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     guard let found = device.resolve() else {
       throw DumpError(
         .usage, "there is no such disk", at: device.description,
@@ -42,7 +42,7 @@ struct DeviceTarget: TargetKind {
     do throws(DumpError) {
       let directory = try fileSystem.directory(path)
       return MountedDestination(
-        try DirectoryDestination(in: directory, dumpName: dumpName), fileSystem, shownAs: "\(device):")
+        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device):")
     } catch {
       fileSystem.release()
       throw error

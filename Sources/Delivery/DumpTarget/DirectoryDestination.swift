@@ -79,7 +79,7 @@ final class DirectoryDestination: Destination {
       directory += incompleteSuffix
     }
     // Neither of the two has anybody left to complain to.
-    try? writeNote(note)
+    try? writeNote(note, isLast: true)
     try? System.synchronizeDirectory(directory)
     return directory
   }
@@ -108,12 +108,14 @@ final class DirectoryDestination: Destination {
   }
 
   /// Writes over what is reserved. Blanks fill it up, so that a later note finds its place even on a full
-  /// disk.
-  private func writeNote(_ text: String) throws(DumpError) {
+  /// disk. The last note gives the blanks back.
+  private func writeNote(_ text: String, isLast: Bool = false) throws(DumpError) {
     var bytes = Array(text.utf8.prefix(DirectoryDestination.noteSize - 1))
+    let length = UInt64(bytes.count)
     bytes += repeatElement(0x20, count: DirectoryDestination.noteSize - 1 - bytes.count) + [0x0a]
     let file = System.kind(of: notePath) == nil ? try File(notePath, .create) : try File(notePath, .readWrite)
     try file.write(bytes)
+    if isLast { try file.truncate(to: length) }
     try file.synchronize()
   }
 

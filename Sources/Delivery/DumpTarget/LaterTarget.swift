@@ -18,7 +18,7 @@ struct LaterTarget: TargetKind {
       .usage, "there is no kind of target \(kind):", at: word, advice: "for a file of that name write ./\(word)")
   }
 
-  func open(dumpName: String) throws(DumpError) -> any Destination {
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     throw DumpError(.unsupported, "this kind of target is not in this version")
   }
 }

@@ -7,9 +7,9 @@ public final class MemoryDestination: Destination {
   public let acceptsSideFiles = false
   private let memory: any RegionMemory
   /// In the end what the dump takes.
-  public private(set) var extents: RegionExtents
+  private var extents: RegionExtents
   /// The kernel that saves the dump from there; nil where somebody else sees to that.
-  public let normal: NormalKernel?
+  private let normal: NormalKernel?
   private var identity: RegionIdentity
   private let isFitted: Bool
   private var writer: RegionWriter?
@@ -26,6 +26,7 @@ public final class MemoryDestination: Destination {
   }
 
   public var name: String { "\(memory.name), " + extents.text }
+  public var whereabouts: Whereabouts { .inMemory(extents, next: normal) }
 
   public func openDump(fileName: String) throws(DumpError) -> any DumpSink {
     identity.fileName = fileName

@@ -1,8 +1,8 @@
 internal import DumpBasics
-public import SoftBoot
+internal import SoftBoot
 
 /// `memory:`: the region of the soft boot. Where it lies is known only when the crashed kernel has been
-/// looked through, so that opening it is another way than that of the other kinds: `MemoryDestination`.
+/// looked through, so the dump itself opens it.
 struct MemoryTarget: TargetKind {
   static let form = "memory: (in a crash kernel)"
 
@@ -14,14 +14,9 @@ struct MemoryTarget: TargetKind {
     windows = list.isEmpty ? nil : try RegionExtents(word: list)
   }
 
-  func open(dumpName: String) throws(DumpError) -> any Destination {
-    throw DumpError(
-      .usage, "memory: takes the dump of a crashed kernel alone", at: "memory:", advice: "name a directory or a file")
-  }
-}
+  /// Without it a dump in free memory would be lost. Where a window was set aside, somebody may know how to
+  /// get at it after a restart.
+  var nextKernel: NextKernelNeed { windows == nil ? .needed : .usedIfThere }
 
-extension TargetSpec {
-  /// Whether this is `memory:`, and the windows that it names.
-  public var isMemory: Bool { kind is MemoryTarget }
-  public var memoryWindows: RegionExtents? { (kind as? MemoryTarget)?.windows }
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination { try dump.openRegion(windows) }
 }

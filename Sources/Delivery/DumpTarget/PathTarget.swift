@@ -12,9 +12,9 @@ struct PathTarget: TargetKind {
     path = word
   }
 
-  func open(dumpName: String) throws(DumpError) -> any Destination {
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     switch System.kind(of: path) {
-    case .directory: return try DirectoryDestination(in: path, dumpName: dumpName)
+    case .directory: return try DirectoryDestination(in: path, dumpName: dump.directoryName)
     case nil: break
     // It may be the only dump of another crash, or the very source.
     case .regular:

@@ -9,7 +9,7 @@ struct StandardOutputTarget: TargetKind {
     if word != "-" { return nil }
   }
 
-  func open(dumpName: String) throws(DumpError) -> any Destination {
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     if System.isTerminal(1) {
       throw DumpError(
         .usage, "a dump can't be written to a terminal", at: "-", advice: "redirect standard output, or name a file")

@@ -9,11 +9,21 @@ protocol TargetKind: Sendable {
   init?(parsing word: String) throws(DumpError)
   /// Whether what has to be there from outside (a disk) is there already. False is no error yet.
   func isPresent() -> Bool
-  func open(dumpName: String) throws(DumpError) -> any Destination
+  /// Whether another kernel has to take the dump on from here.
+  var nextKernel: NextKernelNeed { get }
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination
 }
 
 extension TargetKind {
   func isPresent() -> Bool { true }
+  var nextKernel: NextKernelNeed { .none }
+}
+
+/// Whether a target needs a kernel that is started after the dump was written.
+public enum NextKernelNeed: Int, Sendable, Comparable {
+  case none, usedIfThere, needed
+
+  public static func < (left: NextKernelNeed, right: NextKernelNeed) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// The kinds, in the order in which a word is tried. A path comes last, since every word could be one.
@@ -42,7 +52,9 @@ public struct TargetSpec: Sendable {
   /// Every way to write a target, for messages and help.
   public static var forms: String { targetKinds.map { $0.form }.filter { !$0.isEmpty }.joined(separator: ", ") }
 
-  public func open(dumpName: String) throws(DumpError) -> any Destination { try kind.open(dumpName: dumpName) }
+  public func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination { try kind.open(dump) }
+
+  public var nextKernel: NextKernelNeed { kind.nextKernel }
 
   /// Waits until the device of this target is there, for at most `seconds`. True when it is, or when the
   /// target has none. `onWait` is called once, if there is a wait at all.
@@ -64,7 +76,7 @@ public struct TargetSpec: Sendable {
 
 /// Opens a TARGET word for one dump. `dumpName` is the name of the dump directory, where there is one.
 public func openTarget(_ word: String, dumpName: String) throws(DumpError) -> any Destination {
-  try TargetSpec(word).open(dumpName: dumpName)
+  try TargetSpec(word).open(NamedDump(dumpName))
 }
 
 extension String {

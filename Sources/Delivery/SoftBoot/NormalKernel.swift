@@ -9,7 +9,7 @@ internal import LinuxSystem
 ///     boot-id            /proc/sys/kernel/random/boot_id of the boot that may crash
 ///     nonce              drawn when the crash kernel was loaded
 ///     boot-cpu           APIC id of the CPU that firmware started; may be missing
-///     kernel-image       where the kernel lies that may crash, as a line of the memory map has it; may be missing
+///     kernel-image       where the kernel lies that may crash, as a line of the memory map; optional
 public struct NormalKernel: Sendable {
   public static let standardDirectory = "/normal"
   /// COMMAND_LINE_SIZE of x86 is 2048 (arch/x86/include/asm/setup.h); a bzImage claims one less, and its

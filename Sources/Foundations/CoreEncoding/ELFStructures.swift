@@ -59,7 +59,7 @@ public enum ELF64 {
     guard Array(bytes[0..<4]) == [0x7f, 0x45, 0x4c, 0x46] else {
       throw DumpError(
         "not an ELF file: it begins with \(bytes[0..<4].map { hex(UInt64($0)) }.joined(separator: " "))", at: name,
-        advice: "mcore reads ELF cores, plain or compressed as BGZF")
+        advice: "mcore reads ELF cores: plain, as elf.gz (BGZF) and as elf.zst (seekable zstd)")
     }
     guard bytes[4] == 2 else {
       throw DumpError("ELF class is \(bytes[4]), not 64-bit", at: "\(name), offset 0x4", advice: "32-bit dumps are not supported")

@@ -60,9 +60,6 @@ public struct AbsentRanges: Sequence, Sendable {
 
   public var isEmpty: Bool { last == nil }
 
-  /// Bytes that the ranges take.
-  public var packedBytes: Int { encoded.count }
-
   /// Ranges have to come by ascending address. What of one lies before the end of the one before is taken
   /// off; one that touches it and is absent for the same reason, as the same class, is joined to it.
   public mutating func append(_ entry: AbsentRange) {

@@ -4,7 +4,7 @@ public import DumpBasics
 /// number of buffers whatever the number of units. This is the machine under the planner's zero test and
 /// under the pipeline.
 ///
-///     unit 0 1 2 3 4 …   ──► worker threads: work(unit, worker, slot)  ──►  calling thread: consume(unit, slot), in order
+///     unit 0 1 2 3 4 …   ──► threads: work(unit, worker, slot) ──► caller: consume(unit, slot), in order
 ///
 /// Unit n uses slot n mod `slots`. A worker starts unit n only when unit n − slots has been consumed: that
 /// bounds memory, and it is the only reason for which a worker waits. With one thread nothing is created:

@@ -12,30 +12,29 @@ let memorySource = "memory:"
 
 // MARK: in the crash kernel
 
-/// Where the normal kernel lies, if a target needs it. Without it a dump in free memory would be lost; where
-/// a window was set aside, somebody may know how to get at it.
+/// Where the normal kernel lies, if a target needs it.
 func normalKernel(_ settings: Settings) -> String? {
-  let memory = settings.targets.compactMap { try? TargetSpec($0.value) }.filter(\.isMemory)
-  if memory.isEmpty || memory.allSatisfy({ $0.memoryWindows != nil }) && System.kind(of: settings.normal.value) == nil {
-    return nil
+  switch settings.targets.compactMap({ try? TargetSpec($0.value).nextKernel }).max() ?? .none {
+  case .none: nil
+  case .usedIfThere: System.kind(of: settings.normal.value) == nil ? nil : settings.normal.value
+  case .needed: settings.normal.value
   }
-  return settings.normal.value
 }
 
 /// Sees to it that the normal kernel leaves alone what the dump takes, and no more.
 func handOff(_ result: SaveResult, _ reporter: any Reporter) throws(DumpError) {
-  guard let region = result.region, let normal = result.normal else {
+  guard case .inMemory(let region, let next?) = result.whereabouts else {
     // Another target has it.
     if System.isKernelLoaded(.next) { try System.unloadKernel(.next) }
     return
   }
-  guard normal.isThere else {
+  guard next.isThere else {
     reporter.message("the dump waits in memory for the boot after a restart: \(region.text)")
     return
   }
   // It was loaded before with more memory left out: what can fail now is nothing that lasts.
-  do throws(DumpError) { try normal.load(region) } catch { try normal.load(region) }
-  do throws(DumpError) { try normal.holdParkedCPU(try DeviceMemory()) } catch {
+  do throws(DumpError) { try next.load(region) } catch { try next.load(region) }
+  do throws(DumpError) { try next.holdParkedCPU(try DeviceMemory()) } catch {
     reporter.warning("the CPU that firmware started may not stay halted, which would reset the machine: \(error)")
   }
   reporter.message("the normal kernel is loaded, and leaves out \(region.text)")

@@ -46,7 +46,7 @@ enum Scale {
     System.returnFreedMemory()
     print(
       "and selection        \(said(try memory("VmHWM"))) (\(selection.kept.count) pieces kept, "
-        + "\(selection.absent.packedBytes) bytes of what is not)")
+        + "\(selection.absent.encoded.count) bytes of what is not)")
     let zeros = try ZeroScan(selection.kept.lazy.map(\.range), machine, kernel.pageSize, work) { _ in }
     System.returnFreedMemory()
     let plan = try DumpPlan(

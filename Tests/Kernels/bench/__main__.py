@@ -171,7 +171,10 @@ def digest(bench, size: float, rounds: int, limit: float) -> float:
 
 def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, limit: float) -> list:
     """Nanoseconds for each page of the page map: mcore with all checks, a bare scan of the same map, makedumpfile's step."""
-    lines = ["| page classes | threads | ns a page | times the bare scan | times faster than makedumpfile |", "|---|---|---|---|---|"]
+    lines = [
+        "| page classes | threads | ns a page | times the bare scan | times faster than makedumpfile |",
+        "|---|---|---|---|---|",
+    ]
     pages, rows = 0, []
     for count in threads:
         said = measured([str(bench), "classify", str(count), str(dump)], limit)["said"]
@@ -188,7 +191,7 @@ def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, 
             found.append(sum(map(float, re.findall(r"STEP \[Excluding unnecessary pages\] : ([\d.]+)", said))))
         if all(found):
             steps.append(statistics.median(found))
-            lines.append(f"| makedumpfile of {place}, \"Excluding unnecessary pages\" | 1 | {steps[-1] * 1e9 / pages:.1f} | | |")
+            lines.append(f'| makedumpfile of {place}, "Excluding unnecessary pages" | 1 | {steps[-1] * 1e9 / pages:.1f} | | |')
     for count, checked, bare in rows:
         times = f"{min(steps) * 1e9 / pages / checked:.1f}" if steps else ""
         lines.append(f"| bare scan | {count} | {bare:.1f} | | |")
@@ -197,9 +200,16 @@ def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, 
 
 
 def table(done: list) -> list:
-    lines = ["| what | -d | threads | wall s | CPU s | peak MiB | bytes out | times faster | size |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| what | -d | threads | wall s | CPU s | peak MiB | bytes out | times faster | size |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for contender in done:
-        failed = f" ({contender.failed} of {contender.failed + len(contender.runs)} runs failed)" if contender.failed and contender.runs else ""
+        failed = (
+            f" ({contender.failed} of {contender.failed + len(contender.runs)} runs failed)"
+            if contender.failed and contender.runs
+            else ""
+        )
         start = f"| {contender.name}{failed} | {contender.level} | {contender.threads} |"
         if not contender.runs:
             lines.append(f"{start} {contender.failure} | | | | | |")
@@ -207,7 +217,11 @@ def table(done: list) -> list:
         rivals = [c for c in done if c.runs and c.level == contender.level]
         reference = "makedumpfile -z" if contender.name.endswith("zst") else "makedumpfile -c"
         best = min((c for c in rivals if c.name == reference), key=lambda c: c.median("wall"), default=None)
-        ratio = f"{best.median('wall') / contender.median('wall'):.1f} | {contender.median('bytes') / best.median('bytes'):.3f}" if best else "|"
+        ratio = (
+            f"{best.median('wall') / contender.median('wall'):.1f} | {contender.median('bytes') / best.median('bytes'):.3f}"
+            if best
+            else "|"
+        )
         lines.append(
             f"{start} {contender.median('wall'):.2f} | {contender.median('cpu'):.2f} | {contender.median('memory') / 2**20:.0f} "
             f"| {contender.median('bytes'):.0f} | {ratio} |"
@@ -240,7 +254,10 @@ def machine() -> list:
     for place, prefix in [("Debian 12", []), ("sid", [str(IN_SID)])]:
         said = subprocess.run([*prefix, "makedumpfile", "-v"], capture_output=True, text=True, timeout=900).stdout
         versions.append(f"makedumpfile of {place}: {said.splitlines()[0] if said else 'none'}")
-    return [f"{os.cpu_count()} CPUs, {cpu.group(1) if cpu else 'unknown'}; load before the run {os.getloadavg()[0]:.1f}", *versions]
+    return [
+        f"{os.cpu_count()} CPUs, {cpu.group(1) if cpu else 'unknown'}; load before the run {os.getloadavg()[0]:.1f}",
+        *versions,
+    ]
 
 
 def main() -> int:

@@ -79,7 +79,14 @@ def came_through(trial, mebibytes: int, append: str, stages, reboot=False) -> tu
     shutil.copyfile(trial.pristine, disk)
     log = CACHE / "logs" / f"bench-crash-memory-{trial.name}-{mebibytes}M.log"
     with system.start(
-        trial.kernel, [disk], log, initramfs=trial.normal, crashkernel=f"{mebibytes}M", append=append, memory=MEMORY, reboot=reboot,
+        trial.kernel,
+        [disk],
+        log,
+        initramfs=trial.normal,
+        crashkernel=f"{mebibytes}M",
+        append=append,
+        memory=MEMORY,
+        reboot=reboot,
     ) as guest:
         try:
             guest.expect("Kernel panic - not syncing: sysrq triggered crash", 180, or_fail=system.FAILED)

@@ -35,7 +35,9 @@ def tables() -> list:
     held = []
     for path in LIBRARY:
         for number, line in enumerate(path.read_text(errors="replace").splitlines()):
-            held += [{"file": path.name, "line": number, "column": column, "word": word} for column, word in enumerate(line.split())]
+            held += [
+                {"file": path.name, "line": number, "column": column, "word": word} for column, word in enumerate(line.split())
+            ]
             if len(held) > 1_000_000:
                 return held
     return held

@@ -77,7 +77,11 @@ def once(name: str, kernel, capture, cmdline, root, work) -> list:
         times.append(("QEMU has ended", time.monotonic() - start))
     (directory,) = [entry for entry in disk.list_directory(image, "/var/crash") if re.match(r"\d{4}", entry)]
     files = disk.debugfs(image, f"ls -p /var/crash/{directory}")
-    sizes = {entry.split("/")[5]: int(entry.split("/")[6]) for entry in files.splitlines() if entry.count("/") == 7 and entry.split("/")[6]}
+    sizes = {
+        entry.split("/")[5]: int(entry.split("/")[6])
+        for entry in files.splitlines()
+        if entry.count("/") == 7 and entry.split("/")[6]
+    }
     image.unlink()
     return times, max(sizes.values())
 

@@ -24,12 +24,20 @@ SAVED = r"dump saved: .*complete\n"
 # What is on the console, in this order; each stage ends there.
 STAGES = {
     "soft boot": [
-        ("crash kernel up", r"mcore: mcore .*PID 1.*\n"), ("dump in memory", SAVED), ("hand-off", "handing off: kexec"),
-        ("kernel", r"Linux version .*\n"), ("initramfs", r"Loading, please wait.*\n"), ("login", debian.PROMPT),
+        ("crash kernel up", r"mcore: mcore .*PID 1.*\n"),
+        ("dump in memory", SAVED),
+        ("hand-off", "handing off: kexec"),
+        ("kernel", r"Linux version .*\n"),
+        ("initramfs", r"Loading, please wait.*\n"),
+        ("login", debian.PROMPT),
     ],
     "direct": [
-        ("crash kernel up", r"mcore: mcore .*PID 1.*\n"), ("dump on disk", SAVED), ("hand-off", "handing off: reboot"),
-        ("kernel", r"Linux version .*\n"), ("initramfs", r"Loading, please wait.*\n"), ("login", debian.PROMPT),
+        ("crash kernel up", r"mcore: mcore .*PID 1.*\n"),
+        ("dump on disk", SAVED),
+        ("hand-off", "handing off: reboot"),
+        ("kernel", r"Linux version .*\n"),
+        ("initramfs", r"Loading, please wait.*\n"),
+        ("login", debian.PROMPT),
     ],
 }
 
@@ -60,7 +68,10 @@ def once(way: str, root, pristine: pathlib.Path, work: pathlib.Path) -> dict:
         times["all units"] = time.monotonic() - start
         name = session.check("ls /var/crash").strip()
         size = session.check(f"du -sk /var/crash/{name}").split()[0]
-        print(f"{way}: " + ", ".join(f"{stage} {at:.1f}" for stage, at in times.items()) + f" s; {state}; dump {size} KiB", flush=True)
+        print(
+            f"{way}: " + ", ".join(f"{stage} {at:.1f}" for stage, at in times.items()) + f" s; {state}; dump {size} KiB",
+            flush=True,
+        )
         session.power_off()
     disk.check(image)
     return times

@@ -43,15 +43,22 @@ def add_crypttab(initrd: pathlib.Path, work: pathlib.Path) -> None:
     (work / "cryptroot").mkdir()
     (work / "cryptroot/crypttab").write_text(CRYPTTAB)
     archive = subprocess.run(
-        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=b"cryptroot\ncryptroot/crypttab\n", cwd=work, check=True,
-        capture_output=True, timeout=60).stdout
+        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+        input=b"cryptroot\ncryptroot/crypttab\n",
+        cwd=work,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    ).stdout
     with open(initrd, "ab") as file:
         file.write(bytes(-file.tell() % 4) + archive)
 
 
 def update_initramfs(root: pathlib.Path) -> None:
     """Makes the root's initramfs anew, by its own tools; what is mounted for that ends with the command."""
-    script = 'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" update-initramfs -u'
+    script = (
+        'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" update-initramfs -u'
+    )
     run("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", root, timeout=300)
 
 
@@ -64,7 +71,16 @@ def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=Non
         tree = pathlib.Path(directory) / "root"
         run("cp", "-a", "--reflink=auto", root, tree)
         run(REPOSITORY / "scripts/install.sh", programs, env={**os.environ, "DESTDIR": str(tree)})
-        run("chroot", tree, "systemctl", "--quiet", "enable", "mcore-memory.service", "mcore-arm.service", "mcore-shutdown.service")
+        run(
+            "chroot",
+            tree,
+            "systemctl",
+            "--quiet",
+            "enable",
+            "mcore-memory.service",
+            "mcore-arm.service",
+            "mcore-shutdown.service",
+        )
         device = "/dev/mapper/root" if encrypted else "/dev/vda"
         if in_initramfs:
             update_initramfs(tree)
@@ -89,7 +105,16 @@ def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=Non
 def decrypt(image, plain) -> pathlib.Path:
     """What is in an encrypted disk, by QEMU's own reading of LUKS."""
     with secret() as words:
-        run("qemu-img", "convert", *words, "--image-opts", "-O", "raw", f"driver=luks,key-secret=luks,file.filename={image}", plain)
+        run(
+            "qemu-img",
+            "convert",
+            *words,
+            "--image-opts",
+            "-O",
+            "raw",
+            f"driver=luks,key-secret=luks,file.filename={image}",
+            plain,
+        )
     return pathlib.Path(plain)
 
 
@@ -114,8 +139,13 @@ class Debian:
         self.encrypted = encrypted
         words = CMDLINE.format(root="/dev/mapper/root" if encrypted else "/dev/vda", crashkernel=crashkernel)
         self.guest = Guest(
-            kernel=kernel, initramfs=pathlib.Path(image).with_suffix(".initrd"), append=f"{words} {append}".strip(),
-            disks=[image], log=log, **options)
+            kernel=kernel,
+            initramfs=pathlib.Path(image).with_suffix(".initrd"),
+            append=f"{words} {append}".strip(),
+            disks=[image],
+            log=log,
+            **options,
+        )
 
     def __enter__(self):
         return self
@@ -141,7 +171,9 @@ class Debian:
         self.guest.send(PASSWORD + "\n")
         self.guest.expect(rf"root@{HOST}:~# ", 120)
         # No messages between the answers, and no lines that are broken where the terminal ends.
-        self.guest.send("dmesg -n 1; stty -echo cols 500; export SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 LC_ALL=C; PS1=\n")
+        self.guest.send(
+            "dmesg -n 1; stty -echo cols 500; export SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 LC_ALL=C; PS1=\n"
+        )
         self.run("true", 60)
 
     def run(self, command: str, seconds: float = 120) -> tuple:

@@ -69,7 +69,8 @@ def show_dump(step, mcore, dump, series) -> None:
     print(run(mcore, "info", dump), end="")
     step(f"$ mcore dmesg {dump.name} | tail -n 15")
     print(*run(mcore, "dmesg", dump).splitlines()[-15:], sep="\n")
-    print(f"""
+    print(
+        f"""
 The dump: {shown(dump)}
 To look at it with other tools, unpack it, and get the kernel's debug information (a download of 300 MB):
 
@@ -78,7 +79,8 @@ To look at it with other tools, unpack it, and get the kernel's debug informatio
     crash $vmlinux /tmp/vmcore
     drgn -c /tmp/vmcore -s $vmlinux
     gdb $vmlinux /tmp/vmcore
-""")
+"""
+    )
 
 
 def demonstrate(mcore: pathlib.Path, capture: pathlib.Path, series: str, work: pathlib.Path) -> None:

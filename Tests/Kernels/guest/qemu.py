@@ -114,10 +114,33 @@ class Guest:
         self.started = time.monotonic()
         mine, theirs = socket.socketpair()
         self.command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-M", "q35",
-            "-smp", str(cpus), "-m", memory, "-nodefaults", "-no-user-config", "-display", "none",
-            "-serial", "stdio", "-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control",
-            "-kernel", str(kernel), "-initrd", str(initramfs), "-append", append,
+            "qemu-system-x86_64",
+            "-accel",
+            "tcg,thread=single",
+            "-cpu",
+            "max",
+            "-M",
+            "q35",
+            "-smp",
+            str(cpus),
+            "-m",
+            memory,
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-chardev",
+            f"socket,id=qmp,fd={theirs.fileno()}",
+            "-mon",
+            "chardev=qmp,mode=control",
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initramfs),
+            "-append",
+            append,
         ]
         for number, disk in enumerate(disks):
             # Zeros that the guest writes become holes: an image costs only what is in it. The host's page cache
@@ -127,8 +150,13 @@ class Guest:
         self.command += [] if reboot else ["-no-reboot"]
         self.command += [str(word) for word in devices]
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[theirs.fileno()], preexec_fn=die_with_parent, start_new_session=True,
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[theirs.fileno()],
+            preexec_fn=die_with_parent,
+            start_new_session=True,
         )
         atexit.register(self.kill)
         theirs.close()

@@ -13,11 +13,13 @@ import sys
 import tempfile
 
 from guest import dumps
-from guest.paths import REPOSITORY, fetch_kernel
+from guest.paths import REPOSITORY
+
+from . import crash_tool
+from .crash_tool import IN_SID
 
 BIN = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release"))
 MCORE = BIN / "mcore"
-IN_SID = REPOSITORY / "scripts/in-sid.sh"
 COMMANDS = ("sys", "bt -a", "log", "ps")
 
 
@@ -62,27 +64,15 @@ def compressed_size(path, content: int) -> int:
     return next(end for end, uncompressed in members(path) if uncompressed >= content)
 
 
-def is_old(series: str) -> bool:
-    """Whether Debian 12's crash (8.0.2) reads dumps of this kernel."""
-    return series in ("5.10", "6.1")
-
-
 def crash(series: str, dump: pathlib.Path, commands=COMMANDS, timeout: int = 600) -> dict:
     """What the crash utility prints for each command; None where it did not get there."""
-    vmlinux = fetch_kernel(series, debug=True) / "vmlinux"
     with tempfile.TemporaryDirectory(prefix="mcore-crash-") as directory:
         work = pathlib.Path(directory)
         outputs = [work / f"out{index}" for index in range(len(commands))]
         lines = [f"{name} > {output}" for name, output in zip(commands, outputs)]
         (work / "commands").write_text("\n".join([*lines, "exit"]) + "\n")
-        tool = ["crash", "-s", "-i", work / "commands", vmlinux, dump]
-        if not is_old(series):
-            # crash 9.0.2 does not know where kernels from 7.x on keep a module's symbols, and ends there.
-            tool.insert(1, "--no_modules")
-            tool = [IN_SID, "--timeout", timeout, "--bind", work, "--bind", dump.parent, *tool]
-        # crash now and then reads without end in what is missing: a limit, and then it has failed.
-        words = ["timeout", "-k", "5", timeout, *tool]
-        subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        words = crash_tool.words(series, work / "commands", dump, [work, dump.parent], timeout)
+        subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         found = {}
         for name, output in zip(commands, outputs):
             text = output.read_text(errors="replace") if output.exists() else ""
@@ -109,7 +99,7 @@ def study(series: str, level: str, percentages) -> None:
         whole = crash(series, raw)
         files = {"mcore elf.gz": work / "dump.elf.gz"}
         subprocess.run([MCORE, "save", "-q", "--level", level, raw, files["mcore elf.gz"]], check=True, timeout=300)
-        if is_old(series):
+        if crash_tool.is_old(series):
             files["makedumpfile -c"] = makedumpfile(raw, work / "kdump", "-c", "-d", options)
             files["makedumpfile -E"] = makedumpfile(raw, work / "kdump.elf", "-E", "-d", options)
             files["makedumpfile -c -F"] = makedumpfile(raw, work / "flat", "-c", "-F", "-d", options)
@@ -148,7 +138,7 @@ def row(series: str, name: str, cut: pathlib.Path, whole: dict) -> str:
         out = cut.with_name("log")
         out.unlink(missing_ok=True)
         words = ["makedumpfile", "--dump-dmesg", cut, out]
-        if not is_old(series):
+        if not crash_tool.is_old(series):
             words = [IN_SID, "--timeout", "60", "--bind", cut.parent, *words]
         log = subprocess.run([str(word) for word in words], capture_output=True, check=False, timeout=90)
         first = f"--dump-dmesg {'yes' if log.returncode == 0 else 'no'}, "

@@ -48,7 +48,10 @@ def run(dump: pathlib.Path, out: pathlib.Path) -> tuple:
     out.unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            ["makedumpfile", "--message-level", "4", "-E", "-d", LEVEL, dump, out], capture_output=True, timeout=LIMIT, check=False
+            ["makedumpfile", "--message-level", "4", "-E", "-d", LEVEL, dump, out],
+            capture_output=True,
+            timeout=LIMIT,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "hangs", set(), f"stopped after {LIMIT} s"
@@ -79,7 +82,11 @@ def main() -> int:
     arguments = parser.parse_args()
     source = arguments.dump or dumps.raw_dump("6.1")
     lines = subprocess.run(
-        [arguments.program, "--patches", "--count", str(arguments.count), source], capture_output=True, text=True, check=True, timeout=600
+        [arguments.program, "--patches", "--count", str(arguments.count), source],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
     ).stdout.splitlines()
     mutations = [json.loads(line) for line in lines if line.startswith("{")]
     counts = collections.defaultdict(collections.Counter)
@@ -109,7 +116,9 @@ def main() -> int:
             while block := file.read(1 << 24):
                 if block != other.read(1 << 24):
                     sys.exit("the damage was not undone")
-    print("\n| damage | mutations | makedumpfile writes no dump | hangs | success, pages lost | pages lost | mcore: no selection | pages lost | lost in silence |")
+    print(
+        "\n| damage | mutations | makedumpfile writes no dump | hangs | success, pages lost | pages lost | mcore: no selection | pages lost | lost in silence |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for kind, row in counts.items():
         print(

@@ -6,13 +6,14 @@ import re
 import subprocess
 import tempfile
 
-from guest.paths import REPOSITORY, fetch_kernel
+from guest.paths import fetch_kernel
 
+from . import crash_tool
+from .crash_tool import IN_SID
 from .diskdump import kept_pages
 from .elf import Core
 from .test_dumps import command, mcore
 
-IN_SID = REPOSITORY / "scripts/in-sid.sh"
 CLASSES = {
     "cache": "Non-private cache pages",
     "cache-private": "Private cache pages",
@@ -89,14 +90,9 @@ class Oracles:
         """What crash prints of a dump: (standard output, standard error)."""
         script = self.work / "commands"
         script.write_text("\n".join([*commands, "exit"]) + "\n")
-        # crash 9.0.2 does not know the modules of 7.x, and does not start with them.
-        options = ["--no_modules"] if self.series.startswith("7.") else []
-        words = ["crash", *options, "-s", "-i", script, self.vmlinux, dump]
-        # Debian 12's crash knows kernels up to 6.1.
-        if self.series in ("5.10", "6.1"):
-            result = command(*words, timeout=300, stdin=subprocess.DEVNULL)
-        else:
-            result = self.in_sid(*words)
+        result = command(
+            *crash_tool.words(self.series, script, dump, [self.work, self.raw.parent]), timeout=360, stdin=subprocess.DEVNULL
+        )
         # The file's name is in what `sys` prints; addresses of crash's own code, which differ from run to run, in its complaints.
         texts = (text.decode(errors="replace").replace(str(dump), "DUMP") for text in (result.stdout, result.stderr))
         return tuple(re.sub(r"(error trace:).*", r"\1", text) for text in texts)

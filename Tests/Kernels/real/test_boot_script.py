@@ -33,21 +33,31 @@ class BootScript(unittest.TestCase):
             path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.commands}\n[ {name} != chroot ] || exit 3\n')
             path.chmod(0o755)
 
-    def boot(self, settings="target=/var/crash\n", fstab="/dev/vda / ext4 defaults 0 1\n", cmdline=REGION, state="ro", record=RECORD) -> tuple:
+    def boot(
+        self, settings="target=/var/crash\n", fstab="/dev/vda / ext4 defaults 0 1\n", cmdline=REGION, state="ro", record=RECORD
+    ) -> tuple:
         """What the script says, and the commands that it gives. It ends with status 0, whatever happens."""
         for name, text in (("etc/mcore.conf", settings), ("etc/fstab", fstab), ("var/lib/mcore/armed", record)):
             (self.root / name).unlink(missing_ok=True)
             if text is not None:
                 (self.root / name).write_text(text)
         script = (REPOSITORY / "initramfs/second-stage.sh").read_text()
-        for name, text in (("/proc/cmdline", cmdline + "\n"), ("/proc/mounts", MOUNTED.format(root=self.root, state=state)), ("/dev/kmsg", "")):
+        for name, text in (
+            ("/proc/cmdline", cmdline + "\n"),
+            ("/proc/mounts", MOUNTED.format(root=self.root, state=state)),
+            ("/dev/kmsg", ""),
+        ):
             (self.work / pathlib.Path(name).name).write_text(text)
             self.assertIn(name, script)
             script = script.replace(name, str(self.work / pathlib.Path(name).name))
         self.commands.write_text("")
         result = subprocess.run(
-            ["dash", "-c", script.replace("@PREFIX@", ""), "mcore"], timeout=30, capture_output=True, text=True,
-            env={"PATH": f"{self.work}/bin:{os.environ['PATH']}", "rootmnt": str(self.root)})
+            ["dash", "-c", script.replace("@PREFIX@", ""), "mcore"],
+            timeout=30,
+            capture_output=True,
+            text=True,
+            env={"PATH": f"{self.work}/bin:{os.environ['PATH']}", "rootmnt": str(self.root)},
+        )
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return result.stdout, self.commands.read_text().splitlines()
 
@@ -57,14 +67,20 @@ class BootScript(unittest.TestCase):
     def test_it_saves_in_the_root_and_leaves_it_as_it_was(self):
         root = self.root
         saved = [f"mount -o bind /{name} {root}/{name}" for name in ("dev", "proc", "sys")]
-        saved += [f"chroot {root} /sbin/mcore-capture source=memory:"] + [f"umount {root}/{name}" for name in ("sys", "proc", "dev")]
+        saved += [f"chroot {root} /sbin/mcore-capture source=memory:"] + [
+            f"umount {root}/{name}" for name in ("sys", "proc", "dev")
+        ]
         said, commands = self.boot()
         self.assertEqual(said, "mcore: the second stage ended in the initramfs with status 3\n")
         remount = [f"mount -o remount,{state} /dev/mapper/root {root}" for state in ("rw", "ro")]
         self.assertEqual(commands, [remount[0], *saved, remount[1]])
         self.assertEqual(self.boot(state="rw")[1], saved)
         # Devices need no mount; a later target counts as the first does; comments do not.
-        for settings in ("target=UUID=0-1:/crash\n", "level=used target=/dev/sdb1:/x\ntarget=/var/crash\n", "# target=nfs:x\ntarget=/srv"):
+        for settings in (
+            "target=UUID=0-1:/crash\n",
+            "level=used target=/dev/sdb1:/x\ntarget=/var/crash\n",
+            "# target=nfs:x\ntarget=/srv",
+        ):
             self.assertIn("chroot", "".join(self.boot(settings, state="rw")[1]), settings)
 
     def test_what_can_not_be_had_yet_is_left_to_the_service(self):
@@ -89,6 +105,9 @@ class BootScript(unittest.TestCase):
         # A disk is told by the settings alone.
         self.assertNotEqual(self.boot("target=UUID=1:/x\n", record=None)[1], [])
         # Not a prefix of it by whole names.
-        self.assertNotEqual(self.boot("target=/variable/x\n", "/dev/vdb /var ext4 x 0 2\nnone none swap sw 0 0\n#/dev/x /variable ext4 x\n")[1], [])
+        self.assertNotEqual(
+            self.boot("target=/variable/x\n", "/dev/vdb /var ext4 x 0 2\nnone none swap sw 0 0\n#/dev/x /variable ext4 x\n")[1],
+            [],
+        )
         (self.root / "sbin/mcore-capture").unlink()
         self.assertIn("there is no /sbin/mcore-capture", self.boot()[0])

@@ -270,9 +270,7 @@ class Limits(unittest.TestCase):
             with self.subTest(format=form):
                 target = self.work / form
                 target.mkdir()
-                result = mcore(
-                    "save", "-q", "--level", "all", "--format", form, "--max-size", "20M", self.raw, target, status=3
-                )
+                result = mcore("save", "-q", "--level", "all", "--format", form, "--max-size", "20M", self.raw, target, status=3)
                 self.assertIn(b"max-size", result.stderr)
                 self.assertIn(b"cut short", result.stderr)
                 (directory,) = target.iterdir()
@@ -358,5 +356,7 @@ def load_tests(loader, _, __):
     for series in SERIES:
         for level in LEVELS:
             name = f"Cut_{series.replace('.', '_')}_{level}"
-            suite.addTests(loader.loadTestsFromTestCase(type(name, (CutDump, unittest.TestCase), {"series": series, "level": level})))
+            suite.addTests(
+                loader.loadTestsFromTestCase(type(name, (CutDump, unittest.TestCase), {"series": series, "level": level}))
+            )
     return suite

@@ -139,9 +139,7 @@ class GuestTest:
         spare = self.work / "spare.img"
         subprocess.run(["truncate", "-s", "4M", spare], check=True)
         log = self.log(name)
-        with system.start(
-            self.kernel, [image, spare], log, crashkernel=self.crashkernel, reboot=False, cpu=cpu
-        ) as guest:
+        with system.start(self.kernel, [image, spare], log, crashkernel=self.crashkernel, reboot=False, cpu=cpu) as guest:
             guest.expect("Kernel panic - not syncing: sysrq triggered crash", 240, or_fail=system.FAILED)
             guest.expect("last resort: log and registers are on /dev/vdb", 120)
             guest.wait_exit(60)
@@ -150,7 +148,8 @@ class GuestTest:
 
     def test_when_every_target_fails_log_and_registers_go_to_the_last_resort(self):
         _, spare, console, kept = self.last_resort(
-            "last", "mcore.wait=1 mcore.target=/dev/vdz:/var/crash mcore.target=LABEL=none:/", cpu=1)
+            "last", "mcore.wait=1 mcore.target=/dev/vdz:/var/crash mcore.target=LABEL=none:/", cpu=1
+        )
         self.assertIn(f"kernel   {self.release}, x86_64", kept)
         self.assertRegex(kept, "reason   .*sysrq triggered crash")
         self.assertIn("failed   /dev/vdz:/var/crash: there is no such disk", kept)
@@ -179,7 +178,8 @@ class GuestTest:
         extra.mkdir()
         shutil.copy2(GUEST / "kill-init", extra / "kill-init")
         image, _, console, kept = self.last_resort(
-            "killed", "mcore.target=/dev/vda:/var/crash rdinit=/kill-init", "--extra", extra)
+            "killed", "mcore.target=/dev/vda:/var/crash rdinit=/kill-init", "--extra", extra
+        )
         told = console.rpartition("PID 1, ")[2]
         self.assertEqual(told.count("saving was ended by signal 9"), 3)
         self.assertEqual(re.findall("trying once more, (.*)", told), ["with one thread", "with every page"])

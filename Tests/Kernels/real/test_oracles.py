@@ -14,7 +14,22 @@ from .series import for_each
 from .test_dumps import command, mcore
 
 SERIES = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
-COMMANDS = ["sys", "bt -a", "ps", "log", "kmem -i", "kmem -s", "mod", "files", "mount", "foreach bt", "dev", "net", "timer", "runq"]
+COMMANDS = [
+    "sys",
+    "bt -a",
+    "ps",
+    "log",
+    "kmem -i",
+    "kmem -s",
+    "mod",
+    "files",
+    "mount",
+    "foreach bt",
+    "dev",
+    "net",
+    "timer",
+    "runq",
+]
 COMPLAINTS = ("read error", "seek error", "page excluded", "invalid")
 
 DRGN_TASKS = """

@@ -50,8 +50,13 @@ class SoftBootTest:
         subprocess.run(["truncate", "-s", "64G", self.raw], check=True)
         log = CACHE / "logs" / f"test-{self.release}-soft-{name}.log"
         with system.start(
-            self.kernel, [image, self.raw], log, initramfs=normal, crashkernel=crashkernel,
-            append=soft_boot.NORMAL_APPEND, **options
+            self.kernel,
+            [image, self.raw],
+            log,
+            initramfs=normal,
+            crashkernel=crashkernel,
+            append=soft_boot.NORMAL_APPEND,
+            **options,
         ) as guest:
             before = guest.expect(NUMBERS, 120, or_fail=system.FAILED)
             # At every boot, and there is nothing to do.
@@ -77,7 +82,8 @@ class SoftBootTest:
             os.truncate(self.raw, size)
         print(
             f"{self.release} {name}: from panic to normal kernel {started - panicked:.0f} s, dump saved {saved - panicked:.0f} s, "
-            f"boot done {back - panicked:.0f} s")
+            f"boot done {back - panicked:.0f} s"
+        )
         taken = sum(int(word.split("@")[0], 16) for word in region["word"].split(",")) // 1024
         text = log.read_text(errors="replace")
         if lost_cpus:
@@ -164,14 +170,17 @@ class LongTest(SoftBootTest):
         self.check_dump(dump)
         self.assertIn("nd_pmem namespace0.0", text)
 
-
     def test_armed_by_mcore(self):
         """mcore arm in the guest in place of what soft-init and kexec do."""
         normal = soft_boot.normal_initramfs(self.kernel, CAPTURE, self.work / "normal.img")
         image = system.make_disk(self.work / "disk.img", self.kernel, None)
         subprocess.run(
-            [REPOSITORY / "scripts/install.sh", BIN], check=True, timeout=120, capture_output=True,
-            env={**os.environ, "DESTDIR": str(self.work / "root")})
+            [REPOSITORY / "scripts/install.sh", BIN],
+            check=True,
+            timeout=120,
+            capture_output=True,
+            env={**os.environ, "DESTDIR": str(self.work / "root")},
+        )
         base = self.work / "root/usr/local/lib/mcore/crash-base.img"
         files = {"/boot/initrd.img": normal, "/boot/crash-base.img": base, **soft_boot.mcore_program(BIN / "mcore")}
         soft_boot.add_to_disk(image, files)
@@ -181,10 +190,14 @@ class LongTest(SoftBootTest):
             guest.expect("MCORE-GUEST: shell", 180, or_fail=system.FAILED)
             guest.send("export LD_LIBRARY_PATH=/disk/mcore/lib PATH=/disk/mcore:/bin; mkdir -p /var/lib\n")
             for command_line, expected in [
-                ("mcore status", "no crash kernel is loaded: run mcore arm"), ("echo status=$?", "status=1"),
-                (arm, r"armed: /disk/boot/vmlinuz"), ("echo armed=$?", "armed=0"),
-                ("mcore status --json", '"captured": true'), ("echo status=$?", "status=0"),
-                ("mcore disarm; mcore status", "no crash kernel is loaded"), (arm, r"armed: /disk/boot/vmlinuz"),
+                ("mcore status", "no crash kernel is loaded: run mcore arm"),
+                ("echo status=$?", "status=1"),
+                (arm, r"armed: /disk/boot/vmlinuz"),
+                ("echo armed=$?", "armed=0"),
+                ("mcore status --json", '"captured": true'),
+                ("echo status=$?", "status=0"),
+                ("mcore disarm; mcore status", "no crash kernel is loaded"),
+                (arm, r"armed: /disk/boot/vmlinuz"),
                 ("cat /sys/kernel/kexec_crash_loaded", "\n1\n"),
             ]:
                 guest.send(command_line + "\n")

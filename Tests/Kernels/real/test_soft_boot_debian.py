@@ -160,8 +160,22 @@ class DebianTest(SoftBootTest, unittest.TestCase):
         script = self.work / "commands"
         script.write_text("bt\nps\nexit\n")
         told = command(
-            IN_SID, "--timeout", "300", "--bind", self.work, "--bind", vmlinux.parent, "crash", "-s", "-i", script, vmlinux, plain,
-            timeout=330, stdin=subprocess.DEVNULL).stdout.decode()
+            IN_SID,
+            "--timeout",
+            "300",
+            "--bind",
+            self.work,
+            "--bind",
+            vmlinux.parent,
+            "crash",
+            "-s",
+            "-i",
+            script,
+            vmlinux,
+            plain,
+            timeout=330,
+            stdin=subprocess.DEVNULL,
+        ).stdout.decode()
         self.assertRegex(told, r'PID: \d+ .*CPU: 0 .*COMMAND: "sh"')
         self.assertIn("sysrq_handle_crash", told)
         processes = [line.split()[-1] for line in told.splitlines()]

@@ -32,7 +32,8 @@ class WaysTest(SoftBootTest):
         subprocess.run(["truncate", "-s", "64G", self.raw], check=True)
         self.log = CACHE / "logs" / f"test-{self.release}-soft-{name}.log"
         return system.start(
-            self.kernel, [self.image, self.raw], self.log, initramfs=initramfs, append=f"{armed.APPEND} {append}", memory=memory)
+            self.kernel, [self.image, self.raw], self.log, initramfs=initramfs, append=f"{armed.APPEND} {append}", memory=memory
+        )
 
     def armed_boot(self, guest, number: int, said="", or_fail=ERRORS) -> dict:
         """Waits until this boot is armed and at its shell; `said` is what the second stage says."""
@@ -69,7 +70,9 @@ class WaysTest(SoftBootTest):
     def fill_memory(self, guest) -> None:
         """All free memory of the kernel that runs is written to, but for 60 MiB."""
         size = "$(($(sed -n 's/^MemFree: *\\([0-9]*\\).*/\\1/p' /proc/meminfo) / 1024 - 60))"
-        guest.send(f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n")
+        guest.send(
+            f"mount -o remount,size=95% /tmp; dd if=/dev/zero of=/tmp/fill bs=1M count={size}; echo filled=$?; rm /tmp/fill\n"
+        )
         guest.expect("filled=0", 120, or_fail=ERRORS + "|Linux version")
 
     def page_tables(self, guest) -> list:
@@ -87,8 +90,9 @@ class WaysTest(SoftBootTest):
     def flush_translations(self, guest) -> None:
         """QEMU forgets the translated addresses of all CPUs when a device's memory appears or goes: here that of the AHCI controller."""
         guest.send(
-            "for byte in 0 7; do printf \"\\\\$byte\" | dd of=/sys/bus/pci/devices/0000:00:1f.2/config bs=1 seek=4 conv=notrunc 2>/dev/null;"
-            " done; sleep 1; echo still ali''ve\n")
+            'for byte in 0 7; do printf "\\\\$byte" | dd of=/sys/bus/pci/devices/0000:00:1f.2/config bs=1 seek=4 conv=notrunc 2>/dev/null;'
+            " done; sleep 1; echo still ali''ve\n"
+        )
         guest.expect("still alive", 30, or_fail="Linux version")
 
     def check_window(self, name: str, way: str, handing_off: str) -> None:
@@ -232,7 +236,7 @@ class WaysTest(SoftBootTest):
         self.assertEqual(travelled["evidence"], "tables")
         self.assertIn("sysrq triggered crash", (dump / "dmesg.txt").read_text())
         data = (dump / "vmcore.elf.gz").read_bytes()
-        self.assertEqual(data[damaged["start"]:damaged["end"]], bytes(65536))
+        self.assertEqual(data[damaged["start"] : damaged["end"]], bytes(65536))
         result = mcore("verify", "-q", dump / "vmcore.elf.gz", status=1)
         self.assertIn("CORRUPT", (result.stdout + result.stderr).decode())
 

@@ -30,29 +30,27 @@ public struct SyntheticCore {
   public init(_ segments: [Segment]) { self.segments = segments }
 
   public func bytes() throws -> [UInt8] {
-    let noteBytes = ELF64.encodeNotes(notes, identity.byteOrder)
-    let headers = UInt64(ELF64.headersSize(programHeaders: segments.count + 1))
-    var offset = (headers + UInt64(noteBytes.count) + 4095) / 4096 * 4096
-    var programHeaders = [
-      ELFProgramHeader(
-        type: ELFProgramHeader.note, flags: 0, offset: headers, virtualAddress: 0, physicalAddress: 0,
-        fileSize: UInt64(noteBytes.count), memorySize: UInt64(noteBytes.count))
-    ]
+    // Where the memory begins depends on the sizes of what stands before it alone.
+    let start = (try coreStart(identity, notes, loads(from: 0)).count + 4095) / 4096 * 4096
+    var file = try coreStart(identity, notes, loads(from: UInt64(start)), tamper: tamper)
+    file += [UInt8](repeating: 0, count: start - file.count)
     var data: [UInt8] = []
-    let start = offset
     for segment in segments {
-      programHeaders.append(
-        ELFProgramHeader(
-          type: ELFProgramHeader.load, flags: 7, offset: offset, virtualAddress: segment.virtual,
-          physicalAddress: segment.physical, fileSize: UInt64(segment.bytes.count), memorySize: segment.memorySize))
       data += segment.bytes
       data += [UInt8](repeating: 0, count: (4096 - data.count % 4096) % 4096)
-      offset = start + UInt64(data.count)
     }
-    tamper(&programHeaders)
-    var file = try ELF64.encode(identity, programHeaders) + noteBytes
-    file += [UInt8](repeating: 0, count: Int(start) - file.count)
     return file + data
+  }
+
+  /// PT_LOADs whose memory stands one behind the other, each from a page border of the file on.
+  private func loads(from start: UInt64) -> [ELFProgramHeader] {
+    var offset = start
+    return segments.map { segment in
+      defer { offset += (UInt64(segment.bytes.count) + 4095) / 4096 * 4096 }
+      return ELFProgramHeader(
+        type: ELFProgramHeader.load, flags: 7, offset: offset, virtualAddress: segment.virtual,
+        physicalAddress: segment.physical, fileSize: UInt64(segment.bytes.count), memorySize: segment.memorySize)
+    }
   }
 
   public func write(to path: String) throws { try Data(try bytes()).write(to: URL(fileURLWithPath: path)) }

@@ -6,20 +6,13 @@ extension SyntheticMachine {
   /// Writes the machine as an ELF core, sparse where pages are zero. For small machines: the file is as large
   /// as the memory.
   public func writeCore(to path: String) throws {
-    let noteBytes = ELF64.encodeNotes(
-      notes.map { DumpNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) }, identity.byteOrder)
-    let headers = ELF64.headersSize(programHeaders: segments.count + 1)
-    var programHeaders = [
-      ELFProgramHeader(
-        type: ELFProgramHeader.note, flags: 0, offset: UInt64(headers), virtualAddress: 0, physicalAddress: 0,
-        fileSize: UInt64(noteBytes.count), memorySize: UInt64(noteBytes.count))
-    ]
-    programHeaders += segments.map {
-      ELFProgramHeader(
-        type: ELFProgramHeader.load, flags: $0.flags, offset: $0.fileOffset, virtualAddress: $0.virtualAddress,
-        physicalAddress: $0.physical.start, fileSize: $0.fileSize, memorySize: $0.physical.count)
-    }
-    let start = try ELF64.encode(identity, programHeaders) + noteBytes
+    let start = try coreStart(
+      identity, notes.map { DumpNote(name: $0.name, type: $0.type, descriptor: $0.descriptor) },
+      segments.map {
+        ELFProgramHeader(
+          type: ELFProgramHeader.load, flags: $0.flags, offset: $0.fileOffset, virtualAddress: $0.virtualAddress,
+          physicalAddress: $0.physical.start, fileSize: $0.fileSize, memorySize: $0.physical.count)
+      })
     precondition(start.count <= SyntheticMachine.dataOffset)
     _ = FileManager.default.createFile(atPath: path, contents: Data(start))
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))

@@ -18,25 +18,18 @@ struct MemoryFile {
   init(_ path: String, _ generation: KernelGeneration = .v6_1) throws {
     self.path = path
     machine = SyntheticMachine(SyntheticMachineConfiguration(generation, memory: 256 << 20))
-    let notes = ELF64.encodeNotes(machine.notes, machine.identity.byteOrder)
     // Kernel text's own mapping, then the direct map.
     let pieces = machine.segments.compactMap { segment -> (PhysicalRange, UInt64)? in
       let range = PhysicalRange(max(segment.physical.start, MemoryFile.start), segment.physical.end)
       return range.map { ($0, segment.virtualAddress + ($0.start - segment.physical.start)) }
     }
-    let headers = UInt64(ELF64.headersSize(programHeaders: pieces.count + 1))
-    var programHeaders = [
-      ELFProgramHeader(
-        type: ELFProgramHeader.note, flags: 0, offset: headers, virtualAddress: 0, physicalAddress: 0,
-        fileSize: UInt64(notes.count), memorySize: UInt64(notes.count))
-    ]
-    programHeaders += pieces.map { range, address in
+    let loads = pieces.map { range, address in
       ELFProgramHeader(
         type: ELFProgramHeader.load, flags: 7, offset: range.start, virtualAddress: address, physicalAddress: range.start,
         fileSize: range.count, memorySize: range.count)
     }
     _ = FileManager.default.createFile(
-      atPath: path, contents: Data(try ELF64.encode(machine.identity, programHeaders) + notes))
+      atPath: path, contents: Data(try coreStart(machine.identity, machine.notes, loads)))
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     defer { try? file.close() }
     let step: UInt64 = 1 << 16

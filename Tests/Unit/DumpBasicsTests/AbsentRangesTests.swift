@@ -41,7 +41,7 @@ struct AbsentRangesTests {
       ranges.append(try range(page * 5 << 12, (page * 5 + 1) << 12))
       ranges.append(try range((page * 5 + 1) << 12, (page * 5 + 3) << 12, .level, 2))
     }
-    #expect(ranges.packedBytes == 1000 * 5 - 1, "3 with a gap before it, 2 without; the first has none")
+    #expect(ranges.encoded.count == 1000 * 5 - 1, "3 with a gap before it, 2 without; the first has none")
   }
 
   @Test func whatTouchesIsJoinedAndWhatOverlapsIsTakenOnce() throws {

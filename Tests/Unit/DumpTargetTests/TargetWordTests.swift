@@ -37,11 +37,12 @@ func laterKindsAreRefusedByName(word: String) {
 }
 
 @Test func windowsOfMemoryAreTakenApart() throws {
-  #expect(try TargetSpec("memory:").isMemory && TargetSpec("memory:").memoryWindows == nil)
+  #expect(try TargetSpec("memory:").nextKernel == .needed)
+  #expect(try TargetSpec("memory:2M@4M").nextKernel == .usedIfThere)
+  #expect(try TargetSpec("/var/crash").nextKernel == .none)
   #expect(
-    try TargetSpec("memory:0x200000@0x40000000,256M@2G").memoryWindows?.ranges
+    try MemoryTarget(parsing: "memory:0x200000@0x40000000,256M@2G")?.windows?.ranges
       == [PhysicalRange(start: 0x4000_0000, count: 0x20_0000), PhysicalRange(start: 2 << 30, count: 256 << 20)].compactMap { $0 })
-  #expect(try !TargetSpec("/var/crash").isMemory)
   for word in [
     "memory:x", "memory:1M", "memory:2M@0x100000", "memory:2M@2M,2M@2M", "memory:@4M", "memory:-2M@4M", "memory:2M@4MM",
     "memory:2M@4M,", "memory:2M@4M@6M", "memory:" + (1...9).map { "2M@\($0 * 4)M" }.joined(separator: ","),

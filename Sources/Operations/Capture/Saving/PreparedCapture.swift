@@ -1,0 +1,74 @@
+internal import CrashedKernel
+internal import DumpBasics
+internal import DumpPlan
+internal import DumpSource
+internal import DumpTarget
+internal import LinuxSystem
+internal import SoftBoot
+internal import Workers
+
+/// What is captured: a source that was looked through once, ready to be written to one target after another.
+final class PreparedCapture {
+  let request: SaveRequest
+  let reporter: any Reporter
+  let source: any DumpSource
+  let kernel: CrashedKernel
+  /// Nil where it could not be read.
+  let log: KernelLog?
+  let work: OrderedWork
+  let limits: RunningLimits
+  /// What is wrong with the source, before any page is classified.
+  private let findings: [String]
+  /// Nil until somebody asks for the plan.
+  private(set) var planIfMade: DumpPlan?
+
+  init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) {
+    self.request = request
+    self.reporter = reporter
+    self.source = source
+    limits = RunningLimits(request.limits)
+    kernel = CrashedKernel(source)
+    work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
+    var findings = allFindings(source, kernel)
+    do throws(DumpError) {
+      log = try kernel.log()
+    } catch {
+      log = nil
+      // A dump of ours says so already: converting it must not say it once more.
+      if source.metadata == nil { findings.append(error.description) }
+    }
+    self.findings = findings
+    for finding in findings { reporter.warning(finding) }
+    let reason = log?.panicMessage.map { ", \(printable($0))" } ?? ""
+    reporter.message("crashed kernel \(printable(kernel.release ?? "unknown"))\(reason)")
+  }
+
+  /// The plan of the dump. It is made when the first target is open: it reads all of the memory, and the log
+  /// goes out before that.
+  func plan() throws(DumpError) -> DumpPlan {
+    if let planIfMade { return planIfMade }
+    let made = try Planning(request, source, kernel, work, limits, reporter).plan(findings: findings)
+    planIfMade = made
+    return made
+  }
+
+  /// The log and the registers, where nothing else could be kept. `failures`: a line for each target.
+  func writeLastResort(_ disk: String, _ failures: [String]) {
+    do throws(DumpError) {
+      let device = try LastResort(disk, forWriting: true)
+      try device.write(LastResortText(kernel: kernel, log: log, failures: failures).bytes(capacity: device.capacity))
+      reporter.message("last resort: log and registers are on \(disk); mcore last \(disk) prints them")
+    } catch { reporter.warning("the last resort failed too: \(error)") }
+  }
+}
+
+/// What a target may ask.
+extension PreparedCapture: DumpOffer {
+  var directoryName: String {
+    dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
+  }
+
+  func openRegion(_ windows: RegionExtents?) throws(DumpError) -> any Destination {
+    try Capture.openRegion(windows, request.region, kernel, try plan(), request.trust)
+  }
+}
