@@ -21,6 +21,8 @@ complain 'system calls outside LinuxSystem and Workers:' \
   "$(grep -rnE '^ *(public |internal |private )?import (Glibc|CLinux)' Sources --include='*.swift' \
      | grep -vE '^Sources/Foundations/(LinuxSystem|Workers)/' || true)"
 
-python3 -m compileall -q Tests/Kernels initramfs || status=1
+python3 -m compileall -q Tests/Kernels initramfs scripts || status=1
+scripts/check-papers.py || status=1
+scripts/plot-bench.py --check || status=1
 for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status
