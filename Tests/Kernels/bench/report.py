@@ -3,6 +3,7 @@
 A row is a dictionary; `--json` writes it as it is. scripts/plot-bench.py draws plots of the rows.
 """
 
+import pathlib
 import shlex
 
 
@@ -14,7 +15,7 @@ def contender_rows(done: list) -> list:
             "what": contender.name,
             "d": contender.level,
             "threads": contender.threads,
-            "command": shlex.join(map(str, contender.command)),
+            "command": shlex.join(pathlib.Path(word).name for word in map(str, contender.command)),
             "runs": len(contender.runs),
             "failed": contender.failed,
             "failure": contender.failure,
