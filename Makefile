@@ -77,7 +77,7 @@ lint: ## format and style, of Swift, Python and shell
 format: ## rewrites the sources in the project's format
 	@scripts/deps.sh lint
 	swift format format --in-place --recursive --parallel Sources Tests Package.swift
-	/usr/bin/black --quiet Tests/Kernels initramfs
+	/usr/bin/black --quiet Tests/Kernels initramfs scripts
 
 .PHONY: clean
 clean: ## removes what was built; the cache of kernels and dumps stays

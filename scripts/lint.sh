@@ -24,7 +24,12 @@ complain 'system calls outside LinuxSystem and Workers:' \
      | grep -vE '^Sources/Foundations/(LinuxSystem|Workers)/' || true)"
 
 # Debian's own Python, whatever another one is called python3 here.
-/usr/bin/black --check --quiet Tests/Kernels initramfs || { echo 'Python is not in the format of black: make format' >&2; status=1; }
-/usr/bin/pyflakes3 Tests/Kernels initramfs || status=1
+python_code='Tests/Kernels initramfs scripts'
+# shellcheck disable=SC2086 # the list is meant to be split into words
+/usr/bin/black --check --quiet $python_code || { echo 'Python is not in the format of black: make format' >&2; status=1; }
+# shellcheck disable=SC2086
+/usr/bin/pyflakes3 $python_code || status=1
+scripts/check-papers.py || status=1
+scripts/plot-bench.py --check || status=1
 for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

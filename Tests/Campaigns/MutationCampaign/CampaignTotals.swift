@@ -107,7 +107,7 @@ public struct CampaignTotals: Sendable {
 
   // MARK: Tables
 
-  /// As in docs/verification.md.
+  /// As in docs/measurements/damage-campaign.md.
   public var tables: String {
     var lines = [
       "| damage | mutations | detected | without effect | tolerated | losses, reported | silent losses | pages kept more: median | largest |",

@@ -1,1 +1,1 @@
-"""`make bench`: mcore beside makedumpfile, on one real dump. See docs/performance.md."""
+"""`make bench`: mcore beside makedumpfile, on one real dump. See docs/measurements/bench.md."""

@@ -25,6 +25,7 @@ import time
 
 from guest.paths import REPOSITORY
 
+from . import report
 from .dump import bench_dump
 
 IN_SID = REPOSITORY / "scripts/in-sid.sh"
@@ -171,17 +172,13 @@ def digest(bench, size: float, rounds: int, limit: float) -> float:
 
 def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, limit: float) -> list:
     """Nanoseconds for each page of the page map: mcore with all checks, a bare scan of the same map, makedumpfile's step."""
-    lines = [
-        "| page classes | threads | ns a page | times the bare scan | times faster than makedumpfile |",
-        "|---|---|---|---|---|",
-    ]
-    pages, rows = 0, []
+    pages, scans = 0, []
     for count in threads:
         said = measured([str(bench), "classify", str(count), str(dump)], limit)["said"]
         values = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", said)}
         pages = values["pages"]
-        rows.append((count, values["checked"], values["bare"]))
-    steps = []
+        scans.append((count, values["checked"], values["bare"]))
+    steps = {}
     for place, prefix in [("Debian 12", []), ("sid", [str(IN_SID), "--timeout", "590"])]:
         found = []
         for _ in range(rounds):
@@ -190,62 +187,8 @@ def classification(bench, dump, work: pathlib.Path, threads: list, rounds: int, 
             (work / "classes").unlink(missing_ok=True)
             found.append(sum(map(float, re.findall(r"STEP \[Excluding unnecessary pages\] : ([\d.]+)", said))))
         if all(found):
-            steps.append(statistics.median(found))
-            lines.append(f'| makedumpfile of {place}, "Excluding unnecessary pages" | 1 | {steps[-1] * 1e9 / pages:.1f} | | |')
-    for count, checked, bare in rows:
-        times = f"{min(steps) * 1e9 / pages / checked:.1f}" if steps else ""
-        lines.append(f"| bare scan | {count} | {bare:.1f} | | |")
-        lines.append(f"| mcore, all checks | {count} | {checked:.1f} | {checked / bare:.2f} | {times} |")
-    return lines
-
-
-def table(done: list) -> list:
-    lines = [
-        "| what | -d | threads | wall s | CPU s | peak MiB | bytes out | times faster | size |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for contender in done:
-        failed = (
-            f" ({contender.failed} of {contender.failed + len(contender.runs)} runs failed)"
-            if contender.failed and contender.runs
-            else ""
-        )
-        start = f"| {contender.name}{failed} | {contender.level} | {contender.threads} |"
-        if not contender.runs:
-            lines.append(f"{start} {contender.failure} | | | | | |")
-            continue
-        rivals = [c for c in done if c.runs and c.level == contender.level]
-        reference = "makedumpfile -z" if contender.name.endswith("zst") else "makedumpfile -c"
-        best = min((c for c in rivals if c.name == reference), key=lambda c: c.median("wall"), default=None)
-        ratio = (
-            f"{best.median('wall') / contender.median('wall'):.1f} | {contender.median('bytes') / best.median('bytes'):.3f}"
-            if best
-            else "|"
-        )
-        lines.append(
-            f"{start} {contender.median('wall'):.2f} | {contender.median('cpu'):.2f} | {contender.median('memory') / 2**20:.0f} "
-            f"| {contender.median('bytes'):.0f} | {ratio} |"
-        )
-    return lines
-
-
-def efficiency(done: list, codec: dict) -> list:
-    """Bare codec and pipeline on the same memory, both thrown away. SHA-256 is counted apart: only a dump directory records it."""
-    lines = [
-        "| format | threads | bare codec wall s | CPU s | MB/s | pipeline wall s | CPU s | efficiency by wall | by CPU | SHA-256, CPU s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (name, threads), bare in codec.items():
-        whole = bare.get("whole", {})
-        if "wall" not in bare or "wall" not in whole:
-            lines.append(f"| {name} | {threads} | {bare.get('failure') or whole.get('failure')} | | | | | | | |")
-            continue
-        wall, cpu, digest = whole["wall"], whole["cpu"], bare["digest"]
-        lines.append(
-            f"| {name} | {threads} | {bare['wall']:.2f} | {bare['cpu']:.2f} | {bare['content'] / bare['wall'] / 1e6:.0f} "
-            f"| {wall:.2f} | {cpu:.2f} | {bare['wall'] / wall:.0%} | {bare['cpu'] / cpu:.0%} | {digest:.2f} |"
-        )
-    return lines
+            steps[place] = statistics.median(found) * 1e9 / pages
+    return report.class_rows(steps, scans)
 
 
 def machine() -> list:
@@ -268,6 +211,9 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=60, help="seconds above which a contender runs once")
     parser.add_argument("--limit", type=float, default=400, help="seconds after which a run is stopped")
     parser.add_argument("--only", default="", help="regular expression: only contenders with such a name")
+    parser.add_argument(
+        "--json", type=pathlib.Path, metavar="FILE", help="write all rows of the tables to FILE too, for scripts/plot-bench.py"
+    )
     arguments = parser.parse_args()
     mcore, bench = arguments.bin.resolve() / "mcore", arguments.bin.resolve() / "mcore-bench"
     dump = (arguments.dump or bench_dump()).resolve()
@@ -275,7 +221,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="mcore-bench-", dir="/dev/shm") as directory:
         work = pathlib.Path(directory)
-        lines = [f"{dump.name}: {dump.stat().st_size} bytes, {dump.stat().st_blocks * 512} of them on disk", *machine()]
+        conditions = [f"{dump.name}: {dump.stat().st_size} bytes, {dump.stat().st_blocks * 512} of them on disk", *machine()]
         with open(dump, "rb") as file:
             while file.read(16 << 20):
                 pass
@@ -288,7 +234,7 @@ def main() -> int:
                 if not slow and (contender.runs or not contender.failure):
                     run(contender, work / "out", arguments.limit)
 
-        codec = {}
+        codec, classes = {}, []
         if bench.exists():
             for name in ["elf.gz", "elf.zst"]:
                 for count in threads:
@@ -297,10 +243,14 @@ def main() -> int:
                     bare["digest"] = digest(bench, bare.get("bytes", 0), arguments.rounds, arguments.limit)
                     codec[name, count] = bare
             classes = classification(bench, dump, work, threads, arguments.rounds, arguments.limit)
-    lines += ["", *table(done)]
+    rows, efficiency = report.contender_rows(done), report.efficiency_rows(codec)
+    lines = [*conditions, "", *report.contender_table(rows)]
     if codec:
-        lines += ["", *efficiency(done, codec), "", *classes]
+        lines += ["", *report.efficiency_table(efficiency), "", *report.class_table(classes)]
     print("\n".join(lines))
+    if arguments.json:
+        found = {"day": time.strftime("%Y-%m-%d", time.gmtime()), "conditions": conditions, "rows": rows}
+        arguments.json.write_text(json.dumps({**found, "efficiency": efficiency, "classes": classes}, indent=1) + "\n")
     record = REPOSITORY / ".build/bench.json"
     if record.parent.exists():
         record.write_text(json.dumps([{**dataclasses.asdict(c), "command": [str(w) for w in c.command]} for c in done], indent=1))

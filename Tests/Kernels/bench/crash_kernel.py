@@ -1,4 +1,4 @@
-"""What a crash kernel has, and what reading /proc/vmcore costs in it, by read(2) and by mmap(2): docs/performance.md.
+"""What a crash kernel has, and what reading /proc/vmcore costs in it, by read(2) and by mmap(2): docs/measurements/vmcore-mapping.md.
 
     cd Tests/Kernels && python3 -m bench.crash_kernel 6.1 96M
 """

@@ -1,4 +1,4 @@
-"""The smallest crashkernel= with which a soft boot comes through, found by trying: docs/soft-boot.md, "Memory for the crash kernel".
+"""The smallest crashkernel= with which a soft boot comes through, found by trying: docs/measurements/crash-kernel-memory.md.
 
     cd Tests/Kernels && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
                                                                        with what is thought to fail and to work

@@ -1,6 +1,6 @@
 """Time to service: from the panic to the reset, mcore's initramfs beside the one of Debian's kdump-tools with makedumpfile.
 
-    cd Tests/Kernels && python3 -m bench.service            a table for docs/performance.md
+    cd Tests/Kernels && python3 -m bench.service            a table for docs/measurements/time-to-service.md
 
 The same machine (1 GiB, 2 CPUs, one in the crash kernel), kernel (Debian's 6.1), disk and reservation; both keep what makedumpfile's
 -d 31 keeps. The disk holds a root of Debian 12 (scripts/kdump-root.sh), since kdump-tools boots it to save: its initramfs mounts it,

@@ -1,6 +1,6 @@
 """From the panic to the login of the normal boot: the soft boot beside the direct way, a crash kernel that writes to the disk and resets.
 
-    cd Tests/Kernels && python3 -m bench.soft_boot [ROUNDS]         rows for docs/soft-boot.md; as root
+    cd Tests/Kernels && python3 -m bench.soft_boot [ROUNDS]         rows for docs/measurements/soft-boot-login.md; as root
 
 The same Debian 12 guest (2 GiB, 2 CPUs, scripts/soft-root.sh), its plain disk, level kern, crashkernel=256M, one CPU in the crash kernel;
 both ways start from `mcore-arm.service`. In the direct way its crash kernel is replaced, by `kexec -s -p`, by one with the modules for the disk.

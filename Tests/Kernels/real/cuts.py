@@ -1,6 +1,6 @@
 """Dumps that are cut off: what of a prefix still works, for mcore's files and for those of makedumpfile.
 
-    PYTHONPATH=Tests/Kernels python3 -m real.cuts 6.1 kern      prints a table (docs/passes.md has it)
+    PYTHONPATH=Tests/Kernels python3 -m real.cuts 6.1 kern      prints a table (docs/measurements/cut-dumps.md has it)
 """
 
 import os

@@ -1,4 +1,4 @@
-"""makedumpfile on damaged dumps, for docs/verification.md: what does it lose, and does it say so?
+"""makedumpfile on damaged dumps, for docs/measurements/makedumpfile-damage.md: what does it lose, and does it say so?
 
     PYTHONPATH=Tests/Kernels python3 -m real.makedumpfile_damage --program .build/release/mcore-mutations [--count 50] [DUMP]
 
