@@ -153,8 +153,13 @@ let package = Package(
         "Capture", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "PageSelection", "TestSupport", "Workers",
       ],
       path: "Tests/Campaigns/MutationCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    // Damage to whole files: headers, notes, single bytes, torn sectors, ends that are missing.
+    .target(
+      name: "FileCampaign", dependencies: ["Capture", "DumpBasics", "DumpSource", "TestSupport"],
+      path: "Tests/Campaigns/FileCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    tests("FileCampaignTests", ["FileCampaign", "Capture", "CoreFormat", "DumpBasics", "DumpSource", "TestSupport"]),
     .executableTarget(
-      name: "mcore-mutations", dependencies: ["MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
+      name: "mcore-mutations", dependencies: ["FileCampaign", "MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
       path: "Tests/Campaigns/MutationRunner", swiftSettings: relaxed),
     tests("MutationCampaignTests", ["MutationCampaign", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
     tests("DumpBasicsTests", ["DumpBasics"]),

@@ -16,15 +16,19 @@ public struct CrashedKernel: Sendable {
   /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory. From the dump: may hold
   /// anything.
   public let release: String?
+  /// The notes of the dump, with the VMCOREINFO that is used before any other.
+  public let notes: [DumpNote]
   /// What could not be had, and why.
   public let findings: [DumpError]
 
-  public init(_ source: any DumpSource) {
+  /// `vmcoreinfo`: where somebody knows better than the dump; its own otherwise.
+  public init(_ source: any DumpSource, vmcoreinfo given: VMCoreInfo? = nil) {
     self.source = source
-    var findings: [DumpError] = []
+    let choice = VMCoreInfoChoice(source, given: given)
+    var findings = choice.findings
     var pageSize = source.identity.architecture.defaultPageSize
     var memory: KernelMemory?
-    let info = VMCoreInfo(notes: source.notes)
+    let info = choice.info
     if let info {
       findings += info.findings
       do throws(DumpError) {
@@ -44,9 +48,11 @@ public struct CrashedKernel: Sendable {
     } else {
       findings.append(
         DumpError(
-          "the dump has no VMCOREINFO note", at: source.name, advice: "kernel, log and page classes are unknown"))
+          "the dump has no VMCOREINFO note, and none is in its memory", at: source.name,
+          advice: "kernel, log and page classes are unknown; --vmcoreinfo FILE gives one"))
     }
     vmcoreinfo = info
+    notes = choice.notes
     self.memory = memory
     self.pageSize = pageSize
     release = info?.osRelease ?? CrashedKernel.releaseInMemory(info, memory)
@@ -80,7 +86,7 @@ public struct CrashedKernel: Sendable {
 
   /// `init_uts_ns.name.release`: struct new_utsname is six strings of 65 bytes
   /// (include/uapi/linux/utsname.h).
-  private static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
+  static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
     guard let info, let memory, let namespace = info.symbol("init_uts_ns"),
       // OFFSET(uts_namespace.name) since 5.11; before, the name followed a 4-byte reference count.
       let name = namespace.advanced(by: UInt64(info.offset("uts_namespace.name") ?? 4)),

@@ -22,6 +22,8 @@ public struct DumpPlan: Sendable {
   public let pageSize: PageSize
   /// The file from 0 on: ELF header, program headers, notes.
   public let header: [UInt8]
+  /// Notes that stay in the source until they are written, right behind `header`.
+  public let largeNotes: [PlacedNote]
   /// Memory to be read, by ascending file offset.
   public let pieces: [Piece]
   /// Memory that has no place of its own, at the places where its content stands.
@@ -39,8 +41,10 @@ public struct DumpPlan: Sendable {
 
   /// Takes over the selection: what it keeps is not needed beside what is made of it, and of a large machine
   /// each of both is megabytes.
+  /// `notes` are those of the source, or what stands for them; its own note MCORE is made here.
   public init(
-    _ selection: consuming PageSelection, _ source: any DumpSource, zeros: ZeroScan, shared: [SharedRange] = [], tool: String,
+    _ selection: consuming PageSelection, _ source: any DumpSource, notes sourceNotes: [DumpNote]? = nil, zeros: ZeroScan,
+    shared: [SharedRange] = [], tool: String,
     crashTime: UInt64, findings: [String], classes: [MCoreNote.ClassCount] = [], checks: [MCoreNote.CheckCount] = []
   ) throws(DumpError) {
     let pageSize = selection.pageSize
@@ -80,19 +84,21 @@ public struct DumpPlan: Sendable {
     note.zeroPages = extents.reduce(0) { $1.kind == .hole ? $0 + pageSize.pages(in: $1.range) : $0 }
 
     // The note's size is known before its numbers are.
-    var notes = source.notes.filter { $0.name != MCoreNote.name }
+    var notes = (sourceNotes ?? source.notes).filter { $0.name != MCoreNote.name }
     let identity = source.identity
     let headersSize = UInt64(ELF64.headersSize(programHeaders: loads.count + 1))
     let notesSize = UInt64(
       ELF64.encodedSize(notes) + ELF64.encodedSize(MCoreNote.name, note.encodedSize(identity.architecture, pageSize)))
+    largeNotes = PlacedNote.placed(source.largeNotes, from: headersSize + notesSize, identity.byteOrder)
+    let allNotesSize = notesSize + largeNotes.reduce(0) { $0 + $1.count }
 
-    let order = try DumpPlan.place(&extents, from: headersSize + notesSize, &note, pageSize)
+    let order = try DumpPlan.place(&extents, from: headersSize + allNotesSize, &note, pageSize)
     let end = note.passEnds.last ?? 0
     let blockSize = UInt64(BGZF.blockSize)
     note.trailerOffset = (end + blockSize - 1) / blockSize * blockSize
     trailerOffset = note.trailerOffset
 
-    var header = try DumpPlan.programHeaders(loads, extents, source, headersSize, notesSize)
+    var header = try DumpPlan.programHeaders(loads, extents, source, headersSize, allNotesSize, room: notesSize)
     loads = []
     pieces = order.map { Piece(fileOffset: extents[Int($0)].fileOffset, memory: extents[Int($0)].range) }
     self.shared = SharedPieces(
@@ -249,7 +255,7 @@ public struct DumpPlan: Sendable {
 
   /// ELF header and program headers; room for the notes behind them.
   private static func programHeaders(
-    _ loads: [Load], _ extents: [Extent], _ source: any DumpSource, _ headersSize: UInt64, _ notesSize: UInt64
+    _ loads: [Load], _ extents: [Extent], _ source: any DumpSource, _ headersSize: UInt64, _ notesSize: UInt64, room: UInt64
   ) throws(DumpError) -> [UInt8] {
     let segments = source.segments
     let programHeaders = (0...loads.count).lazy.map { index in
@@ -270,7 +276,7 @@ public struct DumpPlan: Sendable {
         virtualAddress: segment.virtualAddress &+ (range.start - segment.physical.start),
         physicalAddress: range.start, fileSize: range.count, memorySize: range.count)
     }
-    return try ELF64.encode(source.identity, programHeaders, room: Int(notesSize))
+    return try ELF64.encode(source.identity, programHeaders, room: Int(room))
   }
 
   /// Makes two of an extent, at the border of a page in its middle; none where it has no such border. An

@@ -29,7 +29,10 @@ public struct ZeroScan: Sendable {
     _ ranges: some Sequence<PhysicalRange>, _ source: any DumpSource, _ pageSize: PageSize, _ work: OrderedWork,
     progress: (UInt64) -> Void
   ) throws(DumpError) {
-    let units = ZeroScan.units(ranges)
+    // What a header alone promises is zero without a look, however much it is.
+    let promised = ZeroScan.promised(source, pageSize)
+    let ranges = Array(ranges)
+    let units = ZeroScan.units(promised.isEmpty ? ranges : ranges.flatMap { RangeSet.subtracting(promised, from: $0) })
     let probe = Int(pageSize.bytes)
     var done: UInt64 = 0
     var runs: [PhysicalRange] = []
@@ -54,7 +57,20 @@ public struct ZeroScan: Sendable {
         done += units[unit].count
         progress(done)
       })
-    longRuns = runs
+    longRuns =
+      promised.isEmpty
+      ? runs
+      : RangeSet.joined(
+        runs + ranges.flatMap { range in RangeSet.overlapping(promised, range).compactMap { $0.intersection(range) } })
+  }
+
+  /// Memory that reads as zeros since its segment has no data for it: whole pages, long runs alone.
+  private static func promised(_ source: any DumpSource, _ pageSize: PageSize) -> [PhysicalRange] {
+    RangeSet.joined(
+      source.coverage().compactMap { piece in
+        guard piece.kind == .zeros, piece.range.count >= longRun, let start = pageSize.ceil(piece.range.start) else { return nil }
+        return PhysicalRange(start, pageSize.floor(piece.range.end))
+      })
   }
 
   /// The whole blocks in `ranges`, as stretches of bounded size.

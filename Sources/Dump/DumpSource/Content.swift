@@ -15,6 +15,8 @@ protocol Content: AnyObject, Sendable {
   var isCorrupt: Bool { get }
   /// Whether the file has a mark of its end, and ends with it.
   var isEnded: Bool { get }
+  /// What stands at the end of a dump of ours; nil in one that is cut or of another maker.
+  var ending: DumpEnding? { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
 }
@@ -25,10 +27,8 @@ struct DumpEnding: Sendable {
   var trailer: DumpTrailer
 }
 
-/// A compressed file: read in blocks, and its own structure leads to the end of a dump.
+/// A compressed file: read in blocks, and its own structure leads to its end.
 protocol CompressedContent: Content {
-  /// Nil in a dump that is cut or of another maker.
-  var ending: DumpEnding? { get }
   var inflatedBlocks: InflatedBlocks { get }
   /// Inflates from `offset` on, which is below `size`; returns how many bytes it gave, at least 1.
   func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int
@@ -38,6 +38,38 @@ extension Content {
   /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
   func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
     unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in unsafe try read(at: offset, into: buffer) }
+  }
+}
+
+extension Content {
+  /// What stands at the end of a plain ELF of ours, whoever compressed that: the footer is its last 64 bytes.
+  func plainEnding() -> DumpEnding? {
+    guard size >= UInt64(DumpFooter.size),
+      let last = try? bytes(at: size - UInt64(DumpFooter.size), count: DumpFooter.size),
+      let footer = DumpFooter(last), footer.fileSize == size, footer.trailerOffset <= size,
+      footer.trailerSize <= min(size - footer.trailerOffset, 1 << 31),
+      let trailer = try? bytes(at: footer.trailerOffset, count: Int(footer.trailerSize))
+    else { return nil }
+    return (try? DumpTrailer(trailer, at: name)).map { DumpEnding(footer: footer, trailer: $0) }
+  }
+}
+
+extension Content {
+  /// The same without a footer that can be found: the trailer says itself how long it is.
+  func ending(at trailerOffset: UInt64) -> DumpEnding? {
+    let header = UInt64(Envelope.headerSize)
+    guard trailerOffset > 0, trailerOffset <= size, size - trailerOffset > header,
+      let start = try? bytes(at: trailerOffset, count: Int(header)),
+      let body = try? Envelope.bodySize(start, magic: DumpTrailer.magic, at: name),
+      body <= min(size - trailerOffset - header, 1 << 31),
+      let whole = try? bytes(at: trailerOffset, count: Int(header + body)), let trailer = try? DumpTrailer(whole, at: name)
+    else { return nil }
+    return DumpEnding(
+      footer: DumpFooter(
+        trailerOffset: trailerOffset, fileSize: trailerOffset + header + body + UInt64(DumpFooter.size),
+        trailerSize: header + body,
+        compressedTrailerOffset: trailerOffset),
+      trailer: trailer)
   }
 }
 
@@ -51,6 +83,8 @@ final class PlainContent: Content {
   let isCorrupt = false
   let isEnded = false
   let format = "elf"
+  /// Of /proc/vmcore nothing has to be read for it: it is no dump of ours.
+  var ending: DumpEnding? { windows == nil ? plainEnding() : nil }
   var name: String { file.path }
 
   init(_ file: consuming File) throws(DumpError) {

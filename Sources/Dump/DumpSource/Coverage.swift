@@ -21,9 +21,11 @@ extension DumpSource {
 extension Coverage {
   /// The coverage of `segments` in a file of which `present` bytes are there. What stands in `hole` is zeros:
   /// a dump of ours says so in its header, and that is known where the file ends before the hole.
+  ///
+  /// Where segments overlap, data wins over what is cut off, and that over zeros that only a header promises;
+  /// of two with data the one that begins first.
   static func of(_ segments: [MemorySegment], present: UInt64, hole: Range<UInt64> = 0..<0) -> [Coverage] {
-    var result: [Coverage] = []
-    var cursor: UInt64 = 0
+    var ranks: [[Coverage]] = [[], [], []]
     let order = segments.indices.sorted { (segments[$0].physical.start, $0) < (segments[$1].physical.start, $1) }
     for segment in order.lazy.map({ segments[$0] }) {
       // Every sum here was checked when the file was opened.
@@ -37,17 +39,48 @@ extension Coverage {
         (segment.physical.start, cut, .data(fileOffset: segment.fileOffset)), (cut, data, .cut),
         (data, segment.physical.end, .zeros),
       ]
-      for (start, end, kind) in parts {
-        let from = max(start, cursor)
-        guard let range = PhysicalRange(from, end) else { continue }
-        if case .data(let offset) = kind {
-          result.append(Coverage(range: range, kind: .data(fileOffset: offset + (from - start))))
-        } else {
-          result.append(Coverage(range: range, kind: kind))
-        }
-        cursor = end
+      for (rank, (start, end, kind)) in parts.enumerated() {
+        if let range = PhysicalRange(start, end) { ranks[rank].append(Coverage(range: range, kind: kind)) }
       }
     }
-    return result
+    return ranks.reduce(into: []) { $0 = merged($0, $1) }
+  }
+
+  /// `first`, sorted and disjoint, and what of `second`, sorted, is not in it nor in an earlier one of
+  /// `second`.
+  private static func merged(_ first: [Coverage], _ second: [Coverage]) -> [Coverage] {
+    if second.isEmpty { return first }
+    var result: [Coverage] = []
+    result.reserveCapacity(first.count + second.count)
+    var next = 0
+    var cursor: UInt64 = 0
+    for piece in second {
+      cursor = max(cursor, piece.range.start)
+      while next < first.count, first[next].range.start < piece.range.end {
+        let stronger = first[next]
+        if let gap = PhysicalRange(cursor, stronger.range.start) { result.append(piece.part(gap)) }
+        if stronger.range.end > piece.range.end {
+          // It may stand before the next one of `second` as well.
+          cursor = max(cursor, piece.range.end)
+          break
+        }
+        result.append(stronger)
+        cursor = max(cursor, stronger.range.end)
+        next += 1
+      }
+      let end = next < first.count ? min(piece.range.end, first[next].range.start) : piece.range.end
+      if let rest = PhysicalRange(cursor, end) {
+        result.append(piece.part(rest))
+        cursor = rest.end
+      }
+    }
+    return result + first[next...]
+  }
+
+  private func part(_ range: PhysicalRange) -> Coverage {
+    if case .data(let offset) = kind {
+      return Coverage(range: range, kind: .data(fileOffset: offset + (range.start - self.range.start)))
+    }
+    return Coverage(range: range, kind: kind)
   }
 }

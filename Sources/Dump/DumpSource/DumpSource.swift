@@ -12,6 +12,10 @@ public protocol DumpSource: AnyObject, Sendable {
   var segments: [MemorySegment] { get }
   /// All notes, verbatim and in order.
   var notes: [DumpNote] { get }
+  /// Notes that are too large to be held: they stay in the source (`readLargeNote`).
+  var largeNotes: [LargeNote] { get }
+  /// Fills `buffer` with the bytes of a large note's descriptor from `offset` on.
+  func readLargeNote(_ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
   /// Where the source ended too early: what its headers promise and it does not hold. Nil when it is whole.
   var shortfall: Shortfall? { get }
   /// What is wrong with the source and did not keep it from being opened.
@@ -64,6 +68,12 @@ public struct Shortfall: Sendable, Equatable {
 }
 
 extension DumpSource {
+  public var largeNotes: [LargeNote] { [] }
+  public func readLargeNote(
+    _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DumpError) {
+    throw DumpError("this source has no large notes", at: name)
+  }
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
 

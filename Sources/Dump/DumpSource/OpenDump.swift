@@ -6,15 +6,14 @@ internal import LinuxSystem
 public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
   let file = try File(try dumpFile(path), .read)
   let start = try file.bytes(at: 0, count: BGZF.headerSize)
+  let end = try Ending(file)
+  if BGZF.memberSize(start) != nil || end.isBGZF { return try ELFSource(try BGZFContent(file)) }
   if BGZF.isGzip(start) {
-    guard BGZF.memberSize(start) != nil else {
-      throw DumpError(
-        "gzip, but not BGZF: it can't be read at an offset", at: file.path,
-        advice: "decompress it with gzip -d, or compress it with bgzip")
-    }
-    return try ELFSource(try BGZFContent(file))
+    throw DumpError(
+      "gzip, but not BGZF: it can't be read at an offset", at: file.path,
+      advice: "decompress it with gzip -d, or compress it with bgzip")
   }
-  if ZstdFrame.isZstd(start) {
+  if ZstdFrame.isZstd(start) || end.isSeekableZstd {
     #if Zstd
       return try ELFSource(try ZstdContent(file))
     #else
@@ -22,15 +21,68 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
         .unsupported, "this build of mcore does not read zstd", at: file.path, advice: "decompress it with zstd -d")
     #endif
   }
-  return try ELFSource(try PlainContent(file))
+  let path = file.path
+  do throws(DumpError) { return try ELFSource(try PlainContent(file)) } catch {
+    // An ELF file says itself what is wrong with it.
+    if start.starts(with: [0x7f, 0x45, 0x4c, 0x46]) { throw error }
+    let beginning = (try? File(path, .read).bytes(at: 0, count: ForeignFormat.startSize)) ?? start
+    throw ForeignFormat.named(beginning, path) ?? error
+  }
 }
 
-/// The dump file that a path means: itself, or `vmcore.FORMAT` in a dump directory.
+/// What a compressed dump ends with, since its first bytes may be damaged.
+private struct Ending {
+  let isBGZF: Bool
+  let isSeekableZstd: Bool
+
+  init(_ file: borrowing File) throws(DumpError) {
+    let mark = UInt64(BGZF.endOfFile.count)
+    // A stream has no end that could be looked at.
+    let size = (try? file.size()) ?? 0
+    guard size > mark, !file.isInProc else {
+      (isBGZF, isSeekableZstd) = (false, false)
+      return
+    }
+    let tail = try file.bytes(at: size - mark, count: Int(mark))
+    isBGZF = tail == BGZF.endOfFile
+    isSeekableZstd = ZstdSeekTable.frameSize(Array(tail.suffix(ZstdSeekTable.footerSize))).map { $0 <= size } ?? false
+  }
+}
+
+/// The dump file that a path means: itself, or the dump in a directory.
+///
+/// In a directory of ours that is the file that `dump.json` names; else `vmcore.FORMAT`; else what other
+/// tools call theirs: `vmcore` (kdump-utils), `dump.DATE` (kdump-tools), `vmcore-incomplete`, `vmcore.flat`.
+///
+/// - Throws: where there is none.
 public func dumpFile(_ path: String) throws(DumpError) -> String {
   guard System.kind(of: path) == .directory else { return path }
-  let names = try System.names(in: path).filter { $0.hasPrefix("vmcore.") }
-  guard let name = names.first else {
-    throw DumpError("no dump in this directory: no file named vmcore.…", at: path, advice: "give the dump file itself")
+  let prefix = path + (path.hasSuffix("/") ? "" : "/")
+  let names = try System.names(in: path).filter { System.kind(of: prefix + $0) == .regular }.sorted()
+  if let name = namedByManifest(names, prefix) ?? names.first(where: { ownNames.contains($0) }) ?? foreign(names) {
+    return prefix + name
   }
-  return path + (path.hasSuffix("/") ? "" : "/") + name
+  throw DumpError(
+    "no dump in this directory: no file named vmcore.… or dump.…", at: path, advice: "give the dump file itself")
+}
+
+/// `vmcore.FORMAT`, the formats that mcore writes.
+private let ownNames = ["elf.gz", "elf.zst", "elf", "kdump-zlib", "kdump-zstd"].map { "vmcore.\($0)" }
+
+/// The file that `dump.json` lists with a name of ours.
+private func namedByManifest(_ names: [String], _ prefix: String) -> String? {
+  guard names.contains("dump.json"), let text = try? System.text(of: prefix + "dump.json") else { return nil }
+  return names.first { name in
+    ownNames.contains(name) && text.split(separator: "\"", omittingEmptySubsequences: false).contains(Substring(name))
+  }
+}
+
+/// What other tools call a dump; the newest of several by name, and a whole one before one that is not.
+private func foreign(_ names: [String]) -> String? {
+  func isDated(_ name: String) -> Bool {
+    name.hasPrefix("dump.") && name.dropFirst(5).utf8.allSatisfy { (0x30...0x39).contains($0) } && name.utf8.count > 5
+  }
+  return ["vmcore", "vmcore.flat"].first(where: names.contains) ?? names.last(where: isDated)
+    ?? ["vmcore-incomplete", "vmcore.incomplete", "dump-incomplete"].first(where: names.contains)
+    ?? names.last { $0.hasPrefix("dump.") && $0.hasSuffix(".incomplete") }
 }

@@ -114,7 +114,7 @@ private struct ClassificationAttempt {
     let layout = try PageLayout(info)
     for finding in layout.types.refused { findings.add(finding, Findings.noFrames) }
     let sections = try SectionTable(
-      info, memory, of: frames, pageSize: kernel.pageSize, layout: layout,
+      info, memory, of: framesOf(kernel, withData: true), pageSize: kernel.pageSize, layout: layout,
       physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
     var rules = try rules(info, memory, layout, sections)
     checks.passed(.layout)

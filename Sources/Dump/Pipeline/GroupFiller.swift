@@ -93,6 +93,15 @@ struct GroupFiller: Sendable {
       unsafe buffer.copyBytes(from: plan.header[Int(cursor)..<Int(stop)])
       cursor = stop
     }
+    for note in plan.largeNotes where note.fileOffset < end && note.fileEnd > cursor {
+      let stop = min(end, note.fileEnd)
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[Int(cursor - start)..<Int(stop - start)])
+      // What can't be read of it is zeros: the note itself stays.
+      do throws(DumpError) { unsafe try note.fill(part, at: cursor, source) } catch {
+        if slot.firstReadError == nil { slot.firstReadError = error }
+      }
+      cursor = stop
+    }
     var index = plan.pieces.partitionPoint { $0.fileEnd <= cursor }
     while index < plan.pieces.count, plan.pieces[index].fileOffset < end {
       let piece = plan.pieces[index]

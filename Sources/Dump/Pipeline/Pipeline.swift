@@ -132,6 +132,7 @@ public struct Pipeline: Sendable {
     trailer.unreadable = RangeSet.joined(trailer.unreadable + plan.shared.memory(at: poisoned))
     trailer.sampledPages = (comparedBytes >> plan.pageSize.shift) + (sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0)
     trailer.changed = RangeSet.joined(changed + (sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []))
+    trailer.secondHead = try SecondHeadRecord(of: plan.header)
     try finish(trailer, tailEncoder, limit, &output)
     try sink.finish()
     return Outcome(

@@ -132,6 +132,18 @@ public final class BGZFInflater {
     return size <= BGZF.maximumMember ? size : nil
   }
 
+  /// One whole member's content.
+  public func content(of member: ArraySlice<UInt8>, at place: @autoclosure () -> String) throws(DumpError) -> [UInt8] {
+    var output: [UInt8] = []
+    unsafe try member.lent { (member) throws(DumpError) in
+      let size = unsafe BGZFInflater.contentSize(member) ?? 0
+      output = unsafe try [UInt8].filled(size) { (buffer) throws(DumpError) in
+        unsafe try inflate(member, into: buffer, at: place())
+      }
+    }
+    return output
+  }
+
   /// Inflates a whole member into exactly `output.count` bytes and checks its CRC. `place` is for errors.
   public func inflate(
     _ member: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, at place: @autoclosure () -> String

@@ -3,7 +3,7 @@ public import DumpBasics
 /// What is known only when everything is written: it stands after the last segment. docs/format.md, "The
 /// trailer".
 public struct DumpTrailer: Sendable, Equatable {
-  static let magic = "MCORTRLR"
+  public static let magic = "MCORTRLR"
   /// Blocks of 61,440 bytes between two entries of the index.
   public static let blocksPerGroup = 16
   /// Uncompressed bytes of a whole group.
@@ -25,6 +25,8 @@ public struct DumpTrailer: Sendable, Equatable {
   public var groupChecksums: [UInt32] = []
   /// For each group: where its first member begins in the compressed file. Empty in a format without members.
   public var groupOffsets: [UInt64] = []
+  /// The start of the file once more. Nil in dumps of format 1.0.
+  public var secondHead: SecondHeadRecord?
 
   public init() {}
 
@@ -34,6 +36,7 @@ public struct DumpTrailer: Sendable, Equatable {
     static let offsets: UInt32 = 3
     static let sample: UInt32 = 4
     static let zeros: UInt32 = 5
+    static let secondHead: UInt32 = 6
   }
 
   public func encoded(_ architecture: Architecture, _ pageSize: PageSize) -> [UInt8] {
@@ -51,7 +54,7 @@ public struct DumpTrailer: Sendable, Equatable {
       [
         .init(Kind.unreadable, DumpTrailer.encoded(unreadable)), .init(Kind.checksums, checksums.bytes),
         .init(Kind.offsets, offsets.bytes), .init(Kind.sample, sample.bytes), .init(Kind.zeros, zeros.bytes),
-      ]
+      ] + (secondHead.map { [.init(Kind.secondHead, $0.encoded)] } ?? [])
     ).encoded()
   }
 
@@ -65,6 +68,7 @@ public struct DumpTrailer: Sendable, Equatable {
     zeroPages = ByteReader(envelope.payload(Kind.zeros) ?? [], .little).u64(0)
     let checksums = ByteReader(envelope.payload(Kind.checksums) ?? [], .little)
     groupChecksums = (0..<checksums.count / 4).compactMap { checksums.u32($0 * 4) }
+    secondHead = envelope.payload(Kind.secondHead).flatMap(SecondHeadRecord.init)
     let offsets = ByteReader(envelope.payload(Kind.offsets) ?? [], .little)
     groupOffsets = (0..<offsets.count / 8).compactMap { offsets.u64($0 * 8) }
   }

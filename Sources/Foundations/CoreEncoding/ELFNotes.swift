@@ -65,16 +65,21 @@ extension ELF64 {
   /// Puts one note behind `bytes`, with no copy in between: a note can be megabytes, and a crash kernel has
   /// little room.
   public static func append(_ note: DumpNote, _ order: ByteOrder, to bytes: inout [UInt8]) {
-    var header = ByteWriter(order)
-    header.u32(UInt32(note.name.utf8.count + 1))
-    header.u32(UInt32(note.descriptor.count))
-    header.u32(note.type)
-    header.append(note.name.utf8)
-    header.u8(0)
-    header.align(4)
-    bytes += header.bytes
+    bytes += noteHeader(note.name, note.type, descriptorSize: UInt32(note.descriptor.count), order)
     bytes += note.descriptor
     bytes += repeatElement(0, count: (4 - note.descriptor.count % 4) % 4)
+  }
+
+  /// What stands before a note's descriptor: the header and the name, padded.
+  public static func noteHeader(_ name: String, _ type: UInt32, descriptorSize: UInt32, _ order: ByteOrder) -> [UInt8] {
+    var header = ByteWriter(order)
+    header.u32(UInt32(name.utf8.count + 1))
+    header.u32(descriptorSize)
+    header.u32(type)
+    header.append(name.utf8)
+    header.u8(0)
+    header.align(4)
+    return header.bytes
   }
 
   /// Bytes of what `encodeNotes` gives.

@@ -52,35 +52,83 @@ public enum ELF64 {
   private static let versionIsKnown: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
 
   /// Decodes the first 64 bytes of a file. `name` is for errors.
-  public static func decodeHeader(_ bytes: [UInt8], name: String) throws(DumpError) -> ELFHeader {
+  ///
+  /// A word that is wrong and has one sensible value in a core gets that value, and is a finding.
+  ///
+  /// - Throws: when this is no ELF file, or not one of a machine that mcore knows.
+  public static func decodeHeader(_ bytes: [UInt8], name: String, _ findings: inout [DumpError]) throws(DumpError) -> ELFHeader {
     guard bytes.count >= headerSize else {
       throw DumpError("too short for an ELF header: \(bytes.count) bytes", at: name, advice: "this is no dump")
     }
-    guard Array(bytes[0..<4]) == [0x7f, 0x45, 0x4c, 0x46] else {
-      throw DumpError(
-        "not an ELF file: it begins with \(bytes[0..<4].map { hex(UInt64($0)) }.joined(separator: " "))", at: name,
-        advice: "mcore reads ELF cores: plain, as elf.gz (BGZF) and as elf.zst (seekable zstd)")
+    // e_ehsize and e_phentsize: what an ELF file is known by when its first bytes are damaged.
+    let order = [ByteOrder.little, .big].first { order in
+      let reader = ByteReader(bytes, order)
+      return reader.u16(0x34) == UInt16(headerSize) && reader.u16(0x36) == UInt16(programHeaderSize)
     }
-    guard bytes[4] == 2 else {
-      throw DumpError("ELF class is \(bytes[4]), not 64-bit", at: "\(name), offset 0x4", advice: "32-bit dumps are not supported")
+    let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
+    if !bytes.starts(with: magic) {
+      guard order != nil, zip(bytes, magic).filter({ $0 == $1 }).count >= 2 else {
+        throw DumpError(
+          "not an ELF file: it begins with \(bytes[0..<4].map { hex(UInt64($0)) }.joined(separator: " "))", at: name,
+          advice: "mcore reads ELF cores: plain, as elf.gz (BGZF) and as elf.zst (seekable zstd)")
+      }
+      findings.append(DumpError("the first four bytes are not those of an ELF file", at: "\(name), offset 0x0"))
     }
-    guard let order = ByteOrder(rawValue: bytes[5]) else {
+    if bytes[4] != 2 {
+      guard order != nil, bytes[4] != 1 else {
+        throw DumpError(
+          "ELF class is \(bytes[4]), not 64-bit", at: "\(name), offset 0x4", advice: "32-bit dumps are not supported")
+      }
+      findings.append(DumpError("ELF class is \(bytes[4]): 64-bit is taken", at: "\(name), offset 0x4"))
+    }
+    guard let byteOrder = order ?? ByteOrder(rawValue: bytes[5]) else {
       throw DumpError("ELF byte order is \(bytes[5]), not 1 or 2", at: "\(name), offset 0x5", advice: "the file is damaged")
     }
+    if bytes[5] != byteOrder.rawValue {
+      findings.append(DumpError("ELF byte order is \(bytes[5]): \(byteOrder) is taken", at: "\(name), offset 0x5"))
+    }
+    return try decoded(bytes, byteOrder, name, &findings)
+  }
+
+  private static func decoded(
+    _ bytes: [UInt8], _ order: ByteOrder, _ name: String, _ findings: inout [DumpError]
+  ) throws(DumpError) -> ELFHeader {
+    // libelf looks at the identification itself.
+    var sound = bytes
+    sound.replaceSubrange(0..<7, with: [0x7f, 0x45, 0x4c, 0x46, 2, order.rawValue, 1])
     var header = Elf64_Ehdr()
-    guard translate(bytes, to: &header, ELF_T_EHDR, order) else {
+    guard translate(sound, to: &header, ELF_T_EHDR, order) else {
       throw DumpError("ELF header is not understood: \(lastError)", at: name)
     }
-    guard header.e_type == 4 else {
+    switch header.e_type {
+    case 4: break
+    // ET_REL, ET_EXEC, ET_DYN: a module, vmlinux, a program.
+    case 1, 2, 3:
       throw DumpError("ELF type is \(header.e_type), not a core (4)", at: "\(name), offset 0x10", advice: "this is no dump")
+    default: findings.append(DumpError("ELF type is \(header.e_type): a core (4) is taken", at: "\(name), offset 0x10"))
     }
-    guard let architecture = Architecture(elfMachine: header.e_machine) else {
-      throw DumpError(
-        .unsupported, "machine \(header.e_machine) is not supported", at: "\(name), offset 0x12",
-        advice: "x86_64 (62) and arm64 (183) are")
+    if header.e_phentsize != programHeaderSize {
+      findings.append(
+        DumpError(
+          "program headers have \(header.e_phentsize) bytes: \(programHeaderSize) are taken", at: "\(name), offset 0x36"))
     }
-    guard header.e_phentsize == programHeaderSize else {
-      throw DumpError("program headers have \(header.e_phentsize) bytes, not \(programHeaderSize)", at: "\(name), offset 0x36")
+    let architecture: Architecture
+    if let known = Architecture(elfMachine: header.e_machine) {
+      architecture = known
+    } else {
+      // Other machines that Linux has (EM_386, EM_PPC64, EM_S390, EM_ARM, EM_RISCV, EM_LOONGARCH) are no
+      // damage.
+      if [3, 21, 22, 40, 243, 258].contains(header.e_machine) {
+        throw DumpError(
+          .unsupported, "machine \(header.e_machine) is not supported", at: "\(name), offset 0x12",
+          advice: "x86_64 (62) and arm64 (183) are")
+      }
+      architecture =
+        [Architecture.x86_64, .arm64].min {
+          ($0.elfMachine ^ header.e_machine).nonzeroBitCount < ($1.elfMachine ^ header.e_machine).nonzeroBitCount
+        } ?? .x86_64
+      findings.append(
+        DumpError("machine \(header.e_machine) is not known: \(architecture) is taken", at: "\(name), offset 0x12"))
     }
     return ELFHeader(
       identity: MachineIdentity(architecture, order), programHeaderOffset: header.e_phoff,

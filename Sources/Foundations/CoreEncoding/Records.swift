@@ -3,11 +3,12 @@ public import DumpBasics
 /// The envelope of every structure of mcore's own (note, trailer): a header that tells version and machine,
 /// then records. docs/format.md, "Envelope".
 ///
-///     0  magic, 8 bytes            16  number of records, u32
-///     8  major version, u16        20  CRC-32 of the records, u32
-/// 10  minor version, u16        24  bytes of the records, u64 12  byte order, u8 (1 little) 32  records:
-/// type u32, 0 u32, bytes u64, payload, zeros to a multiple of 8 13  log2 of the page size, u8 14  ELF
-/// machine, u16
+///      0  magic, 8 bytes            16  number of records, u32
+///      8  major version, u16        20  CRC-32 of the records, u32
+///     10  minor version, u16        24  bytes of the records, u64
+///     12  byte order, u8 (1 little) 32  records: type u32, 0 u32, bytes u64, payload, zeros to 8 bytes
+///     13  log2 of the page size, u8
+///     14  ELF machine, u16
 ///
 /// A reader skips record types it does not know; it refuses another major version.
 public struct Envelope: Sendable, Equatable {

@@ -144,7 +144,11 @@ extension System {
   /// The directory's entries are on the device after this.
   public static func synchronizeDirectory(_ path: String) throws(DumpError) {
     let directory = try File(path, .read)
-    try directory.synchronize()
+    // Some file systems can't sync a directory, and say so (fsync(2)): what they hold is as safe as they make
+    // it.
+    do throws(DumpError) { try directory.synchronize() } catch {
+      if error.kind != .system(EINVAL), error.kind != .system(EOPNOTSUPP) { throw error }
+    }
   }
 
   /// Puts a small file in place of one that may be there, which stays whole when this fails. It is on the

@@ -2,6 +2,7 @@ public import ArgumentParser
 public import Capture
 public import CoreFormat
 import DumpBasics
+import LinuxSystem
 public import PageClasses
 public import PageSelection
 
@@ -54,6 +55,8 @@ struct Save: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
+  @OptionGroup var knowledge: KnowledgeOptions
+
   @Argument(help: "/proc/vmcore, or a dump.")
   var source: String
 
@@ -91,6 +94,7 @@ struct Save: ParsableCommand {
       request.limits = limits
       request.format = format
       request.threads = work.threads
+      request.vmcoreInfo = knowledge.vmcoreinfo
       return try save(request, reporter)
     }
   }
@@ -106,6 +110,8 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
+  @OptionGroup var knowledge: KnowledgeOptions
+
   @Argument(help: "The dump file or its directory.")
   var dump: String
 
@@ -114,7 +120,8 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
-      try convert(dump, to: out, format: format, threads: work.threads, reporter)
+      try convert(
+        dump, to: out, format: format, threads: work.threads, vmcoreInfo: knowledge.vmcoreinfo, reporter)
     }
   }
 }
@@ -140,22 +147,62 @@ struct Info: ParsableCommand {
   @Flag(help: "Print JSON, in the schema of dump.json.")
   var json = false
 
+  @OptionGroup var knowledge: KnowledgeOptions
+
   @Argument(help: "The dump file or its directory.")
   var dump: String
 
   func run() throws {
-    try failing { () throws(DumpError) in try standardOutput(try info(dump, json: json) + "\n") }
+    try failing { () throws(DumpError) in
+      try standardOutput(try info(dump, json: json, vmcoreInfo: knowledge.vmcoreinfo) + "\n")
+    }
   }
 }
 
 struct Dmesg: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Print the crashed kernel's log.")
+  static let configuration = CommandConfiguration(
+    abstract: "Print the crashed kernel's log.",
+    discussion: """
+      Without options it is the text of dmesg.txt. On a terminal times are green, errors red, as with dmesg; NO_COLOR=1 \
+      switches that off.
+      """)
+
+  @Option(help: "Only these levels, with commas between them: \(DmesgOptions.levelForm).")
+  var level: String?
+
+  @Flag(help: "Who wrote each line: T and a thread's number, or C and a CPU's.")
+  var caller = false
+
+  @Flag(help: "Date and time of day (UTC) in place of the time since boot.")
+  var time = false
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @OptionGroup var knowledge: KnowledgeOptions
 
   @Argument(help: "The dump file or its directory, or /proc/vmcore.")
   var dump: String
 
+  private func options() throws -> DmesgOptions {
+    var options = DmesgOptions()
+    if let level {
+      guard let levels = DmesgOptions.levels(level) else {
+        throw ValidationError("--level \(level): allowed is \(DmesgOptions.levelForm)")
+      }
+      options.levels = levels
+    }
+    (options.showsCaller, options.showsDate, options.isJSON) = (caller, time, json)
+    options.isColoured = !json && System.isTerminal(1) && System.environment("NO_COLOR") == nil
+    options.vmcoreInfo = knowledge.vmcoreinfo
+    return options
+  }
+
+  func validate() throws { _ = try options() }
+
   func run() throws {
-    try failing { () throws(DumpError) in try standardOutput(try dmesg(dump)) }
+    let options = try options()
+    try failing { () throws(DumpError) in try standardOutput(try dmesg(dump, options)) }
   }
 }
 

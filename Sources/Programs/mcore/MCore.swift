@@ -58,6 +58,12 @@ struct WorkOptions: ParsableArguments {
   }
 }
 
+/// What a person knows better than the dump.
+struct KnowledgeOptions: ParsableArguments {
+  @Option(help: "A file with the text of VMCOREINFO, where the dump has none or a wrong one.")
+  var vmcoreinfo: String?
+}
+
 /// Ends with a `DumpError` printed as one line.
 func failing(_ body: () throws(DumpError) -> Void) throws {
   do throws(DumpError) { try body() } catch {

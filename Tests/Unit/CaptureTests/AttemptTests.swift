@@ -14,7 +14,7 @@ import Testing
     try SyntheticCore([.init(0x1000, noise(16 << 20, seed: 5))]).write(to: input)
     var request = SaveRequest(source: input, targets: [], level: .all)
     change(&request)
-    return PreparedCapture(request, try openDump(input), QuietReporter())
+    return try PreparedCapture(request, try openDump(input), QuietReporter())
   }
 
   @Test func aWholeDumpHasNoReason() throws {

@@ -16,7 +16,9 @@ private func header(_ offset: UInt64) -> ELFProgramHeader {
 func programHeadersSurviveARoundTripInAnyByteOrder(identity: MachineIdentity) throws {
   let headers = (1...5).map { header(UInt64($0) << 20) }
   let bytes = try ELF64.encode(identity, headers)
-  let decoded = try ELF64.decodeHeader(bytes, name: "t")
+  var findings: [DumpError] = []
+  let decoded = try ELF64.decodeHeader(bytes, name: "t", &findings)
+  #expect(findings.isEmpty)
   #expect(decoded.identity == identity)
   #expect(decoded.programHeaderCount == 5)
   let table = Array(bytes[Int(decoded.programHeaderOffset)...])
@@ -32,7 +34,9 @@ func programHeadersSurviveARoundTripInAnyByteOrder(identity: MachineIdentity) th
   let count = 70_000
   let bytes = try ELF64.encode(MachineIdentity(.x86_64, .little), (1...count).map { header(UInt64($0) << 12) })
   #expect(bytes.count == ELF64.headersSize(programHeaders: count))
-  let decoded = try ELF64.decodeHeader(bytes, name: "t")
+  var findings: [DumpError] = []
+  let decoded = try ELF64.decodeHeader(bytes, name: "t", &findings)
+  #expect(findings.isEmpty)
   #expect(decoded.programHeaderCount == ELF64.extendedCount)
   let section = Array(bytes[Int(decoded.sectionHeaderOffset)...])
   #expect(try ELF64.decodeExtendedCount(section, .little, name: "t") == UInt64(count))
@@ -40,7 +44,8 @@ func programHeadersSurviveARoundTripInAnyByteOrder(identity: MachineIdentity) th
 
 @Test(arguments: [0, 3, 16, 63])
 func aFileShorterThanAnELFHeaderIsRefusedInOneLine(count: Int) {
-  #expect(throws: DumpError.self) { try ELF64.decodeHeader([UInt8](repeating: 0x7f, count: count), name: "t") }
+  var findings: [DumpError] = []
+  #expect(throws: DumpError.self) { try ELF64.decodeHeader([UInt8](repeating: 0x7f, count: count), name: "t", &findings) }
 }
 
 @Test func notesSurviveARoundTrip() throws {

@@ -35,7 +35,12 @@ import Testing
       }
       if let log = try? damaged.log() {
         rendered += 1
-        #expect(log.bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7f || (0x09...0x0d).contains($0) })
+        // Valid UTF-8 without control characters but tabs and newlines.
+        #expect(Array(log.text.utf8) == log.bytes)
+        #expect(
+          log.text.unicodeScalars.allSatisfy {
+            $0.value >= 0x20 && !(0x7f..<0xa0).contains($0.value) || [9, 10].contains($0.value)
+          })
       }
     }
     // Damage mostly costs records, not the log: the others hit what leads to the ring.

@@ -25,7 +25,7 @@ import Testing
 
   @Test func withoutAPanicTheLastBugOrOopsCounts() throws {
     #expect(
-      try reason("watchdog: BUG: soft lockup - CPU#1 stuck for 22s!") == "BUG: soft lockup - CPU#1 stuck for 22s!")
+      try reason("watchdog: BUG: soft lockup - CPU#1 stuck for 22s!") == "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!")
     #expect(
       try reason("Unable to handle kernel paging request at virtual address dead", "Internal error: Oops: 96000004 [#1] SMP")
         == "Unable to handle kernel paging request at virtual address dead")

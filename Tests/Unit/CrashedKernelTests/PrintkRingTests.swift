@@ -16,7 +16,7 @@ import Testing
         "[    0.000000] Linux version 6.1.0-test",
         "[    1.234567] two",
         "               lines",
-        "[123456.000001] a\t\r\\x00\\x1b\\x7f\\xffffffe2\\xffffff80~",
+        "[123456.000001] a\t\\x0d\\x00\\x1b\\x7f\\xe2\\x80~",
         "[    5.000000] ",
         "[18446744073.709551] very late",
       ])

@@ -16,8 +16,11 @@ public struct KernelLog: Sendable {
   public static let textLimit = 64 << 20
 
   public let form: Form
-  /// The text as `makedumpfile --dump-dmesg` prints it: ASCII, each line with its newline.
+  /// The text: a line for each record, with its time, as dmesg has it. Valid UTF-8; other bytes and control
+  /// characters as `\xNN`.
   public let bytes: [UInt8]
+  /// The records whose text is in `bytes`, oldest first; empty for a log without records.
+  public let entries: [LogRecord]
   /// Records whose text is in `bytes`.
   public let records: UInt64
   /// Records that a writer had reserved and not finished when the machine stopped.
@@ -59,10 +62,10 @@ struct LogTally: Sendable {
   var damaged: UInt64 = 0
   var findings: [DumpError] = []
 
-  func log(_ form: KernelLog.Form, _ bytes: [UInt8]) -> KernelLog {
+  func log(_ form: KernelLog.Form, _ bytes: [UInt8], _ entries: [LogRecord] = []) -> KernelLog {
     var findings = findings
     if damaged > 0 { findings.append(DumpError("\(damaged) records are damaged and left out", at: "kernel log")) }
     return KernelLog(
-      form: form, bytes: bytes, records: records, unfinished: unfinished, damaged: damaged, findings: findings)
+      form: form, bytes: bytes, entries: entries, records: records, unfinished: unfinished, damaged: damaged, findings: findings)
   }
 }

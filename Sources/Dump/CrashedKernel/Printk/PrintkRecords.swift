@@ -14,6 +14,7 @@ struct PrintkRecords {
   private let timeOffset: UInt64
   private let lengthOffset: UInt64
   private let textLengthOffset: UInt64
+  private let layout: LogRecordLayout
 
   /// `log_buf_len` is at most 2^31 bytes (LOG_BUF_LEN_MAX); read record by record.
   private static let sizeLimit: UInt64 = 1 << 31
@@ -29,6 +30,7 @@ struct PrintkRecords {
     timeOffset = UInt64(try info.requireOffset(record + ".ts_nsec"))
     lengthOffset = UInt64(try info.requireOffset(record + ".len"))
     textLengthOffset = UInt64(try info.requireOffset(record + ".text_len"))
+    layout = .ofRecords(lengthOffset: lengthOffset, dictionaryOffset: info.offset(record + ".dict_len"))
     guard size > 0, size <= PrintkRecords.sizeLimit, first < size, next <= size else {
       throw DumpError(
         "log_buf_len \(size), log_first_idx \(first) and log_next_idx \(next) do not fit together",
@@ -40,7 +42,8 @@ struct PrintkRecords {
 
   func render() -> KernelLog {
     var tally = LogTally()
-    var text = LogText(memory.architecture)
+    var text = LogText()
+    var entries: [LogRecord] = []
     var index = first
     var wrapped = false
     // Each step goes forward by a record (at least its header) or wraps, once: at most 2 × size / headerSize
@@ -68,7 +71,9 @@ struct PrintkRecords {
         if text.bytes.count > KernelLog.textLimit - 8 * bytes.count - 64 {
           throw DumpError("longer than \(humanBytes(UInt64(KernelLog.textLimit)))", at: "log_buf \(buffer)")
         }
-        text.append(nanoseconds: time, bytes)
+        var entry = layout.record(memory, at: record, nanoseconds: time)
+        entry.text = text.append(nanoseconds: time, bytes)
+        entries.append(entry)
         tally.records += 1
         index += length
       } catch {
@@ -78,6 +83,6 @@ struct PrintkRecords {
         break
       }
     }
-    return tally.log(.records, text.bytes)
+    return tally.log(.records, text.bytes, entries)
   }
 }

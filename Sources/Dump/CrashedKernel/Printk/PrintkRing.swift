@@ -22,7 +22,6 @@ struct PrintkRing {
   }
 
   private let memory: KernelMemory
-  private let architecture: Architecture
   // Descriptors and infos: where, how many, their layout.
   private let descriptors: VirtualAddress
   private let infos: VirtualAddress
@@ -34,6 +33,7 @@ struct PrintkRing {
   private let nextOffset: UInt64
   private let timeOffset: UInt64
   private let lengthOffset: UInt64
+  private let layout: LogRecordLayout
   // The first and the last id.
   private let tail: UInt64
   private let head: UInt64
@@ -43,7 +43,6 @@ struct PrintkRing {
 
   init(_ memory: KernelMemory, _ info: VMCoreInfo) throws(DumpError) {
     self.memory = memory
-    architecture = memory.architecture
     let ring = try memory.pointer(try info.requireSymbol("prb"))
 
     // Every sum here is of a few values that `VMCoreInfo.layoutLimit` bounds.
@@ -58,6 +57,7 @@ struct PrintkRing {
     nextOffset = UInt64(position + (try info.requireOffset("prb_data_blk_lpos.next")))
     timeOffset = UInt64(try info.requireOffset("printk_info.ts_nsec"))
     lengthOffset = UInt64(try info.requireOffset("printk_info.text_len"))
+    layout = .ofRing(lengthOffset: lengthOffset, callerOffset: info.offset("printk_info.caller_id"))
 
     func field(_ base: Int, _ name: String, _ more: Int = 0) throws(DumpError) -> VirtualAddress {
       try ring.inside(UInt64(base + (try info.requireOffset(name)) + more))
@@ -85,7 +85,8 @@ struct PrintkRing {
   func render() -> KernelLog {
     var tally = LogTally()
     var reversed: [UInt8] = []
-    var line = LogText(architecture)
+    var entries: [LogRecord] = []
+    var line = LogText()
     let last = (head &- tail) & PrintkRing.idMask
     let order: IDs
     if last < count {
@@ -101,7 +102,8 @@ struct PrintkRing {
     for index in 0..<order.count {
       line.removeAll()
       do throws(DumpError) {
-        try append(order.id(index), &line, &tally)
+        let record = try append(order.id(index), &line, &tally)
+        if let record, line.bytes.count <= KernelLog.textLimit - reversed.count { entries.append(record) }
         unreadable = 0
       } catch {
         tally.damaged += 1
@@ -120,7 +122,15 @@ struct PrintkRing {
       reversed += line.bytes.reversed()
     }
     reversed.reverse()
-    return tally.log(.ring, reversed)
+    entries.reverse()
+    // Each record's text stands behind its own time, and its line behind that of the record before it.
+    var start = 0
+    for index in entries.indices {
+      let text = entries[index].text
+      entries[index].text = start + text.lowerBound..<start + text.upperBound
+      start += text.upperBound + 1
+    }
+    return tally.log(.ring, reversed, entries)
   }
 
   /// The ids to look at, newest first.
@@ -162,10 +172,10 @@ struct PrintkRing {
     return ids.sorted { Int64(bitPattern: $0 << 2) > Int64(bitPattern: $1 << 2) }
   }
 
-  /// The text of record `id`, if it has one.
+  /// Record `id` and its line, if it has text.
   ///
   /// - Throws: when it can't be read.
-  private func append(_ id: UInt64, _ line: inout LogText, _ tally: inout LogTally) throws(DumpError) {
+  private func append(_ id: UInt64, _ line: inout LogText, _ tally: inout LogTally) throws(DumpError) -> LogRecord? {
     let slot = id & (count - 1)
     let descriptor = descriptors.rawValue + slot * descriptorSize
     let value = try memory.u64(VirtualAddress(descriptor + stateOffset))
@@ -174,16 +184,16 @@ struct PrintkRing {
       // (0).
       let before = (id &- count) & PrintkRing.idMask | Descriptor.reusable.rawValue << 62
       if value != before, value != 0 { tally.damaged += 1 }
-      return
+      return nil
     }
     switch Descriptor(rawValue: value >> 62) {
     case .committed, .finalized:
       break
     case .reserved:
       tally.unfinished += 1
-      return
+      return nil
     case .reusable, nil:
-      return
+      return nil
     }
     let begin = try memory.u64(VirtualAddress(descriptor + beginOffset))
     let next = try memory.u64(VirtualAddress(descriptor + nextOffset))
@@ -191,7 +201,7 @@ struct PrintkRing {
     // either.
     var start = begin & (textSize - 1)
     var end = next & (textSize - 1)
-    if start == end { return }
+    if start == end { return nil }
     if start > end {
       // Up to 6.17 a block that reaches the end of the ring lies wholly at its beginning. Since 6.18 (commit
       // 67e1b0052f6b) one that ends exactly there stays where it is; makedumpfile 1.7.2 does not know that.
@@ -200,14 +210,16 @@ struct PrintkRing {
     // A block begins with the id of its record; text follows.
     guard end - start >= 8, try memory.u64(VirtualAddress(text.rawValue + start)) & PrintkRing.idMask == id else {
       tally.damaged += 1
-      return
+      return nil
     }
     let info = infos.rawValue + slot * infoSize
     let time = try memory.u64(VirtualAddress(info + timeOffset))
     let length = UInt64(try memory.u16(VirtualAddress(info + lengthOffset)))
     let bytes = try memory.read(
       VirtualAddress(text.rawValue + start + 8), count: Int(min(length, end - start - 8)))
-    line.append(nanoseconds: time, bytes)
+    var record = layout.record(memory, at: info, nanoseconds: time)
+    record.text = line.append(nanoseconds: time, bytes)
+    return record
   }
 }
 

@@ -23,7 +23,7 @@ struct PrintkText {
   }
 
   func render() throws(DumpError) -> KernelLog {
-    var text = LogText(memory.architecture)
+    var text = LogText()
     if end <= size {
       text.append(raw: try memory.read(buffer, count: Int(end)))
     } else {

@@ -13,6 +13,9 @@ public struct VMCoreInfo: Sendable {
 
   private let values: [String: String]
 
+  /// The text itself, as far as it is looked at, without the NULs behind it.
+  public let text: [UInt8]
+
   /// What could not be used, for the report: lines without `=`, keys said twice with different values.
   public let findings: [DumpError]
 
@@ -46,6 +49,9 @@ public struct VMCoreInfo: Sendable {
     if !complete { findings.append(DumpError("is larger than any kernel's; its end is not used", at: "VMCOREINFO")) }
     self.values = values
     self.findings = findings
+    var end = min(descriptor.count, VMCoreInfo.byteLimit)
+    while end > 0, descriptor[end - 1] == 0 { end -= 1 }
+    text = Array(descriptor[..<end])
   }
 
   /// The first of `notes` that is a VMCOREINFO with at least one line; nil when there is none.

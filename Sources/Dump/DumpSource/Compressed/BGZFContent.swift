@@ -29,47 +29,80 @@ final class BGZFContent: CompressedContent {
 
   init(_ file: consuming File) throws(DumpError) {
     let fileSize = try file.size()
-    var trailerProblem: DumpError?
-    if let footer = try BGZFContent.footer(file, fileSize) {
-      let (trailer, problem) = BGZFContent.trailer(file, footer, fileSize)
-      if let trailer, problem == nil {
+    var problem: DumpError?
+    var walk: Walk?
+    if let end = try BGZFContent.ending(file, fileSize, &walk, &problem) {
+      let (trailer, problemOfTrailer) = BGZFContent.trailer(file, end.footer, end.fileSize)
+      if let trailer, problemOfTrailer == nil {
         var anchors = trailer.groupOffsets.enumerated().map {
           Anchor(uncompressed: UInt64($0.offset) * UInt64(DumpTrailer.groupSize), compressed: $0.element)
         }
-        anchors.append(Anchor(uncompressed: footer.trailerOffset, compressed: footer.compressedTrailerOffset))
+        anchors.append(Anchor(uncompressed: end.footer.trailerOffset, compressed: end.footer.compressedTrailerOffset))
         self.anchors = anchors
-        ending = DumpEnding(footer: footer, trailer: trailer)
-        size = footer.fileSize
-        compressedEnd = fileSize
-        damage = nil
-        isCorrupt = false
+        ending = DumpEnding(footer: end.footer, trailer: trailer)
+        size = end.footer.fileSize
+        compressedEnd = end.fileSize
+        damage = problem
+        isCorrupt = end.isCorrupt
         isEnded = true
         self.file = file
         return
       }
-      trailerProblem = problem
+      problem = problemOfTrailer
     }
     ending = nil
-    let walk = try BGZFContent.walk(file, fileSize)
-    anchors = walk.anchors
-    size = walk.size
-    compressedEnd = walk.end
-    damage = walk.damage ?? trailerProblem
-    isCorrupt = walk.isCorrupt || trailerProblem != nil
-    isEnded = walk.damage == nil && walk.endsWithMark
+    let walked = if let walk { walk } else { try BGZFContent.walk(file, fileSize) }
+    anchors = walked.anchors
+    size = walked.size
+    compressedEnd = walked.end
+    damage = walked.damage ?? problem
+    isCorrupt = walked.isCorrupt || problem != nil
+    isEnded = walked.damage == nil && walked.endsWithMark
     self.file = file
   }
 
-  /// The footer, if the file ends with one and the end-of-file member.
-  private static func footer(_ file: borrowing File, _ fileSize: UInt64) throws(DumpError) -> DumpFooter? {
+  /// A footer, where the file ends behind it, and whether the mark of that end is damaged.
+  private struct End {
+    var footer: DumpFooter
+    var fileSize: UInt64
+    var isCorrupt = false
+  }
+
+  /// The footer: right before the end-of-file member, where the file ends; else where the members lead, which
+  /// is remembered in `walk`. Raw disks and transfers leave something behind a dump; that is told in
+  /// `problem`.
+  private static func ending(
+    _ file: borrowing File, _ fileSize: UInt64, _ walk: inout Walk?, _ problem: inout DumpError?
+  ) throws(DumpError) -> End? {
+    let mark = UInt64(BGZF.endOfFile.count)
+    if fileSize > mark, try file.bytes(at: fileSize - mark, count: Int(mark)) == BGZF.endOfFile,
+      let footer = try footer(file, before: fileSize - mark)
+    {
+      return End(footer: footer, fileSize: fileSize)
+    }
+    let found = try BGZFContent.walk(file, fileSize)
+    walk = found
+    let place = "\(file.path), offset \(hex(found.end))"
+    if found.endsWithMark, found.end < fileSize, let footer = try footer(file, before: found.end - mark) {
+      problem = DumpError("\(fileSize - found.end) bytes behind the end of the dump are no part of it", at: place)
+      return End(footer: footer, fileSize: found.end)
+    }
+    if found.isCorrupt, let footer = try footer(file, before: found.end) {
+      problem = DumpError("the mark of the file's end is damaged", at: place, advice: "the dump itself is all there")
+      return End(footer: footer, fileSize: found.end, isCorrupt: true)
+    }
+    return nil
+  }
+
+  /// The footer, if its member ends at `end`.
+  private static func footer(_ file: borrowing File, before end: UInt64) throws(DumpError) -> DumpFooter? {
     let memberSize = BGZF.storedMemberSize(DumpFooter.size)
-    let tailSize = memberSize + BGZF.endOfFile.count
-    guard fileSize >= UInt64(tailSize) else { return nil }
-    let tail = try file.bytes(at: fileSize - UInt64(tailSize), count: tailSize)
-    guard tail.count == tailSize, Array(tail[memberSize...]) == BGZF.endOfFile else { return nil }
+    guard end >= UInt64(memberSize) else { return nil }
+    let member = try file.bytes(at: end - UInt64(memberSize), count: memberSize)
     let start = BGZF.headerSize + 5
-    let content = Array(tail[start..<start + DumpFooter.size])
-    guard let footer = DumpFooter(content), BGZF.storedMember(content) == Array(tail[0..<memberSize]) else { return nil }
+    guard member.count == memberSize else { return nil }
+    let content = Array(member[start..<start + DumpFooter.size])
+    guard let footer = DumpFooter(content), BGZF.storedMember(content) == member else { return nil }
     return footer
   }
 
@@ -97,7 +130,7 @@ final class BGZFContent: CompressedContent {
         guard let member = BGZF.memberSize(Array(bytes[position..<min(bytes.count, position + BGZF.headerSize)])),
           position + member <= bytes.count
         else { throw DumpError("trailer is cut", at: file.path) }
-        content += try inflated(bytes[position..<position + member], inflater, at: "\(file.path), trailer")
+        content += try inflater.content(of: bytes[position..<position + member], at: "\(file.path), trailer")
         position += member
       }
       let trailer = try DumpTrailer(content, at: "\(file.path), trailer")
@@ -109,20 +142,6 @@ final class BGZFContent: CompressedContent {
     } catch {
       return (nil, error)
     }
-  }
-
-  /// One member's content.
-  private static func inflated(
-    _ member: ArraySlice<UInt8>, _ inflater: BGZFInflater, at place: @autoclosure () -> String
-  ) throws(DumpError) -> [UInt8] {
-    var output: [UInt8] = []
-    unsafe try member.lent { (member) throws(DumpError) in
-      let size = unsafe BGZFInflater.contentSize(member) ?? 0
-      output = unsafe try [UInt8].filled(size) { (buffer) throws(DumpError) in
-        unsafe try inflater.inflate(member, into: buffer, at: place())
-      }
-    }
-    return output
   }
 
   private struct Walk {
@@ -196,7 +215,7 @@ final class BGZFContent: CompressedContent {
       let end = start + UInt64(content)
       let wanted = offset + UInt64(done)
       if wanted < end {
-        let block = try BGZFContent.inflated(bytes[position..<position + member], inflater, at: place)
+        let block = try inflater.content(of: bytes[position..<position + member], at: place)
         let skip = Int(wanted - start)
         let count = min(block.count - skip, buffer.count - done)
         unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]).copyBytes(from: block[skip..<skip + count])

@@ -40,8 +40,15 @@
 
     init(_ file: consuming File) throws(DumpError) {
       let fileSize = try file.size()
-      let table = try ZstdIndex.bySeekTable(file, fileSize)
-      let index = if let table { table } else { try ZstdIndex.byWalking(file, fileSize) }
+      var table = try ZstdIndex.bySeekTable(file, fileSize)
+      var index = if let table { table } else { try ZstdIndex.byWalking(file, fileSize) }
+      var padding: DumpError?
+      if table == nil, index.isCorrupt, let end = index.endOfTable, let earlier = try ZstdIndex.bySeekTable(file, end) {
+        padding = DumpError(
+          "\(fileSize - end) bytes behind the end of the dump are no part of it", at: "\(file.path), offset \(hex(end))")
+        table = earlier
+        index = earlier
+      }
       frames = index.frames
       size = frames.last.map { $0.start + UInt64($0.size) } ?? 0
       ending = try ZstdContent.ending(file, frames)
@@ -51,7 +58,7 @@
       // With all frames there and only the seek table gone nothing is missing, but the file is not what was
       // written.
       damage =
-        index.damage
+        index.damage ?? padding
         ?? (table == nil && ending != nil
           ? DumpError("the seek table at the end is missing", at: file.path, advice: "the dump itself is all there") : nil)
       self.file = file

@@ -11,6 +11,8 @@
     var damage: DumpError?
     /// Whether what stopped the walk is there and wrong, not missing.
     var isCorrupt = false
+    /// Where the last skippable frame ends: behind a seek table nothing of the dump follows.
+    private(set) var endOfTable: UInt64?
     private var start: UInt64 = 0
     private var compressed: UInt64 = 0
 
@@ -80,6 +82,7 @@
           index.damage = DumpError(index.isCorrupt ? "damaged frame" : "the file is cut in a frame", at: place)
           break
         }
+        if frame.skippedSize != nil { index.endOfTable = end }
         guard index.append(compressed: end - position, size: size) else {
           index.isCorrupt = true
           index.damage = DumpError("a zstd frame of impossible size", at: place, advice: "the file is damaged")

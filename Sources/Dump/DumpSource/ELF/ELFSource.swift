@@ -7,26 +7,46 @@ public final class ELFSource: DumpSource {
   public let identity: MachineIdentity
   public let segments: [MemorySegment]
   public let notes: [DumpNote]
+  public let largeNotes: [LargeNote]
   public let shortfall: Shortfall?
   public let findings: [DumpError]
   public let metadata: MCoreMetadata?
   private let content: any Content
   private let pieces: [Coverage]
 
-  /// Notes larger than this in sum are taken for damage; a machine with 8192 CPUs has 3 MiB.
-  private static let notesLimit: UInt64 = 64 << 20
   public var name: String { content.name }
 
-  init(_ content: any Content) throws(DumpError) {
+  init(_ file: any Content) throws(DumpError) {
+    var findings: [DumpError] = []
+    // The start of a dump of ours stands in it twice.
+    let content = SecondHead.mended(file, &findings)
     self.content = content
     let name = content.name
-    let start = try content.bytes(at: 0, count: Int(min(UInt64(ELF64.headerSize), content.size)))
-    let header = try ELF64.decodeHeader(start, name: name)
-    let programHeaders = try ELFSource.programHeaders(header, content)
-    var findings: [DumpError] = []
     if let damage = content.damage { findings.append(damage) }
-    let segments = try ELFSource.segments(programHeaders, header, name, &findings)
-    let notes = ELFSource.notes(programHeaders, header, content, &findings)
+    let claims = try HeaderClaims(content, &findings)
+    var entries = claims.programHeaders
+    var noteFindings: [DumpError] = []
+    var noted = NoteClaims(entries, claims, content, &noteFindings)
+    metadata = ELFSource.metadata(noted.notes, content, &findings)
+    if metadata == nil {
+      // Our own headers are in another order, and have checksums.
+      let witnesses = SegmentWitnesses(claims, noted.notes, content)
+      findings += witnesses.findings
+      if witnesses.entries.contains(where: { $0.type == ELFProgramHeader.note })
+        && !entries.contains(where: { $0.type == ELFProgramHeader.note })
+      {
+        noteFindings = []
+        noted = NoteClaims(witnesses.entries, claims, content, &noteFindings)
+      }
+      entries = witnesses.entries
+    }
+    findings += noteFindings
+    try OtherCore.refuse(entries, noted.notes, name)
+    let segments = try SegmentClaims(claims, entries, name, &findings).segments
+    if claims.isMarkedIncomplete {
+      findings.append(
+        DumpError("e_flags says that the program which wrote this could not finish it", at: "\(name), offset 0x30"))
+    }
 
     // Every sum was checked in `segments`, and notes are looked at as far as they are there.
     let expected = segments.map { $0.fileOffset + $0.fileSize }.max() ?? 0
@@ -37,14 +57,28 @@ public final class ELFSource: DumpSource {
           "the file is cut: \(humanBytes(shortfall.present)) of \(humanBytes(shortfall.expected)) are there", at: name,
           advice: "what is missing is named and left out"))
     }
-    metadata = ELFSource.metadata(notes, content, &findings)
-    identity = header.identity
+    identity = claims.header.identity
     self.segments = segments
-    self.notes = notes
+    notes = noted.notes
+    largeNotes = noted.large
     self.shortfall = shortfall
-    self.findings = findings
     let hole = metadata.flatMap { PhysicalRange(start: $0.note.holeOffset, count: $0.note.holeSize) }
     pieces = Coverage.of(segments, present: content.size, hole: hole.map { $0.start..<$0.end } ?? 0..<0)
+    // Of a dump of ours that is cut the hole may be all that is known.
+    guard metadata != nil || pieces.contains(where: { if case .data = $0.kind { true } else { false } }) else {
+      throw DumpError(
+        "the file holds headers and no memory", at: name,
+        advice: segments.contains { $0.fileSize > 0 } ? "it is cut" : "its memory is in other files, or was never written")
+    }
+    // A few bytes are the end of a page.
+    let promised = pieces.reduce(UInt64(0)) { $1.kind == .zeros ? clampedSum($0, $1.range.count) : $0 }
+    if metadata == nil, promised >= 1 << 12 {
+      findings.append(
+        DumpError(
+          "\(humanBytes(promised)) of memory have no data: they are zero, or were left out by the tool that wrote this file",
+          at: name))
+    }
+    self.findings = findings
   }
 
   /// Worked out once, when the file was opened.
@@ -78,6 +112,15 @@ public final class ELFSource: DumpSource {
     unsafe try content.read(at: offset, into: buffer)
   }
 
+  public func readLargeNote(
+    _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DumpError) {
+    guard offset <= note.size, UInt64(buffer.count) <= note.size - offset else {
+      throw DumpError("reading past the end of a note", at: name)
+    }
+    unsafe try content.read(at: note.offset + offset, into: buffer)
+  }
+
   /// Uncompressed bytes that are there.
   public var contentSize: UInt64 { content.size }
   /// Whether bytes that are there are wrong, as far as opening the file showed.
@@ -90,123 +133,6 @@ public final class ELFSource: DumpSource {
 
   // MARK: taking the headers apart
 
-  private static func programHeaders(_ header: ELFHeader, _ content: any Content) throws(DumpError) -> [ELFProgramHeader] {
-    let name = content.name
-    var count = UInt64(header.programHeaderCount)
-    if header.programHeaderCount == ELF64.extendedCount {
-      guard header.sectionHeaderOffset != 0,
-        header.sectionHeaderOffset <= content.size.subtractingReportingOverflow(UInt64(ELF64.sectionHeaderSize)).partialValue,
-        content.size >= UInt64(ELF64.sectionHeaderSize)
-      else {
-        throw DumpError(
-          "the number of program headers should stand at offset \(hex(header.sectionHeaderOffset)), past the end", at: name,
-          advice: "the file is cut or damaged")
-      }
-      let section = try content.bytes(at: header.sectionHeaderOffset, count: ELF64.sectionHeaderSize)
-      count = try ELF64.decodeExtendedCount(section, header.identity.byteOrder, name: name)
-    }
-    guard count > 0 else { throw DumpError("no program headers", at: "\(name), offset 0x38", advice: "this is no dump") }
-    guard count <= ELF64.programHeaderLimit else {
-      throw DumpError(
-        "\(count) program headers are more than the limit of \(ELF64.programHeaderLimit)", at: name, advice: "the file is damaged"
-      )
-    }
-    let length = count * UInt64(ELF64.programHeaderSize)
-    let (end, overflow) = header.programHeaderOffset.addingReportingOverflow(length)
-    guard !overflow, end <= content.size else {
-      throw DumpError(
-        "program headers at \(hex(header.programHeaderOffset)), \(length) bytes, run past the end at \(hex(content.size))",
-        at: name, advice: "the file is cut or damaged")
-    }
-    let bytes = try content.bytes(at: header.programHeaderOffset, count: Int(length))
-    return try ELF64.decodeProgramHeaders(bytes, header.identity.byteOrder, name: name)
-  }
-
-  private static func segments(
-    _ programHeaders: [ELFProgramHeader], _ header: ELFHeader, _ name: String, _ findings: inout [DumpError]
-  ) throws(DumpError) -> [MemorySegment] {
-    let limit: UInt64 = 1 << header.identity.architecture.physicalAddressBits
-    var segments: [MemorySegment] = []
-    for (index, entry) in programHeaders.enumerated() where entry.type == ELFProgramHeader.load {
-      let place =
-        "\(name), program header \(index), offset \(hex(header.programHeaderOffset + UInt64(index * ELF64.programHeaderSize)))"
-      if entry.memorySize == 0 { continue }
-      // /proc/kcore and QEMU mark what has no physical address so.
-      if entry.physicalAddress == .max {
-        findings.append(DumpError("a segment without physical address is left out", at: place))
-        continue
-      }
-      guard entry.fileSize <= entry.memorySize else {
-        throw DumpError(
-          "p_filesz \(hex(entry.fileSize)) is more than p_memsz \(hex(entry.memorySize))", at: place,
-          advice: "the file is damaged")
-      }
-      guard !entry.offset.addingReportingOverflow(entry.fileSize).overflow else {
-        throw DumpError(
-          "p_offset \(hex(entry.offset)) + p_filesz \(hex(entry.fileSize)) is past 2^64", at: place, advice: "the file is damaged"
-        )
-      }
-      guard let range = PhysicalRange(start: entry.physicalAddress, count: entry.memorySize), range.end <= limit else {
-        throw DumpError(
-          "p_paddr \(hex(entry.physicalAddress)) + p_memsz \(hex(entry.memorySize)) is past the largest physical address, \(hex(limit - 1))",
-          at: place, advice: "the file is damaged")
-      }
-      segments.append(
-        MemorySegment(
-          physical: range, virtualAddress: entry.virtualAddress, flags: entry.flags, fileOffset: entry.offset,
-          fileSize: entry.fileSize))
-    }
-    guard !segments.isEmpty else {
-      throw DumpError("no PT_LOAD program header: the file holds no memory", at: name, advice: "this is no dump")
-    }
-    try checkOverlaps(segments, name)
-    return segments
-  }
-
-  /// Memory may stand twice only under two virtual addresses, as kernel text does. The same mapping twice is
-  /// damage.
-  private static func checkOverlaps(_ segments: [MemorySegment], _ name: String) throws(DumpError) {
-    var ends: [UInt64: (end: UInt64, segment: MemorySegment)] = [:]
-    for segment in segments.sorted(by: { $0.physical.start < $1.physical.start }) {
-      let mapping = segment.virtualAddress &- segment.physical.start  // wraps: kernel addresses are near 2^64
-      if let other = ends[mapping], other.end > segment.physical.start {
-        throw DumpError(
-          "PT_LOADs overlap: \(other.segment.physical) and \(segment.physical) with one mapping", at: name,
-          advice: "the file is damaged")
-      }
-      ends[mapping] = (segment.physical.end, segment)
-    }
-  }
-
-  private static func notes(
-    _ programHeaders: [ELFProgramHeader], _ header: ELFHeader, _ content: any Content, _ findings: inout [DumpError]
-  ) -> [DumpNote] {
-    var notes: [DumpNote] = []
-    var total: UInt64 = 0
-    for (index, entry) in programHeaders.enumerated() where entry.type == ELFProgramHeader.note && entry.fileSize > 0 {
-      let place = "\(content.name), program header \(index)"
-      total = total.addingReportingOverflow(entry.fileSize).partialValue
-      let (end, overflow) = entry.offset.addingReportingOverflow(entry.fileSize)
-      guard !overflow, end <= content.size, entry.fileSize <= notesLimit, total <= notesLimit else {
-        findings.append(
-          DumpError(
-            "notes at \(hex(entry.offset)), \(entry.fileSize) bytes, run past the end or are too large", at: place,
-            advice: "they are left out: registers and VMCOREINFO may be missing"))
-        continue
-      }
-      do throws(DumpError) {
-        let bytes = try content.bytes(at: entry.offset, count: Int(entry.fileSize))
-        let decoded = ELF64.decodeNotes(bytes, header.identity)
-        notes += decoded.notes
-        if let damage = decoded.damage { findings.append(damage.inside("\(place), notes at \(hex(entry.offset))")) }
-      } catch {
-        findings.append(error.inside(place))
-      }
-    }
-    if notes.isEmpty { findings.append(DumpError("no notes: no registers, no VMCOREINFO", at: content.name)) }
-    return notes
-  }
-
   private static func metadata(
     _ notes: [DumpNote], _ content: any Content, _ findings: inout [DumpError]
   ) -> MCoreMetadata? {
@@ -214,7 +140,7 @@ public final class ELFSource: DumpSource {
     do throws(DumpError) {
       var metadata = MCoreMetadata(note: try MCoreNote(own.descriptor, at: "\(content.name), note MCORE"))
       do throws(DumpError) {
-        if let (trailer, size) = try trailer(metadata.note, content) {
+        if let (trailer, size) = try trailer(metadata.note, content, &findings) {
           metadata.trailer = trailer
           metadata.fileSize = size
         }
@@ -231,15 +157,21 @@ public final class ELFSource: DumpSource {
     }
   }
 
-  private static func trailer(_ note: MCoreNote, _ content: any Content) throws(DumpError) -> (DumpTrailer, UInt64)? {
-    if let ending = (content as? any CompressedContent)?.ending { return (ending.trailer, ending.footer.fileSize) }
+  private static func trailer(
+    _ note: MCoreNote, _ content: any Content, _ findings: inout [DumpError]
+  ) throws(DumpError) -> (DumpTrailer, UInt64)? {
     // A plain dump that was compressed by another tool ends like a plain one.
-    guard content.size >= UInt64(DumpFooter.size) else { return nil }
-    let last = try content.bytes(at: content.size - UInt64(DumpFooter.size), count: DumpFooter.size)
-    guard let footer = DumpFooter(last), footer.fileSize == content.size, footer.trailerOffset == note.trailerOffset,
-      footer.trailerOffset <= content.size, footer.trailerSize <= min(content.size - footer.trailerOffset, 1 << 31)
-    else { return nil }
-    let bytes = try content.bytes(at: footer.trailerOffset, count: Int(footer.trailerSize))
-    return (try DumpTrailer(bytes, at: "\(content.name), trailer"), footer.fileSize)
+    guard let ending = content.ending ?? content.plainEnding() else {
+      guard let ending = content.ending(at: note.trailerOffset) else { return nil }
+      findings.append(
+        DumpError("the footer, the last 64 bytes, is missing or damaged: the trailer was found without it", at: content.name))
+      return (ending.trailer, content.size)
+    }
+    guard ending.footer.trailerOffset == note.trailerOffset else {
+      throw DumpError(
+        "the note says that the trailer stands at \(hex(note.trailerOffset)), the footer at \(hex(ending.footer.trailerOffset))",
+        at: content.name, advice: "the trailer is not used")
+    }
+    return (ending.trailer, ending.footer.fileSize)
   }
 }

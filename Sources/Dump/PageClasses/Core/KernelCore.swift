@@ -160,11 +160,13 @@ public struct KernelCore: Sendable {
 }
 
 /// Page frames of the dump, ascending, disjoint. A frame that the dump has a part of is whole here.
-func framesOf(_ kernel: CrashedKernel) -> [Range<UInt64>] {
+/// `withData`: without those that are zeros by the word of a header alone.
+func framesOf(_ kernel: CrashedKernel, withData: Bool = false) -> [Range<UInt64>] {
   let size = kernel.pageSize
   let pieces = RangeSet.joined(
     kernel.source.coverage().compactMap { piece in
-      size.ceil(piece.range.end).flatMap { PhysicalRange(size.floor(piece.range.start), $0) }
+      if withData, piece.kind == .zeros { return nil }
+      return size.ceil(piece.range.end).flatMap { PhysicalRange(size.floor(piece.range.start), $0) }
     })
   return pieces.map { $0.start >> size.shift..<$0.end >> size.shift }
 }

@@ -8,7 +8,7 @@ internal import LinuxSystem
 /// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
 /// unreadable.
 public func convert(
-  _ dump: String, to out: String, format: OutputFormat, threads: Int, _ reporter: any Reporter
+  _ dump: String, to out: String, format: OutputFormat, threads: Int, vmcoreInfo: String? = nil, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
   if System.kind(of: out) == .directory {
     throw DumpError(.usage, "OUT is a directory", at: out, advice: "convert writes one plain file: give its name")
@@ -16,5 +16,6 @@ public func convert(
   var request = SaveRequest(source: dump, targets: [out], level: .all)
   request.format = format
   request.threads = threads
+  request.vmcoreInfo = vmcoreInfo
   return try save(request, reporter)
 }

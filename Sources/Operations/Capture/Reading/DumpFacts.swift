@@ -32,6 +32,10 @@ public struct DumpFacts: Sendable {
   public var unreadable: [PhysicalRange]
   /// Pages that stand in the dump at the place of others with the same content.
   var sharedPages: UInt64 = 0
+  /// Pages of another tool's dump that read as zeros and have no data: zero, or left out by that tool.
+  var zeroOrLeftOutPages: UInt64 = 0
+  /// Notes of devices and others.
+  var otherNotes: [OtherNote] = []
   /// Pages that were read again when everything was written, and those of them that had changed.
   var sampledPages: UInt64 = 0
   var changed: [PhysicalRange] = []
@@ -141,6 +145,8 @@ extension DumpFacts {
       ("memory_bytes", .unsigned(memoryBytes)),
       ("file_bytes", .unsigned(fileBytes)),
     ]
+    if zeroOrLeftOutPages > 0 { members.append(("zero_or_left_out_pages", .unsigned(zeroOrLeftOutPages))) }
+    if !otherNotes.isEmpty { members.append(("notes", .array(otherNotes.map(\.json)))) }
     if !passes.isEmpty {
       members.append(("passes", .array(passes.map(\.json))))
       members.append(("cut_off", .array(cutOff.map(DumpFacts.json))))
@@ -187,6 +193,10 @@ extension DumpFacts {
     if sharedPages > 0 {
       lines.append(("shared", "\(sharedPages) pages stand in the dump at the place of others with the same content"))
     }
+    if zeroOrLeftOutPages > 0 {
+      lines.append(("no data", "\(zeroOrLeftOutPages) pages: zero, or left out by the tool that wrote the dump"))
+    }
+    for note in otherNotes { lines.append(("note", note.text)) }
     if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {
       lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))

@@ -5,8 +5,8 @@ internal import DumpTarget
 internal import LinuxSystem
 
 /// The facts of a dump that exists, of any format and maker.
-func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> DumpFacts {
-  let kernel = CrashedKernel(source)
+func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
+  let kernel = CrashedKernel(source, vmcoreinfo: vmcoreInfo)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
   let file = try File(try dumpFile(path), .read)
@@ -25,9 +25,11 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
     facts.changed = metadata.trailer?.changed ?? []
   } else {
     facts.level = "unknown"
-    facts.keptPages = facts.pages(present)
+    facts.keptPages = facts.pages(coverage.lazy.filter { $0.kind != .cut && $0.kind != .zeros }.map(\.range))
+    facts.zeroOrLeftOutPages = facts.pages(coverage.lazy.filter { $0.kind == .zeros }.map(\.range))
     facts.absent = AbsentRanges(coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) })
   }
+  facts.otherNotes = OtherNote.of(source)
   if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
     facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)
   }
@@ -35,18 +37,30 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   return facts
 }
 
+/// The text of VMCOREINFO in a file: what the note holds, as `KEY=value` lines. Nil for no file.
+///
+/// - Throws: when it can't be read, or holds no such line.
+func readVMCoreInfo(_ path: String?) throws(DumpError) -> VMCoreInfo? {
+  guard let path else { return nil }
+  let info = VMCoreInfo(Array(try System.text(of: path).utf8))
+  guard info.osRelease != nil else {
+    throw DumpError(.usage, "this is no VMCOREINFO: it has no line OSRELEASE=", at: path)
+  }
+  return info
+}
+
 /// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
 func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] {
   source.findings.map(\.description) + (source.metadata?.note.findings ?? kernel.findings.map(\.description))
 }
 
-/// `mcore info`: lines for a person, or JSON.
-public func info(_ path: String, json: Bool) throws(DumpError) -> String {
-  let facts = try inspect(try openDump(path), path)
+/// `mcore info`: lines for a person, or JSON. `vmcoreInfo` is a file, as in `SaveRequest`.
+public func info(_ path: String, json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
+  let facts = try inspect(try openDump(path), path, vmcoreInfo: try readVMCoreInfo(vmcoreInfo))
   return json ? facts.json().text() : facts.text().joined(separator: "\n")
 }
 
-/// `mcore dmesg`: the crashed kernel's log, from its memory alone.
+/// The crashed kernel's log, from its memory alone.
 public func dmesg(_ path: String) throws(DumpError) -> String {
   let source = try openDump(path)
   return try CrashedKernel(source).log().text

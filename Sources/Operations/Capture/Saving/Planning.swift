@@ -41,7 +41,7 @@ struct Planning {
     let shared = sharedMemory(selection, zeros)
     System.returnFreedMemory()
     return try DumpPlan(
-      consume selection, source, zeros: zeros, shared: shared, tool: toolVersion,
+      consume selection, source, notes: kernel.notes, zeros: zeros, shared: shared, tool: toolVersion,
       crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
   }

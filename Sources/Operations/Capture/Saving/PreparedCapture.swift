@@ -22,12 +22,13 @@ final class PreparedCapture {
   /// Nil until somebody asks for the plan.
   private(set) var planIfMade: DumpPlan?
 
-  init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) {
+  /// - Throws: when the file that `vmcoreInfo` names can't be read.
+  init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) throws(DumpError) {
     self.request = request
     self.reporter = reporter
     self.source = source
     limits = RunningLimits(request.limits)
-    kernel = CrashedKernel(source)
+    kernel = CrashedKernel(source, vmcoreinfo: try readVMCoreInfo(request.vmcoreInfo))
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
     var findings = allFindings(source, kernel)
     do throws(DumpError) {

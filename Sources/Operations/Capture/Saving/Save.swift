@@ -10,7 +10,7 @@ public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpEr
 package func save(
   _ request: SaveRequest, from source: any DumpSource, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
-  let capture = PreparedCapture(request, source, reporter)
+  let capture = try PreparedCapture(request, source, reporter)
   var attempts: [Attempt.Outcome] = []
   for (index, target) in request.targets.enumerated() {
     let outcome = Attempt(capture, target).run()

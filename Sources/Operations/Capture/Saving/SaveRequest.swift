@@ -6,6 +6,8 @@ public import PageSelection
 public struct SaveRequest: Sendable {
   /// Path of the source: `/proc/vmcore` or a dump.
   public var source: String
+  /// A file with the text of VMCOREINFO, for a source that lacks it; nil for the source's own.
+  public var vmcoreInfo: String?
   /// TARGET words, tried in order (`TargetSpec`).
   public var targets: [String]
   public var level: Level
