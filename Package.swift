@@ -108,7 +108,8 @@ let package = Package(
     Room.operations.target(
       "Capture",
       [
-        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses", "PageSelection",
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses",
+        "PageSelection",
         "DumpPlan", "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
     Room.operations.target("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
@@ -164,7 +165,7 @@ let package = Package(
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
-    tests("KernelReportTests", ["KernelReport", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests("KernelReportTests", ["KernelReport", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics"]),
     tests("SyntheticMachineTests", ["CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),

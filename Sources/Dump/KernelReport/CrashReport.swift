@@ -2,8 +2,8 @@ public import CoreEncoding
 public import CrashedKernel
 internal import DumpBasics
 
-/// What crashed, where and why, from the dump alone: names (kallsyms), types (BTF) and unwind tables (ORC) are all
-/// in it.
+/// What crashed, where and why, from the dump alone: names (kallsyms), types (BTF) and unwind tables (ORC)
+/// are all in it.
 ///
 /// Never fails: what can't be had is a line in the report.
 public struct CrashReport: Sendable {
@@ -16,8 +16,8 @@ public struct CrashReport: Sendable {
   /// The functions behind the signature.
   public let signatureFrames: [String]
 
-  /// `isOver` is asked now and then: once it says true, the report ends with what there is. Tables are read in
-  /// pieces; in all it takes a few MiB, whatever the dump.
+  /// `isOver` is asked now and then: once it says true, the report ends with what there is. Tables are read
+  /// in pieces; in all it takes a few MiB, whatever the dump.
   public init(_ kernel: CrashedKernel, isOver: @escaping () -> Bool = { false }) {
     let content = ReportContent(kernel, isOver: isOver)
     text = content.lines.joined(separator: "\n") + "\n"

@@ -30,7 +30,8 @@ public struct KernelQueries {
     var lines = ["  PID   PROC CPU ST TASK               NAME"]
     for task in tasks {
       lines.append(
-        right(String(task.pid), 5) + right(String(task.process), 7) + right(task.cpu.map { String($0) } ?? "-", 4) + "  \(task.state)"
+        right(String(task.pid), 5) + right(String(task.process), 7) + right(task.cpu.map { String($0) } ?? "-", 4)
+          + "  \(task.state)"
           + (task.isOnCPU ? "*" : " ") + hex(task.address) + " " + (task.mm == 0 ? "[\(task.name)]" : task.name))
     }
     return lines.joined(separator: "\n")
@@ -57,7 +58,7 @@ public struct KernelQueries {
     let running = Set(processors.all.compactMap(\.task))
     for task in tasks.tasks where !running.contains(task.address) {
       switch choice {
-      case .all: if task.state != "X", task.pid != 0 { found.append((task, nil, unwinder.sleeping(task))) }
+      case .all: if task.state != "X" { found.append((task, nil, unwinder.sleeping(task))) }
       case .pid(let pid): if task.pid == pid { found.append((task, nil, unwinder.sleeping(task))) }
       default: break
       }
@@ -111,6 +112,15 @@ public struct KernelQueries {
 
   /// `mcore types`: the members of a structure with offsets and sizes, the values of an enumeration.
   public func type(_ name: String) throws(DumpError) -> String {
+    if let types = view.types, let dot = name.utf8.firstIndex(of: UInt8(ascii: ".")) {
+      // `structure.member`: one line of it.
+      guard let member = types.member(String(name[..<dot]), String(name[name.utf8.index(after: dot)...])) else {
+        throw failure("the kernel has no member \(name)")
+      }
+      let bits = member.bits > 0 ? ", bits \(member.bitOffset % 8) to \(member.bitOffset % 8 + member.bits - 1)" : ""
+      let size = types.size(member.type).map { "\($0) bytes" } ?? "of no size"
+      return "\(name): offset \(member.offset)\(bits), \(size), \(TypeText(types: types).text(member.type))"
+    }
     guard let types = view.types, let type = types.type(named: name) else { throw failure("the kernel has no type \(name)") }
     let bare = types.bare(type)
     switch types.kind(bare) {
@@ -124,10 +134,15 @@ public struct KernelQueries {
     }
   }
 
-  /// `mcore show STRUCT ADDRESS`, `mcore show SYMBOL`: the members with their values; `path` leads to one of them.
+  /// `mcore show STRUCT ADDRESS`, `mcore show SYMBOL`: the members with their values; `path` leads to one of
+  /// them.
   public func value(of structure: String, at word: String, path: String = "") throws(DumpError) -> String {
-    guard let types = view.types, let type = types.type(named: structure) else { throw failure("the kernel has no type \(structure)") }
-    guard let address = KernelQueries.address(word) ?? view.symbol(word) else { throw failure("\(word) is no address and no symbol") }
+    guard let types = view.types, let type = types.type(named: structure) else {
+      throw failure("the kernel has no type \(structure)")
+    }
+    guard let address = KernelQueries.address(word) ?? view.symbol(word) else {
+      throw failure("\(word) is no address and no symbol")
+    }
     var bare = types.bare(type)
     var place = address
     if !path.isEmpty {
@@ -172,7 +187,9 @@ public struct KernelQueries {
     let bare = types.bare(member.type)
     if let (element, count) = types.array(bare) {
       if types.size(element) == 1, let text = view.text(place, limit: min(count, 256)) { return "\"\(text)\"" }
-      guard let size = types.size(element), [1, 2, 4, 8].contains(size), types.kind(types.bare(element)) != .structure else { return "[…]" }
+      guard let size = types.size(element), [1, 2, 4, 8].contains(size), types.kind(types.bare(element)) != .structure else {
+        return "[…]"
+      }
       let values = (0..<min(count, 16)).map { index in view.integer(place &+ UInt64(index * size), size).map(hex) ?? "?" }
       return "[" + values.joined(separator: ", ") + (count > 16 ? ", …]" : "]")
     }

@@ -127,7 +127,8 @@ final class KernelView {
   // MARK: lists
 
   /// What a list of the kernel holds: addresses of the structures that have their `list_head` `inside` bytes
-  /// from their start. Ends at the head, at `limit`, at a link that can't be read, or where it goes in circles.
+  /// from their start. Ends at the head, at `limit`, at a link that can't be read, or where it goes in
+  /// circles.
   func list(_ head: UInt64, inside: UInt64, limit: Int) -> [UInt64] {
     var found: [UInt64] = []
     var link = u64(head)

@@ -1,9 +1,10 @@
-/// Names that a report asks for: looked up all at once, in one pass through each table. Others can be asked for,
-/// and cost a pass of their own.
+/// Names that a report asks for: looked up all at once, in one pass through each table. Others can be asked
+/// for, and cost a pass of their own.
 enum WantedNames {
   static let symbols = [
     "__start_BTF", "__stop_BTF", "__start_orc_unwind", "__stop_orc_unwind", "__start_orc_unwind_ip", "__stop_orc_unwind_ip",
-    "_stext", "_etext", "_sinittext", "_einittext", "_end", "init_task", "__per_cpu_offset", "runqueues", "modules", "slab_caches",
+    "_stext", "_etext", "_sinittext", "_einittext", "_end", "init_task", "__per_cpu_offset", "runqueues", "modules",
+    "slab_caches",
     "saved_command_line", "tainted_mask", "crashing_cpu", "panic_cpu", "crash_notes", "nr_cpu_ids", "__cpu_online_mask",
     "dump_stack_arch_desc_str", "avenrun", "vm_node_stat", "vm_zone_stat", "_totalram_pages", "node_data", "ret_from_fork",
     "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "bpf_kallsyms",

@@ -21,7 +21,8 @@ struct Report: ParsableCommand {
 
 struct Bt: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print stacks: of the CPU that panicked, or of others.", discussion: "A `?` marks what merely looks like a return address.")
+    abstract: "Print stacks: of the CPU that panicked, or of others.",
+    discussion: "A `?` marks what merely looks like a return address.")
 
   @Flag(name: .shortAndLong, help: "The stacks of all tasks.")
   var all = false
@@ -85,11 +86,14 @@ struct Types: ParsableCommand {
   @Argument(help: "The dump file or its directory.")
   var dump: String
 
-  @Argument(help: "A structure, union, enumeration or typedef: task_struct.")
-  var name: String
+  @Argument(help: "Structures, unions, enumerations, typedefs (task_struct), or members (task_struct.thread.sp).")
+  var names: [String]
 
   func run() throws {
-    try failing { () throws(DumpError) in try standardOutput(try queries(dump).type(name) + "\n") }
+    try failing { () throws(DumpError) in
+      let queries = try queries(dump)
+      for name in names { try standardOutput(try queries.type(name) + "\n") }
+    }
   }
 }
 

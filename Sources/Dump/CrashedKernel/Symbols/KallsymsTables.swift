@@ -37,7 +37,8 @@ package struct KallsymsTables {
       let count = try? memory.u32(number), (1...KallsymsTables.mostSymbols).contains(count),
       let starts = try? memory.read(tokenIndex, count: 2 * KallsymsTables.tokenCount),
       // The table may end right before a page that is not mapped.
-      let text = (try? memory.read(tokenTable, count: KallsymsTables.tokenTableSize)) ?? (try? memory.read(tokenTable, count: 1024)),
+      let text = (try? memory.read(tokenTable, count: KallsymsTables.tokenTableSize))
+        ?? (try? memory.read(tokenTable, count: 1024)),
       let bounds = KallsymsTables.bounds(starts, text, memory.byteOrder)
     else { return nil }
     self.memory = memory
@@ -46,6 +47,22 @@ package struct KallsymsTables {
     self.offsets = offsets
     base = info.symbol("kallsyms_relative_base").flatMap { try? memory.u64($0) }
     self.text = text
+    self.bounds = bounds
+  }
+
+  /// The same, of a kernel whose VMCOREINFO lacks the keys: the tables are looked for in its image. That
+  /// takes a pass through tens of megabytes.
+  package init?(searching info: VMCoreInfo, _ memory: KernelMemory) {
+    guard info.symbol("kallsyms_names") == nil, let start = info.symbol("_stext"),
+      let found = KallsymsSearch(memory: memory).find(from: start.rawValue), found.count <= KallsymsTables.mostSymbols,
+      let bounds = KallsymsTables.bounds(found.starts, found.text, memory.byteOrder)
+    else { return nil }
+    self.memory = memory
+    count = Int(found.count)
+    names = VirtualAddress(found.names)
+    offsets = VirtualAddress(found.offsets)
+    base = found.base
+    text = found.text
     self.bounds = bounds
   }
 

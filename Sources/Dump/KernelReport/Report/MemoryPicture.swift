@@ -58,17 +58,21 @@ struct MemoryPicture {
   }
 
   private mutating func addZones(_ view: KernelView, _ number: Int, _ node: UInt64) {
-    guard let types = view.types, let zones = view.member("pglist_data", "node_zones"), let (element, count) = types.array(types.bare(zones.type)),
+    guard let types = view.types, let zones = view.member("pglist_data", "node_zones"),
+      let (element, count) = types.array(types.bare(zones.type)),
       let size = types.size(element), let nameOffset = view.offset("zone", "name"),
       let statistics = view.offset("zone", "vm_stat")
     else { return }
     let free = view.enumerators("zone_stat_item").first { $0.name == "NR_FREE_PAGES" }?.value
     for index in 0..<min(count, 8) {
       let zone = node &+ UInt64(zones.offset + index * size)
-      guard let managed = view.value(zone, "zone", "managed_pages.counter") ?? view.value(zone, "zone", "managed_pages"), managed > 0
+      guard let managed = view.value(zone, "zone", "managed_pages.counter") ?? view.value(zone, "zone", "managed_pages"),
+        managed > 0
       else { continue }
       let name = view.u64(zone &+ nameOffset).flatMap { view.text($0, limit: 16) } ?? "?"
-      let marks = view.offset("zone", "_watermark").map { offset in (0..<3).compactMap { view.u64(zone &+ offset &+ UInt64($0 * 8)) } }
+      let marks = view.offset("zone", "_watermark").map { offset in
+        (0..<3).compactMap { view.u64(zone &+ offset &+ UInt64($0 * 8)) }
+      }
       self.zones.append(
         Zone(
           name: name, node: number,
@@ -85,7 +89,9 @@ struct MemoryPicture {
       "NR_WRITEBACK": "writeback",
     ]
     for (name, value) in view.enumerators("node_stat_item") {
-      guard let label = wanted[name], (0..<256).contains(value), let pages = view.u64(table &+ UInt64(value) &* 8) else { continue }
+      guard let label = wanted[name], (0..<256).contains(value), let pages = view.u64(table &+ UInt64(value) &* 8) else {
+        continue
+      }
       // Sums of what CPUs hold back: may be a little below 0.
       counts.append((label, pages >> 63 == 1 ? 0 : pages))
     }
@@ -97,7 +103,8 @@ struct MemoryPicture {
     else { return }
     for index in 0..<UInt64(min(count, 8)) {
       let state = table &+ index &* size
-      guard let order = view.value(state, "hstate", "order"), order < 40, let total = view.value(state, "hstate", "nr_huge_pages"),
+      guard let order = view.value(state, "hstate", "order"), order < 40,
+        let total = view.value(state, "hstate", "nr_huge_pages"),
         let free = view.value(state, "hstate", "free_huge_pages"), total > 0
       else { continue }
       hugePages.append(HugePages(pageBytes: view.memory.pageSize.bytes << order, total: total, free: free))
@@ -113,8 +120,12 @@ struct MemoryPicture {
       if view.isTimeUp { break }
       var slabs: UInt64 = 0
       var objects: UInt64 = 0
+      // Since 7.1 each element is a pair of pointers.
+      let inner = types.member(element, "node")?.offset ?? 0
       for node in 0...min(nodes, max(0, count - 1)) {
-        guard let place = view.u64(cache &+ UInt64(nodeTable.offset + node * each)), isKernelAddress(place) else { continue }
+        guard let place = view.u64(cache &+ UInt64(nodeTable.offset + node * each + inner)), isKernelAddress(place) else {
+          continue
+        }
         slabs = clampedSum(slabs, view.value(place, "kmem_cache_node", "nr_slabs.counter") ?? 0)
         objects = clampedSum(objects, view.value(place, "kmem_cache_node", "total_objects.counter") ?? 0)
       }
@@ -149,7 +160,8 @@ struct MemoryPicture {
       for index in [0, 1, 3] {
         let place = mm &+ UInt64(stat.offset + index * each)
         sum &+= Int64(bitPattern: view.u64(place &+ UInt64(count.offset)) ?? 0)
-        guard let table = view.u64(place &+ UInt64(parts.offset)), let offsets = view.symbol("__per_cpu_offset"), table != 0 else { continue }
+        guard let table = view.u64(place &+ UInt64(parts.offset)), let offsets = view.symbol("__per_cpu_offset"), table != 0
+        else { continue }
         for cpu in 0..<min(256, Processors.count(view)) {
           guard let offset = view.u64(offsets &+ UInt64(cpu * 8)), let part = view.u32(table &+ offset) else { continue }
           sum &+= Int64(Int32(bitPattern: part))

@@ -109,7 +109,8 @@ struct ReportContent {
 
   private mutating func addProcessors(_ view: KernelView, _ processors: Processors, _ tasks: TaskList, _ unwinder: Unwinder) {
     // The one that crashed first: the time may be up soon.
-    let ordered = processors.all.filter { $0.number == processors.crashed } + processors.all.filter { $0.number != processors.crashed }
+    let ordered =
+      processors.all.filter { $0.number == processors.crashed } + processors.all.filter { $0.number != processors.crashed }
     for processor in ordered.prefix(ReportContent.processorLimit) {
       running.append((processor.number, processor.running, processor.task.flatMap { tasks[$0] }))
       if view.isTimeUp { continue }
@@ -120,7 +121,9 @@ struct ReportContent {
     running.sort { $0.cpu < $1.cpu }
     others.sort { $0.processor.number < $1.processor.number }
     if processors.crashed == nil { view.note("which CPU panicked is not known") }
-    if processors.all.count > ReportContent.processorLimit { view.note("stacks of \(ReportContent.processorLimit) CPUs are shown") }
+    if processors.all.count > ReportContent.processorLimit {
+      view.note("stacks of \(ReportContent.processorLimit) CPUs are shown")
+    }
     // Where it went wrong: the innermost exception, else where the CPU stood.
     if let registers = crashed?.trace.frames.first(where: { $0.registers != nil })?.registers {
       let start = registers.ip &- 32

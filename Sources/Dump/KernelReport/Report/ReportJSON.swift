@@ -78,7 +78,8 @@ extension ReportContent {
 extension TaskInfo {
   var json: JSON {
     .object([
-      ("address", .string(hex(address))), ("pid", .number(Int64(pid))), ("process", .number(Int64(process))), ("name", .string(name)),
+      ("address", .string(hex(address))), ("pid", .number(Int64(pid))), ("process", .number(Int64(process))),
+      ("name", .string(name)),
       ("state", .string(String(state))), ("cpu", cpu.map { .number(Int64($0)) } ?? .null), ("on_cpu", .bool(isOnCPU)),
       ("kernel_thread", .bool(mm == 0)),
     ])

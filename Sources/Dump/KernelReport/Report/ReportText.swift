@@ -128,7 +128,9 @@ extension ReportContent {
       text.add("    \(slab.name): \(humanBytes(slab.bytes)), \(slab.objects) objects of \(slab.objectSize) B")
     }
     if !memory.processes.isEmpty { text.add("  largest processes") }
-    for process in memory.processes { text.add("    \(process.task.name) (PID \(process.task.pid)): \(humanBytes(process.bytes))") }
+    for process in memory.processes {
+      text.add("    \(process.task.name) (PID \(process.task.pid)): \(humanBytes(process.bytes))")
+    }
   }
 
   private func pages(_ count: UInt64) -> String {

@@ -24,16 +24,20 @@ final class CodePlaces {
   let orc: OrcTable?
   private let view: KernelView
   private let kernelText: [Range<UInt64>]
+  /// Code that only the kernel's start needs.
+  private let startText: Range<UInt64>?
   private let kernelEnd: UInt64
   private var known: [UInt64: CodePlace] = [:]
   private static let knownLimit = 4096
 
   init(_ view: KernelView) {
     self.view = view
-    kernelText = [("_stext", "_etext"), ("_sinittext", "_einittext")].compactMap { start, end in
+    func range(_ start: String, _ end: String) -> Range<UInt64>? {
       guard let start = view.symbol(start), let end = view.symbol(end), start < end else { return nil }
       return start..<end
     }
+    startText = range("_sinittext", "_einittext")
+    kernelText = [range("_stext", "_etext"), startText].compactMap { $0 }
     kernelEnd = view.symbol("_end") ?? .max
     var orc: OrcTable?
     if let places = view.symbol("__start_orc_unwind_ip"), let placesEnd = view.symbol("__stop_orc_unwind_ip"),
@@ -100,9 +104,14 @@ final class CodePlaces {
 
   /// Where the call before `address` goes, when it says so itself (e8 and a distance).
   func callTarget(_ address: UInt64) -> UInt64? {
-    guard let code = view.bytes(address &- 5, 5), code[0] == 0xe8, let distance = ByteReader(code, .little).u32(1) else { return nil }
+    guard let code = view.bytes(address &- 5, 5), code[0] == 0xe8, let distance = ByteReader(code, .little).u32(1) else {
+      return nil
+    }
     return address &+ UInt64(bitPattern: Int64(Int32(bitPattern: distance)))
   }
 
-  func isReturnAddress(_ address: UInt64) -> Bool { isCode(address &- 1) && followsCall(address) }
+  /// Of the code of the start nothing is left to look at: its memory was given back.
+  func isReturnAddress(_ address: UInt64) -> Bool {
+    isCode(address &- 1) && (followsCall(address) || startText?.contains(address &- 1) == true)
+  }
 }

@@ -25,8 +25,10 @@ final class LoadedModule {
       guard let base, let size, size > 0, size < 1 << 30, isKernelAddress(base), base < .max - size else { return }
       ranges.append(base..<base + size)
     }
-    if let memories = view.member("module", "mem"), let types = view.types, let (element, count) = types.array(types.bare(memories.type)),
-      let each = types.size(element), let base = view.offset("module_memory", "base"), let size = view.offset("module_memory", "size")
+    if let memories = view.member("module", "mem"), let types = view.types,
+      let (element, count) = types.array(types.bare(memories.type)),
+      let each = types.size(element), let base = view.offset("module_memory", "base"),
+      let size = view.offset("module_memory", "size")
     {
       // Since 6.4.
       for index in 0..<min(count, 16) {
@@ -45,7 +47,8 @@ final class LoadedModule {
     symbolCount = count <= LoadedModule.symbolLimit ? Int(count) : 0
     strings = view.value(table, "mod_kallsyms", "strtab") ?? 0
     if let form, let count = view.value(address, "module", "arch.num_orcs"), count > 0, count < UInt64(OrcTable.countLimit),
-      let places = view.value(address, "module", "arch.orc_unwind_ip"), let entries = view.value(address, "module", "arch.orc_unwind")
+      let places = view.value(address, "module", "arch.orc_unwind_ip"),
+      let entries = view.value(address, "module", "arch.orc_unwind")
     {
       orc = OrcTable(
         places: TableBytes(view.memory, places, count: 4 * Int(count)), at: places,
@@ -55,7 +58,8 @@ final class LoadedModule {
 
   func contains(_ address: UInt64) -> Bool { ranges.contains { $0.contains(address) } }
 
-  /// The symbol that `address` lies in. Elf64_Sym: name u32, info u8, other u8, section u16, value u64, size u64.
+  /// The symbol that `address` lies in. Elf64_Sym: name u32, info u8, other u8, section u16, value u64, size
+  /// u64.
   func symbol(at address: UInt64, _ view: KernelView) -> (name: String, start: UInt64, size: UInt64)? {
     guard let range = ranges.first(where: { $0.contains(address) }), symbols != 0, symbolCount > 0,
       let table = view.bytes(symbols, 24 * symbolCount)

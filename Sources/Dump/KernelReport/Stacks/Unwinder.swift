@@ -61,8 +61,8 @@ struct Unwinder {
       let before = state
       var step = advance(&state)
       var isReliable = true
-      if step == .caller, !places.isReturnAddress(state.ip) {
-        step = isEndOfStack(before) ? .end : .lost("\(hex(state.ip)) at \(hex(state.sp &- 8)) is no return address")
+      if step == .caller, !isPlausibleReturn(state.ip) {
+        step = .lost("\(hex(state.ip)) at \(hex(state.sp &- 8)) is no return address")
       }
       if case .lost = step, let found = rescue(before) {
         state = found
@@ -92,9 +92,15 @@ struct Unwinder {
   func advance(_ state: inout State) -> Step {
     // A call of a null pointer: only the return address was pushed.
     let isNull = state.ip == 0 && state.isExact
-    let known = isNull ? OrcEntry(stackOffset: 8, frameOffset: 0, stack: .stack, frame: .undefined, kind: .call) : places.entry(at: state.isExact ? state.ip : state.ip &- 1)
+    let known =
+      isNull
+      ? OrcEntry(stackOffset: 8, frameOffset: 0, stack: .stack, frame: .undefined, kind: .call)
+      : places.entry(at: state.isExact ? state.ip : state.ip &- 1)
     // Code that was made while the kernel ran (BPF) keeps a frame pointer.
-    guard let entry = known ?? (places.isCode(state.ip) ? nil : OrcEntry(stackOffset: 16, frameOffset: -16, stack: .frame, frame: .previousStack, kind: .call))
+    guard
+      let entry = known
+        ?? (places.isCode(state.ip)
+          ? nil : OrcEntry(stackOffset: 16, frameOffset: -16, stack: .frame, frame: .previousStack, kind: .call))
     else { return .lost("no unwind entry for \(hex(state.ip))") }
     if entry.kind == .end { return .end }
     guard entry.kind != .undefined, var sp = base(entry.stack, state, entry.stackOffset) else {
@@ -132,7 +138,9 @@ struct Unwinder {
       guard let bp = view.u64(add(sp, entry.frameOffset)) else { return .lost("the stack at \(hex(sp)) is not in the dump") }
       state.bp = bp
     case .frame:
-      guard let bp = view.u64(add(oldFrame, entry.frameOffset)) else { return .lost("the stack at \(hex(oldFrame)) is not in the dump") }
+      guard let bp = view.u64(add(oldFrame, entry.frameOffset)) else {
+        return .lost("the stack at \(hex(oldFrame)) is not in the dump")
+      }
       state.bp = bp
     default: break
     }
@@ -156,21 +164,18 @@ struct Unwinder {
   /// Wraps: addresses are modulo 2^64, and what is wrong is not mapped.
   private func add(_ address: UInt64, _ offset: Int) -> UInt64 { address &+ UInt64(bitPattern: Int64(offset)) }
 
-  /// Where a kernel thread or the first code of a CPU began: nothing called that.
-  private func isEndOfStack(_ state: State) -> Bool {
-    switch places.place(state.ip, isReturn: !state.isExact).function {
-    case "ret_from_fork", "ret_from_fork_asm", "secondary_startup_64", "secondary_startup_64_no_verify", "x86_64_start_kernel",
-      "start_kernel", "arch_call_rest_init", "x86_64_start_reservations", "rest_init":
-      true
-    default: false
-    }
+  /// Behind a call; or the first code of a CPU, which gets to C by a far return.
+  private func isPlausibleReturn(_ address: UInt64) -> Bool {
+    if places.isReturnAddress(address) { return true }
+    guard places.isCode(address), let name = places.place(address, isReturn: true).function else { return false }
+    return name.utf8.starts(with: "secondary_startup_64".utf8)
   }
 
   // MARK: where the tables don't lead on
 
-  /// The caller of a function that the tables know nothing of (`__crash_kexec` is marked so): a return address
-  /// further up, behind a call that names this very function. What the caller had as frame pointer is one of a
-  /// few; the one with which the stack goes on the longest is taken.
+  /// The caller of a function that the tables know nothing of (`__crash_kexec` is marked so): a return
+  /// address further up, behind a call that names this very function. What the caller had as frame pointer is
+  /// one of a few; the one with which the stack goes on the longest is taken.
   private func rescue(_ state: State) -> State? {
     let place = places.place(state.ip, isReturn: !state.isExact)
     guard place.function != nil else { return nil }
@@ -198,7 +203,7 @@ struct Unwinder {
     var state = state
     for length in 0..<8 {
       switch advance(&state) {
-      case .caller: if !places.isReturnAddress(state.ip) { return length }
+      case .caller: if !isPlausibleReturn(state.ip) { return length }
       case .interrupted: if !places.isCode(state.ip) { return length }
       case .user, .end: return 8
       case .lost: return length

@@ -3,7 +3,8 @@ internal import DumpBasics
 
 /// All names of the kernel with their addresses: kallsyms, unpacked as it is asked for.
 ///
-/// One pass at the start notes where every 64th name begins and looks up the names that are known to be wanted.
+/// One pass at the start notes where every 64th name begins and looks up the names that are known to be
+/// wanted.
 final class KallsymsTable {
   let count: Int
   private let names: TableBytes
@@ -24,7 +25,8 @@ final class KallsymsTable {
   /// Nil when VMCOREINFO does not lead to the tables, or they don't give `init_uts_ns` the address it has.
   convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String]) {
     let probe = "init_uts_ns"
-    guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) else { return nil }
+    guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory)
+    else { return nil }
     self.init(
       count: tables.count,
       // Real names take 13 to 18 bytes each. A damaged table must not be followed through all of memory.
@@ -91,7 +93,8 @@ final class KallsymsTable {
     for name in hashes.values where known[name] == nil { known[name] = -1 }
   }
 
-  /// Where the tokens of the name at `place` begin, and how many they are. Lengths from 128 on take two bytes.
+  /// Where the tokens of the name at `place` begin, and how many they are. Lengths from 128 on take two
+  /// bytes.
   @inline(__always) private func head(_ place: Int) -> (start: Int, length: Int)? {
     guard let first = names.u8(place) else { return nil }
     if first & 0x80 == 0 { return (place + 1, Int(first)) }
@@ -134,8 +137,8 @@ final class KallsymsTable {
     return form.address(offset, base, place: offsetsAddress &+ UInt64(4 * index))
   }
 
-  /// The symbol that `address` lies in, as the kernel itself finds it (kernel/kallsyms.c): of several with one
-  /// address the first; its size reaches to the next address.
+  /// The symbol that `address` lies in, as the kernel itself finds it (kernel/kallsyms.c): of several with
+  /// one address the first; its size reaches to the next address.
   func symbol(at address: UInt64) -> (name: String, start: UInt64, size: UInt64)? {
     var low = 0
     var high = count
@@ -151,7 +154,8 @@ final class KallsymsTable {
     return name(first).map { ($0, start, end > start ? end - start : 0) }
   }
 
-  /// All names that begin with `prefix` are too many to hold: calls `body` with each symbol until it says false.
+  /// All names that begin with `prefix` are too many to hold: calls `body` with each symbol until it says
+  /// false.
   func forEach(_ body: (_ name: [UInt8], _ index: Int) -> Bool) {
     var place = 0
     var letters: [UInt8] = []

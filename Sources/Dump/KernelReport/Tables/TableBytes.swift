@@ -1,8 +1,8 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// The bytes of one table of the crashed kernel, read in pieces as they are asked for: tables have megabytes, a
-/// crash kernel has little room. Nil means "not inside", or "not in the dump".
+/// The bytes of one table of the crashed kernel, read in pieces as they are asked for: tables have megabytes,
+/// a crash kernel has little room. Nil means "not inside", or "not in the dump".
 final class TableBytes {
   let count: Int
   private let order: ByteOrder
@@ -54,7 +54,9 @@ final class TableBytes {
     let within = offset & (1 << TableBytes.shift - 1)
     var value: UInt64 = 0
     if within <= piece.count - size {
-      for index in 0..<size { value |= UInt64(piece[within + index]) << UInt64(8 * (order == .little ? index : size - 1 - index)) }
+      for index in 0..<size {
+        value |= UInt64(piece[within + index]) << UInt64(8 * (order == .little ? index : size - 1 - index))
+      }
       return value
     }
     for index in 0..<size {

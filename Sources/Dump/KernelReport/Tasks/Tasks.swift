@@ -48,8 +48,11 @@ struct TaskList {
     for leader in leaders {
       if view.isTimeUp || tasks.count >= TaskList.limit { break }
       add(leader)
-      guard let threadInside, let threadHead, let signal = view.value(leader, "task_struct", "signal"), signal != 0 else { continue }
-      for thread in view.list(signal &+ threadHead, inside: threadInside, limit: TaskList.limit - tasks.count) where thread != leader {
+      guard let threadInside, let threadHead, let signal = view.value(leader, "task_struct", "signal"), signal != 0 else {
+        continue
+      }
+      for thread in view.list(signal &+ threadHead, inside: threadInside, limit: TaskList.limit - tasks.count)
+      where thread != leader {
         if view.isTimeUp { break }
         add(thread)
       }
@@ -58,7 +61,8 @@ struct TaskList {
   }
 
   private mutating func add(_ address: UInt64) {
-    guard isKernelAddress(address), places[address] == nil, tasks.count < TaskList.limit, let task = TaskList.read(address, view) else { return }
+    guard isKernelAddress(address), places[address] == nil, tasks.count < TaskList.limit, let task = TaskList.read(address, view)
+    else { return }
     places[address] = tasks.count
     tasks.append(task)
   }
@@ -86,7 +90,8 @@ struct TaskList {
     if exit & 0x20 != 0 { return "Z" }
     if exit & 0x10 != 0 { return "X" }
     if state & 0x402 == 0x402 { return "I" }
-    for (bit, letter) in [(UInt64(2), Character("D")), (1, "S"), (4, "T"), (8, "t"), (0x40, "P"), (0x80, "X")] where state & bit != 0 {
+    for (bit, letter) in [(UInt64(2), Character("D")), (1, "S"), (4, "T"), (8, "t"), (0x40, "P"), (0x80, "X")]
+    where state & bit != 0 {
       return letter
     }
     return state == 0 ? "R" : "?"
@@ -128,15 +133,16 @@ struct Processors {
       let word = mask.flatMap { view.u64($0 &+ UInt64(cpu / 64 * 8)) }
       if word.map({ $0 >> UInt64(cpu % 64) & 1 == 1 }) ?? (cpu < notes.count) { online.append(cpu) }
     }
-    // One note for each CPU that is online, in order. A CPU that hung left none and shifts the others: then what
-    // each CPU itself wrote is asked.
+    // One note for each CPU that is online, in order. A CPU that hung left none and shifts the others: then
+    // what each CPU itself wrote is asked.
     var all: [Processor] = []
     let table = view.symbol("crash_notes").flatMap { view.u64($0) }
     let offsets = view.symbol("__per_cpu_offset")
     for (index, cpu) in online.enumerated() {
       var processor = Processor(number: cpu)
       if let table, let offsets, let offset = view.u64(offsets &+ UInt64(cpu) &* 8),
-        let bytes = view.bytes(table &+ offset, 20 + start + RegisterSet.size), ByteReader(bytes, .little).text(12, limit: 5) == "CORE"
+        let bytes = view.bytes(table &+ offset, 20 + start + RegisterSet.size),
+        ByteReader(bytes, .little).text(12, limit: 5) == "CORE"
       {
         processor.registers = RegisterSet(bytes, at: 20 + start)
       } else if online.count == notes.count {
@@ -150,9 +156,10 @@ struct Processors {
       all.append(processor)
     }
     self.all = all
-    crashed = ["crashing_cpu", "panic_cpu"].lazy.compactMap { name in
-      view.symbol(name).flatMap { view.u32($0) }.flatMap { $0 < UInt32(Processors.limit) ? Int($0) : nil }
-    }.first ?? (all.count == 1 ? all.first?.number : nil)
+    crashed =
+      ["crashing_cpu", "panic_cpu"].lazy.compactMap { name in
+        view.symbol(name).flatMap { view.u32($0) }.flatMap { $0 < UInt32(Processors.limit) ? Int($0) : nil }
+      }.first ?? (all.count == 1 ? all.first?.number : nil)
   }
 
   /// The latest of the schedulers' clocks: when the machine stopped.

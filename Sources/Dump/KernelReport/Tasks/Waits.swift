@@ -52,12 +52,15 @@ struct WaitFinder {
     if mutex.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .mutex }
     let semaphore = ["rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write"]
     if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .rwsem }
-    if function == "down" || function == "__down" || function == "__down_common" || function == "___down_common" { return .semaphore }
+    if function == "down" || function == "__down" || function == "__down_common" || function == "___down_common" {
+      return .semaphore
+    }
     return nil
   }
 
-  /// The lock is what the kernel says itself (task_struct.blocker, since 6.16), or a word on the stack, from where
-  /// the task waits to the frame that wanted the lock, that leads to a lock with a waiter and a known owner.
+  /// The lock is what the kernel says itself (task_struct.blocker, since 6.16), or a word on the stack, from
+  /// where the task waits to the frame that wanted the lock, that leads to a lock with a waiter and a known
+  /// owner.
   private func find(_ wait: inout Wait, _ task: TaskInfo, _ trace: StackTrace, _ outermost: Int) {
     if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0, hold(&wait, blocker & ~7) { return }
     guard let first = trace.frames.first else { return }
@@ -77,7 +80,9 @@ struct WaitFinder {
   /// Whether there is a lock with waiters at `address`, held by a task; then that is noted.
   private func hold(_ wait: inout Wait, _ address: UInt64) -> Bool {
     let structure = wait.kind == .mutex ? "mutex" : "rw_semaphore"
-    guard let word = view.value(address, structure, "owner.counter") ?? view.value(address, structure, "owner") else { return false }
+    guard let word = view.value(address, structure, "owner.counter") ?? view.value(address, structure, "owner") else {
+      return false
+    }
     let owner = word & ~7
     guard tasks.places[owner] != nil else { return false }
     if wait.kind == .mutex {
@@ -95,7 +100,8 @@ struct WaitFinder {
     return true
   }
 
-  /// From a task along the holders: ends at one that does not wait, or where it comes back to one that was there.
+  /// From a task along the holders: ends at one that does not wait, or where it comes back to one that was
+  /// there.
   func chain(from task: UInt64, _ waits: [UInt64: Wait]) -> (tasks: [UInt64], isCycle: Bool) {
     var chain = [task]
     while let holder = waits[chain[chain.count - 1]]?.holder, chain.count < 64 {

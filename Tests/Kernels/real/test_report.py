@@ -1,0 +1,177 @@
+"""mcore report and the small questions, judged by crash (up to 6.12) and drgn (7.x), which have debug symbols.
+
+Which kernels: MCORE_TEST_REPORT, a list of series. Each needs the kernel's debug symbols (280 MB), and a root of Debian sid.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+from guest import dumps
+from guest.paths import REPOSITORY, fetch_kernel
+
+from .series import for_each
+from .test_dumps import command, mcore
+
+SERIES = os.environ.get("MCORE_TEST_REPORT", "6.1").split()
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
+# Compilers put these behind the name of a function; tools differ in what they print of them.
+SUFFIXES = re.compile(r"\.(isra|constprop|part|cold|llvm)(\.\d+)?")
+
+DRGN_STACKS = """
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.sched import idle_task
+from drgn.helpers.linux.cpumask import for_each_online_cpu
+tasks = [*for_each_task(prog), *(idle_task(prog, cpu) for cpu in for_each_online_cpu(prog))]
+for task in tasks:
+    try:
+        trace = prog.stack_trace(task)
+    except Exception as error:
+        continue
+    # Functions that were inlined are no frames of their own; registers of user space are none of the kernel's.
+    names = [frame.symbol().name for frame in trace if not frame.is_inline and frame.pc >> 63]
+    print(task.value_(), task.pid.value_(), task.comm.string_().decode(), *names, sep="\\t")
+"""
+DRGN_OFFSETS = """
+from drgn import offsetof
+for line in open("{}"):
+    structure, member = line.split()
+    print(offsetof(prog.type("struct " + structure), member))
+"""
+# Labels inside one function: debuggers take the function's own name.
+LABELS = {"entry_SYSCALL_64_after_hwframe": "entry_SYSCALL_64", "common_startup_64": "secondary_startup_64"}
+# Members that the kernels of the tests all have.
+MEMBERS = [
+    "task_struct pid", "task_struct comm", "task_struct tasks", "task_struct mm", "task_struct signal", "task_struct thread.sp",
+    "task_struct sched_info.last_arrival", "task_struct thread_node", "task_struct exit_state", "task_struct real_parent",
+    "signal_struct thread_head", "rq curr", "rq idle", "rq nr_running", "rq clock", "mutex owner", "mutex wait_lock",
+    "rw_semaphore owner", "rw_semaphore count", "module list", "module name", "module kallsyms", "module arch.num_orcs",
+    "mod_kallsyms symtab", "mod_kallsyms strtab", "mm_struct rss_stat", "mm_struct pgd", "mm_struct mmap_lock", "zone _watermark",
+    "zone vm_stat", "zone name", "zone managed_pages", "pglist_data node_zones", "pglist_data node_id", "kmem_cache list",
+    "kmem_cache name", "kmem_cache oo", "kmem_cache_node nr_slabs", "inode i_sb", "inode i_ino", "dentry d_name", "dentry d_inode",
+    "super_block s_type", "file f_op", "net_device name", "sock sk_protocol", "sk_buff data", "page flags", "bio bi_bdev", "request q",
+    "inactive_task_frame ret_addr", "work_struct func", "timer_list function", "hstate order",
+]
+
+
+def functions(names) -> list:
+    return [LABELS.get(name, name) for name in (SUFFIXES.sub("", name) for name in names)]
+
+
+def explained(ours: list, theirs: list) -> bool:
+    """Where crash 9.0.2 is wrong: the call of vpanic is panic's last instruction, and crash takes the address behind it, which is
+    no longer in panic, as it is. The kernel's own trace in the log has panic there."""
+    return "vpanic" in ours and [name for name in ours if name != "panic"] == [name for name in theirs if name != "panic"]
+
+
+class JudgedReport:
+    """The tests for one kernel; a class for each series is made below."""
+
+    series: str
+
+    @classmethod
+    def setUpClass(cls):
+        cls.vmlinux = fetch_kernel(cls.series, debug=True) / "vmlinux"
+        cls.raw = dumps.raw_dump(cls.series, kexec="classic", cpu=1)
+        cls.directory = tempfile.TemporaryDirectory(prefix="mcore-report-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.work = pathlib.Path(cls.directory.name)
+        cls.kern = cls.work / "kern.elf.gz"
+        mcore("save", "-q", cls.raw, cls.kern)
+        cls.report = json.loads(mcore("report", "--json", cls.kern).stdout)
+
+    def in_sid(self, *words):
+        tool = [IN_SID, "--timeout", 300, "--bind", self.work, "--bind", self.raw.parent]
+        return command(*tool, *words, timeout=360, stdin=subprocess.DEVNULL).stdout.decode()
+
+    def ours(self) -> dict:
+        """Address of each task → its functions."""
+        found = {}
+        for entry in json.loads(mcore("bt", "-a", "--json", self.kern).stdout):
+            names = functions(frame["function"] or "?" for frame in entry["stack"]["frames"])
+            found[int(entry["task"]["address"], 16)] = (entry["task"]["pid"], names, entry["stack"])
+        return found
+
+    def theirs(self) -> dict:
+        return self.crash_stacks() if not self.series.startswith("7.") else self.drgn_stacks()
+
+    def crash_stacks(self) -> dict:
+        script = self.work / "commands"
+        script.write_text("set scroll off\nforeach bt\nexit\n")
+        found, names = {}, []
+        for line in self.in_sid("crash", "-s", "-i", script, self.vmlinux, self.raw).splitlines():
+            if match := re.match(r"PID: (\d+) +TASK: ([0-9a-f]+)", line):
+                names = []
+                found[int(match[2], 16)] = (int(match[1]), names)
+            elif match := re.match(r" *#\d+ \[[0-9a-f]+\] (\S+) at [0-9a-f]+", line):
+                names.append(match[1])
+            elif line.startswith("--- <NMI exception stack>"):
+                # What the panic's own NMI ran: mcore begins with what was interrupted.
+                names.clear()
+        for _, names in found.values():
+            if "__crash_kexec" in names:
+                del names[: names.index("__crash_kexec")]
+        return {task: (pid, functions(names)) for task, (pid, names) in found.items()}
+
+    def drgn_stacks(self) -> dict:
+        script = self.work / "stacks.py"
+        script.write_text(DRGN_STACKS)
+        found = {}
+        for line in self.in_sid("drgn", "-q", "-c", self.raw, "-s", self.vmlinux, script).splitlines():
+            task, pid, _, *names = line.split("\t")
+            found[int(task)] = (int(pid), functions(names))
+        return found
+
+    def test_stacks_are_those_of_the_debuggers(self):
+        ours, theirs = self.ours(), self.theirs()
+        self.assertGreater(len(theirs), 60)
+        different, known = [], 0
+        for task, (pid, names) in theirs.items():
+            mine = ours.get(task, (pid, [], None))[1]
+            if mine != names and explained(mine, names):
+                known += 1
+            elif mine != names:
+                different.append(f"PID {pid}:\n  theirs {' '.join(names)}\n  ours   {' '.join(mine)}")
+        identical = len(theirs) - len(different) - known
+        print(f"{self.series}: {identical} of {len(theirs)} stacks identical, {known} explained")
+        self.assertLessEqual(known, 1)
+        self.assertEqual(different, [])
+
+    def test_every_frame_is_reliable_and_every_stack_whole(self):
+        for pid, names, stack in self.ours().values():
+            self.assertTrue(stack["whole"], (pid, names, stack["problem"]))
+            self.assertTrue(all(frame["reliable"] for frame in stack["frames"]), (pid, names))
+
+    def test_offsets_are_those_of_the_debug_symbols(self):
+        members = self.work / "members"
+        members.write_text("\n".join(MEMBERS) + "\n")
+        script = self.work / "offsets.py"
+        script.write_text(DRGN_OFFSETS.format(members))
+        expected = [int(line) for line in self.in_sid("drgn", "-q", "-c", self.raw, "-s", self.vmlinux, script).split()]
+        self.assertEqual(len(expected), len(MEMBERS))
+        self.assertGreaterEqual(len(MEMBERS), 50)
+        lines = mcore("types", self.kern, *(member.replace(" ", ".") for member in MEMBERS)).stdout.decode()
+        self.assertEqual([int(offset) for offset in re.findall(r": offset (\d+),", lines)], expected)
+
+    def test_report_says_what_crashed(self):
+        report = self.report
+        self.assertEqual(report["reason"], "Kernel panic - not syncing: sysrq triggered crash")
+        self.assertEqual(report["panic"]["cpu"], 1)
+        self.assertEqual(report["panic"]["task"]["name"], "sh")
+        names = [frame["function"] for frame in report["panic"]["stack"]["frames"]]
+        self.assertIn("sysrq_handle_crash", names)
+        self.assertEqual(report["signature"]["kind"], "sysrq")
+        self.assertEqual(report["taint"], [])
+        self.assertEqual(report["notes"], [])
+        self.assertIn("QEMU", report["machine"])
+
+    def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
+        frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger", "proc_reg_write"]
+        self.assertEqual(self.report["signature"], {"hash": "b6130effb2b1cd7b", "kind": "sysrq", "frames": frames})
+
+
+def load_tests(loader, _, __):
+    return for_each(loader, SERIES, JudgedReport, "Report")
