@@ -18,7 +18,7 @@ KINDS = {
     "nmi": ("unknown_nmi_panic", "", True),
     "hung": (
         "",
-        "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; echo 1 >/proc/sys/kernel/hung_task_panic; fsfreeze -f /disk; "
+        "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; echo 1 >/proc/sys/kernel/hung_task_panic; fsfreeze --freeze /disk; "
         "touch /disk/frozen",
         False,
     ),

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 from guest import dumps
+from guest.crashes import crash_dump
 from guest.paths import REPOSITORY, fetch_kernel
 
 from .series import for_each
@@ -52,8 +53,8 @@ MEMBERS = [
     "mod_kallsyms symtab", "mod_kallsyms strtab", "mm_struct rss_stat", "mm_struct pgd", "mm_struct mmap_lock", "zone _watermark",
     "zone vm_stat", "zone name", "zone managed_pages", "pglist_data node_zones", "pglist_data node_id", "kmem_cache list",
     "kmem_cache name", "kmem_cache oo", "kmem_cache_node nr_slabs", "inode i_sb", "inode i_ino", "dentry d_name", "dentry d_inode",
-    "super_block s_type", "file f_op", "net_device name", "sock sk_protocol", "sk_buff data", "page flags", "bio bi_bdev", "request q",
-    "inactive_task_frame ret_addr", "work_struct func", "timer_list function", "hstate order",
+    "super_block s_type", "file f_op", "net_device name", "sock sk_protocol", "sk_buff data", "page flags", "request q",
+    "inactive_task_frame ret_addr", "bio bi_iter", "work_struct func", "timer_list function", "hstate order",
 ]
 
 
@@ -173,5 +174,86 @@ class JudgedReport:
         self.assertEqual(self.report["signature"], {"hash": "b6130effb2b1cd7b", "kind": "sysrq", "frames": frames})
 
 
+class Crashes:
+    """Crashes of several kinds: what a person who reads the report alone has to learn."""
+
+    series: str
+
+    def report(self, kind) -> dict:
+        dump = crash_dump(self.series, kind)
+        report = json.loads(mcore("report", "--json", dump).stdout)
+        self.assertEqual(report["notes"], [])
+        for stack in (report["panic"]["stack"], *(cpu["stack"] for cpu in report["cpus"])):
+            self.assertTrue(stack["whole"], stack)
+            self.assertTrue(all(frame["reliable"] for frame in stack["frames"]), stack)
+        return report
+
+    def names(self, stack) -> list:
+        return functions(frame["function"] for frame in stack["frames"])
+
+    def test_invalid_instruction_in_a_module(self):
+        report = self.report("oops")
+        self.assertIn("invalid opcode", report["reason"])
+        first = report["panic"]["stack"]["frames"][0]
+        self.assertEqual((first["function"], first["module"]), ("dummy_init_module", "dummy"))
+        self.assertEqual(self.names(report["panic"]["stack"])[:3], ["dummy_init_module", "do_one_initcall", "do_init_module"])
+        self.assertEqual(report["panic"]["task"]["name"], "insmod")
+        self.assertEqual(first["registers"]["rip"], report["code"]["at"])
+        # ud2, and the panicking instruction is at its place among the bytes.
+        offset = int(report["code"]["at"], 16) - int(report["code"]["start"], 16)
+        self.assertEqual(report["code"]["bytes"][2 * offset : 2 * offset + 4], "0f0b")
+        self.assertIn("E: unsigned module was loaded", report["taint"])
+        # The same on every kernel.
+        frames = ["dummy_init_module", "do_one_initcall", "do_init_module"]
+        self.assertEqual((report["signature"]["kind"], report["signature"]["frames"][:3]), ("bug", frames))
+
+    def test_panic_in_an_nmi(self):
+        """The stack goes on where the NMI interrupted the idle task, whose own stack that is."""
+        report = self.report("nmi")
+        self.assertIn("NMI", report["reason"])
+        names = self.names(report["panic"]["stack"])
+        self.assertIn("panic", names)
+        self.assertIn("unknown_nmi_error", names)
+        self.assertIn("do_idle", names[names.index("exc_nmi") :])
+        interrupted = [frame["function"] for frame in report["panic"]["stack"]["frames"] if frame["registers"]]
+        self.assertEqual(len(interrupted), 2, interrupted)
+        self.assertEqual(report["signature"]["frames"], ["unknown_nmi_error"])
+
+    def test_who_holds_a_mutex_and_a_semaphore(self):
+        report = self.report("locks")
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        pipe, file = waiting["pipe-waiter"], waiting["file-waiter"]
+        self.assertEqual((pipe["for"], pipe["holder"]["name"]), ("mutex", "pipe-holder"))
+        self.assertEqual((file["for"], file["holder"]["name"]), ("rwsem", "file-holder"))
+        self.assertIn(pipe["in"], ("pipe_write", "anon_pipe_write"))
+        self.assertGreater(pipe["waited_ns"], 1_000_000_000)
+        chains = sorted(report["waiting"]["chains"], key=lambda chain: chain["pids"])
+        expected = sorted([pipe["task"]["pid"], pipe["holder"]["pid"]] for pipe in (pipe, file))
+        self.assertEqual(chains, [{"pids": pids, "cycle": False} for pids in expected])
+        holders = {entry["task"]["name"]: self.names(entry["stack"]) for entry in report["waiting"]["holders"]}
+        self.assertIn("handle_userfault", holders["pipe-holder"])
+        self.assertIn("handle_userfault", holders["file-holder"])
+
+    def test_a_task_that_hangs(self):
+        report = self.report("hung")
+        self.assertIn("hung_task", report["reason"])
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        self.assertGreater(waiting["touch"]["waited_ns"], 4_000_000_000)
+        self.assertIn("percpu_rwsem_wait", self.names(waiting["touch"]["stack"]))
+        self.assertEqual(report["panic"]["task"]["name"], "khungtaskd")
+
+    def test_out_of_memory(self):
+        report = self.report("oom")
+        self.assertIn("ut of memory", report["reason"])
+        self.assertEqual(report["signature"]["kind"], "out-of-memory")
+        largest = report["memory"]["processes"][0]
+        self.assertEqual(largest["task"]["name"], "tail")
+        self.assertGreater(largest["resident_bytes"], 200 << 20)
+        zones = {zone["name"]: zone for zone in report["memory"]["zones"]}
+        self.assertLess(zones["DMA32"]["free_pages"], zones["DMA32"]["watermark_pages"][2])
+
+
 def load_tests(loader, _, __):
-    return for_each(loader, SERIES, JudgedReport, "Report")
+    suite = for_each(loader, SERIES, JudgedReport, "Report")
+    suite.addTests(for_each(loader, SERIES, Crashes, "Crashes"))
+    return suite

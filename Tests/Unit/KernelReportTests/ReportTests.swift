@@ -47,12 +47,25 @@ import Testing
     #expect(
       content.waiting.map(\.wait?.lock) == [TinyKernel.base + TinyKernel.mutexes[1], TinyKernel.base + TinyKernel.mutexes[0]])
     #expect(content.waiting.map(\.wait?.function) == ["worker", "worker"])
+    #expect(content.waiting.map(\.holder?.name) == ["second", "first"])
+    #expect(content.holders.isEmpty)
     #expect(content.waiting.first?.waited == 60_000_000_000)
     #expect(content.chains.count == 1)
     #expect(content.chains.first?.isCycle == true)
     #expect(content.chains.first?.tasks.map(\.name) == ["first", "second"])
     #expect(CrashReport(CrashedKernel(TinyKernel())).text.utf8.count > 500)
     #expect(content.lines.contains("  DEADLOCK: first (PID 102) waits for second (PID 103) waits for first (PID 102)"))
+  }
+
+  @Test func whoHoldsALockAndSleepsForAnotherReasonIsShownWithItsStack() {
+    let tiny = TinyKernel()
+    // The second one sleeps (S), and is no longer in the mutex's way.
+    tiny.put(TinyKernel.tasks[3], u32: 1)
+    let content = content(tiny)
+    #expect(content.waiting.map(\.task.name) == ["first"])
+    #expect(content.holders.map(\.task.name) == ["second"])
+    #expect(content.chains.map { $0.tasks.map(\.name) } == [["first", "second"]])
+    #expect(content.holders.first?.trace.frames.count == 4)
   }
 
   @Test func aMutexThatNobodyWaitsForIsNotTheOne() {

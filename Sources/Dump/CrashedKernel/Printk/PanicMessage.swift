@@ -14,7 +14,7 @@ extension KernelLog {
       let line = KernelLog.withoutTime(whole)
       if let found = line.from("Kernel panic - not syncing") {
         panic = found
-      } else if let found = line.from("Internal error: ") ?? line.from("Oops: ") {
+      } else if let found = KernelLog.oopses.lazy.compactMap(line.from).first {
         // The lines before an oops name its cause: "BUG: kernel NULL pointer dereference", "Unable to handle
         // …".
         if let cause, number - cause.number <= 12 {
@@ -40,6 +40,11 @@ extension KernelLog {
 
   /// The end of a log is where the reason stands; the rest would only cost time.
   private static let searchedLines = 20_000
+
+  /// How the line that an oops begins with begins. Before 6.11 that of an exception has its name alone.
+  private static let oopses = [
+    "Internal error: ", "Oops: ", "invalid opcode: ", "divide error: ", "stack segment: ", "double fault: ", "int3: ",
+  ]
 
   /// What is a reason by itself.
   private static let causes = [

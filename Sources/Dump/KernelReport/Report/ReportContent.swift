@@ -7,6 +7,9 @@ struct ReportContent {
     var task: TaskInfo
     var trace: StackTrace
     var wait: Wait?
+    /// The lock's name, where it is a variable of the kernel.
+    var lockName: String?
+    var holder: TaskInfo?
     /// For how long it has not run, in nanoseconds.
     var waited: UInt64?
   }
@@ -31,6 +34,8 @@ struct ReportContent {
   var others: [ProcessorStack] = []
   var log: [String] = []
   var waiting: [TaskStack] = []
+  /// Tasks that hold what others wait for, do not wait for a lock themselves, and do not run.
+  var holders: [TaskStack] = []
   /// Waiting tasks in all; `waiting` has no more than its limit.
   var waitingCount = 0
   /// Each chain of tasks: every one waits for the next; of a cycle the last waits for the first.
@@ -75,9 +80,11 @@ struct ReportContent {
     addProcessors(view, processors, tasks, unwinder)
     addTasks(view, processors, tasks, unwinder)
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
-    signature = Signature(
-      kind: Signature.kind(reason),
-      functions: crashed?.trace.frames.filter(\.isReliable).compactMap(\.place.function) ?? [])
+    let kind = Signature.kind(reason)
+    var frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
+    // An NMI that somebody sent from outside interrupts whatever happens to run.
+    if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { frames = frames[..<end] }
+    signature = Signature(kind: kind, functions: frames.compactMap(\.place.function))
     notes += view.notes
   }
 
@@ -126,8 +133,11 @@ struct ReportContent {
     }
     // Where it went wrong: the innermost exception, else where the CPU stood.
     if let registers = crashed?.trace.frames.first(where: { $0.registers != nil })?.registers {
-      let start = registers.ip &- 32
-      if let bytes = view.bytes(start, 56) { code = (start, registers.ip, bytes) }
+      // What lies before it may be no memory: the first function of a module.
+      for before in [32, 0] as [UInt64] {
+        let start = registers.ip &- before
+        if code == nil, let bytes = view.bytes(start, Int(before) + 24) { code = (start, registers.ip, bytes) }
+      }
     }
   }
 
@@ -147,7 +157,21 @@ struct ReportContent {
       let wait = finder.wait(of: task, trace)
       waits[task.address] = wait
       let waited = now.flatMap { now in task.lastRan.flatMap { now >= $0 ? now - $0 : nil } }
-      waiting.append(TaskStack(task: task, trace: trace, wait: wait, waited: waited))
+      var entry = TaskStack(task: task, trace: trace, wait: wait, waited: waited)
+      entry.holder = wait.holder.flatMap { tasks[$0] }
+      if let lock = wait.lock {
+        let place = unwinder.places.place(lock, isReturn: false)
+        entry.lockName = place.function.map { place.offset == 0 ? $0 : "\($0)+\(hex(place.offset))" }
+      }
+      waiting.append(entry)
+    }
+    let known = Set(waiting.map(\.task.address) + processors.all.compactMap(\.task))
+    var shown = known
+    for holder in waiting.compactMap(\.holder) where !shown.contains(holder.address) && holders.count < 32 {
+      if view.isTimeUp { break }
+      shown.insert(holder.address)
+      let waited = now.flatMap { now in holder.lastRan.flatMap { now >= $0 ? now - $0 : nil } }
+      holders.append(TaskStack(task: holder, trace: unwinder.sleeping(holder), waited: waited))
     }
     var seen: Set<UInt64> = []
     for task in waiting where !seen.contains(task.task.address) {

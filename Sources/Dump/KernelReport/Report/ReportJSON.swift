@@ -29,6 +29,7 @@ extension ReportContent {
         "waiting",
         .object([
           ("count", .number(Int64(waitingCount))), ("tasks", .array(waiting.map(waiter))),
+          ("holders", .array(holders.map(waiter))),
           (
             "chains",
             .array(
@@ -69,7 +70,8 @@ extension ReportContent {
     .object([
       ("task", stack.task.json), ("waited_ns", stack.waited.map(JSON.unsigned) ?? .null),
       ("for", .optional(stack.wait?.kind.rawValue)), ("in", .optional(stack.wait?.function)),
-      ("lock", .optional(stack.wait?.lock.map(hex))), ("holder", .optional(stack.wait?.holder.map(hex))),
+      ("lock", .optional(stack.wait?.lock.map(hex))), ("lock_name", .optional(stack.lockName)),
+      ("holder", stack.holder.map(\.json) ?? .null),
       ("stack", stack.trace.json),
     ])
   }

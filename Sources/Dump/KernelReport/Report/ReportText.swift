@@ -81,23 +81,26 @@ extension ReportContent {
         text.add("  " + names.joined(separator: " waits for "))
       }
     }
+    for entry in holders {
+      text.add(
+        "  \(entry.task.name) (PID \(entry.task.pid)), \(entry.task.state), holds what others wait for" + forHowLong(entry))
+      text.stack(entry.trace)
+    }
     for entry in waiting.prefix(24) {
-      var line = "  \(entry.task.name) (PID \(entry.task.pid))"
-      if let waited = entry.waited { line += ", has not run for \(seconds(waited)) s" }
+      var line = "  \(entry.task.name) (PID \(entry.task.pid))" + forHowLong(entry)
       if let wait = entry.wait {
         line += ", waits for \(wait.kind.rawValue)"
-        if let lock = wait.lock { line += " \(hex(lock))" }
+        if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
         if let function = wait.function { line += " in \(function)" }
-        if let holder = wait.holder {
-          let task = (waiting.map(\.task) + running.compactMap(\.task)).first { $0.address == holder }
-          line += ", held by \(task.map { "\($0.name) (PID \($0.pid))" } ?? "task \(hex(holder))")"
-        }
+        if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
       }
       text.add(line)
       text.stack(entry.trace)
     }
     if waitingCount > 24 { text.add("  … and \(waitingCount - min(24, waiting.count)) more (--json has up to \(waiting.count))") }
   }
+
+  private func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
 
   private func processors(_ text: inout ReportLines) {
     if taskCount == 0 { return }

@@ -48,7 +48,7 @@ struct WaitFinder {
   }
 
   private static func kind(_ function: String) -> Wait.Kind? {
-    let mutex = ["__mutex_lock", "mutex_lock", "ww_mutex_lock", "__ww_mutex_lock"]
+    let mutex = ["__mutex_lock", "mutex_lock", "ww_mutex_lock", "__ww_mutex_lock", "rt_mutex_slowlock", "__rt_mutex_slowlock"]
     if mutex.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .mutex }
     let semaphore = ["rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write"]
     if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .rwsem }
@@ -62,6 +62,15 @@ struct WaitFinder {
   /// where the task waits to the frame that wanted the lock, that leads to a lock with a waiter and a known
   /// owner.
   private func find(_ wait: inout Wait, _ task: TaskInfo, _ trace: StackTrace, _ outermost: Int) {
+    // A real-time mutex: in the kernels of PREEMPT_RT all are such.
+    if let waiter = view.value(task.address, "task_struct", "pi_blocked_on"), waiter != 0,
+      let lock = view.value(waiter, "rt_mutex_waiter", "lock"),
+      let owner = view.value(lock, "rt_mutex_base", "owner").map({ $0 & ~1 }), tasks.places[owner] != nil
+    {
+      wait.lock = lock
+      wait.holder = owner
+      return
+    }
     if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0, hold(&wait, blocker & ~7) { return }
     guard let first = trace.frames.first else { return }
     let last = trace.frames[min(outermost + 2, trace.frames.count - 1)]
