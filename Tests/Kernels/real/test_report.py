@@ -9,15 +9,18 @@ import pathlib
 import re
 import subprocess
 import tempfile
+from random import Random
 
 from guest import dumps
 from guest.crashes import crash_dump
 from guest.paths import REPOSITORY, fetch_kernel
 
+from .elf import Core
 from .series import for_each
-from .test_dumps import command, mcore
+from .test_dumps import MCORE, command, mcore
 
 SERIES = os.environ.get("MCORE_TEST_REPORT", "6.1").split()
+DAMAGES = int(os.environ.get("MCORE_TEST_REPORT_DAMAGES", "200"))
 IN_SID = REPOSITORY / "scripts/in-sid.sh"
 # Compilers put these behind the name of a function; tools differ in what they print of them.
 SUFFIXES = re.compile(r"\.(isra|constprop|part|cold|llvm)(\.\d+)?")
@@ -60,6 +63,14 @@ MEMBERS = [
 
 def functions(names) -> list:
     return [LABELS.get(name, name) for name in (SUFFIXES.sub("", name) for name in names)]
+
+
+def offset_of(core: Core, address: int):
+    """Where a plain ELF has a physical address; None where it does not."""
+    for start, offset, size, _, _ in core.loads:
+        if start <= address < start + size - 7:
+            return offset + address - start
+    return None
 
 
 def explained(ours: list, theirs: list) -> bool:
@@ -157,6 +168,76 @@ class JudgedReport:
         lines = mcore("types", self.kern, *(member.replace(" ", ".") for member in MEMBERS)).stdout.decode()
         self.assertEqual([int(offset) for offset in re.findall(r": offset (\d+),", lines)], expected)
 
+    def test_damage_to_names_types_unwind_tables_and_tasks(self):
+        """Hundreds of damaged dumps: a report of each comes out, soon, in bounded memory, and what is not hit is in it."""
+        plain = self.work / "plain.elf"
+        mcore("convert", "-q", "--format", "elf", self.kern, plain)
+        core = Core(plain)
+        info = core.vmcoreinfo()
+        physical_base = int(info["NUMBER(phys_base)"])
+        symbols = {key[7:-1]: int(value, 16) for key, value in info.items() if key.startswith("SYMBOL(")}
+        names = ["__start_BTF", "__stop_BTF", "__start_orc_unwind", "__stop_orc_unwind", "__start_orc_unwind_ip", "__stop_orc_unwind_ip"]
+        names += ["page_offset_base", "modules", "slab_caches", "__per_cpu_offset", "init_task"]
+        for line in mcore("sym", plain, *names).stdout.decode().splitlines():
+            address, name = line.split()
+            symbols[name] = int(address, 16)
+
+        def image(address):
+            return address - 0xFFFFFFFF80000000 + physical_base
+
+        with open(plain, "r+b", buffering=0) as file:
+            file.seek(offset_of(core, image(symbols["page_offset_base"])))
+            direct = int.from_bytes(file.read(8), "little")
+            areas = [(image(symbols[f"__start_{name}"]), image(symbols[f"__stop_{name}"])) for name in
+                     ("BTF", "orc_unwind", "orc_unwind_ip")]
+            # The head of BTF, where everything hangs together, once more.
+            areas.append((areas[0][0], areas[0][0] + 64))
+            areas += [(image(symbols[name]), image(symbols[name]) + 16) for name in ("modules", "slab_caches", "__per_cpu_offset")]
+            if "kallsyms_names" in symbols:
+                areas += [(image(symbols[f"kallsyms_{name}"]), image(symbols[f"kallsyms_{name}"]) + size) for name, size in
+                          (("names", 1 << 20), ("offsets", 1 << 18), ("token_table", 900), ("token_index", 512), ("num_syms", 4))]
+            tasks = json.loads(mcore("ps", "--json", plain).stdout)
+            for task in tasks:
+                place = int(task["address"], 16)
+                # The image holds init_task, the direct map all others.
+                start = image(place) if place >= 0xFFFFFFFF80000000 else place - direct
+                areas.append((start, start + 8192))
+            random = Random(23)
+            with_stack = 0
+            for number in range(DAMAGES):
+                undo = []
+                for _ in range(random.randint(1, 8)):
+                    start, end = random.choice(areas)
+                    offset = offset_of(core, random.randrange(start, end) & ~7)
+                    if offset is None:
+                        continue
+                    file.seek(offset)
+                    undo.append((offset, file.read(8)))
+                    file.seek(offset)
+                    file.write(random.choice([bytes(8), b"\xff" * 8, random.randbytes(8), undo[-1][1][:7] + random.randbytes(1)]))
+                with self.subTest(number=number):
+                    output, status, peak = self.run_bounded("report", "--json", plain)
+                    self.assertEqual(status, 0)
+                    self.assertLess(peak, 64 << 10)
+                    report = json.loads(output)
+                    self.assertEqual(report["kernel"]["release"], self.report["kernel"]["release"])
+                    self.assertEqual(report["reason"], self.report["reason"])
+                    with_stack += report["panic"] is not None and len(report["panic"]["stack"]["frames"]) > 5
+                for offset, old in reversed(undo):
+                    file.seek(offset)
+                    file.write(old)
+        print(f"{self.series}: {DAMAGES} damaged dumps, {with_stack} with the stack of the panic")
+        self.assertGreater(with_stack, DAMAGES * 0.7)
+
+    def run_bounded(self, *words) -> tuple:
+        """(standard output, exit status, KiB of memory at most)"""
+        with tempfile.TemporaryFile() as out:
+            process = subprocess.Popen(["timeout", "30", MCORE, *map(str, words)], stdout=out)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            out.seek(0)
+            return out.read(), process.returncode, usage.ru_maxrss
+
     def test_report_says_what_crashed(self):
         report = self.report
         self.assertEqual(report["reason"], "Kernel panic - not syncing: sysrq triggered crash")
@@ -241,6 +322,9 @@ class Crashes:
         self.assertGreater(waiting["touch"]["waited_ns"], 4_000_000_000)
         self.assertIn("percpu_rwsem_wait", self.names(waiting["touch"]["stack"]))
         self.assertEqual(report["panic"]["task"]["name"], "khungtaskd")
+        # Who hangs is the bug, not the watchdog that tells of it.
+        self.assertEqual(report["signature"]["kind"], "hung-task")
+        self.assertEqual(report["signature"]["frames"][0], "percpu_rwsem_wait")
 
     def test_out_of_memory(self):
         report = self.report("oom")

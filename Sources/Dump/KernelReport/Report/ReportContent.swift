@@ -80,12 +80,27 @@ struct ReportContent {
     addProcessors(view, processors, tasks, unwinder)
     addTasks(view, processors, tasks, unwinder)
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
-    let kind = Signature.kind(reason)
-    var frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
-    // An NMI that somebody sent from outside interrupts whatever happens to run.
-    if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { frames = frames[..<end] }
-    signature = Signature(kind: kind, functions: frames.compactMap(\.place.function))
+    signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     notes += view.notes
+  }
+
+  /// The frames that tell one bug from another.
+  private var tellingFrames: ArraySlice<Frame> {
+    let kind = Signature.kind(reason)
+    // The one that panics is a watchdog: the bug is in who waits the longest.
+    if kind == "hung-task", let first = waiting.first {
+      return first.trace.frames.drop { WaitFinder.isMachinery($0.place.function) }
+    }
+    let frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
+    // An NMI that somebody sent from outside interrupts whatever happens to run.
+    if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { return frames[..<end] }
+    return frames
+  }
+
+  /// The frame whose registers a person wants to see: where an exception hit, else where the CPU stood.
+  var telling: Frame? {
+    let known = (crashed?.trace.frames ?? []).filter { $0.registers != nil }
+    return known.first { $0.place.function != "__crash_kexec" } ?? known.first
   }
 
   /// `12.345678` of `[   12.345678] text`.
@@ -132,7 +147,7 @@ struct ReportContent {
       view.note("stacks of \(ReportContent.processorLimit) CPUs are shown")
     }
     // Where it went wrong: the innermost exception, else where the CPU stood.
-    if let registers = crashed?.trace.frames.first(where: { $0.registers != nil })?.registers {
+    if let registers = telling?.registers {
       // What lies before it may be no memory: the first function of a module.
       for before in [32, 0] as [UInt64] {
         let start = registers.ip &- before

@@ -47,8 +47,8 @@ extension ReportContent {
     if let crashed {
       text.head("The stack of the panic")
       text.stack(crashed.trace)
-      if let registers = crashed.trace.frames.first(where: { $0.registers != nil })?.registers {
-        text.add("  registers of \(crashed.trace.frames.first { $0.registers != nil }?.place.text ?? "?"):")
+      if let telling, let registers = telling.registers {
+        text.add("  registers in \(telling.place.text):")
         text.registers(registers)
       }
       if let code {

@@ -25,6 +25,8 @@ struct WaitFinder {
     "context_switch", "schedule_rtlock", "rt_mutex_schedule",
   ]
 
+  static func isMachinery(_ function: String?) -> Bool { function.map { machinery.contains(normalisedFunction($0)) } ?? false }
+
   func wait(of task: TaskInfo, _ trace: StackTrace) -> Wait {
     var kind = Wait.Kind.other
     var outermost = 0
