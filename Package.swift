@@ -90,6 +90,10 @@ let package = Package(
     Room.dump.target(
       "PageClasses", ["DumpBasics", "DumpSource", "CrashedKernel", "Workers"],
       settings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
+    // Optimised in debug builds too: it goes through megabytes of names and types.
+    Room.dump.target(
+      "KernelReport", ["DumpBasics", "CoreEncoding", "DumpSource", "CrashedKernel"],
+      settings: strict + [.unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))]),
     Room.dump.target("PageSelection", ["DumpBasics", "CoreEncoding", "DumpSource", "PageClasses"]),
     Room.dump.target("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     Room.dump.target("CoreFormat", ["DumpBasics", "CoreEncoding"]),
@@ -104,8 +108,9 @@ let package = Package(
     Room.operations.target(
       "Capture",
       [
-        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
-        "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses",
+        "PageSelection",
+        "DumpPlan", "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
     Room.operations.target("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
     Room.operations.target(
@@ -116,7 +121,7 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "KernelReport", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict),
@@ -165,6 +170,7 @@ let package = Package(
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),
+    tests("KernelReportTests", ["KernelReport", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics"]),
     tests("SyntheticMachineTests", ["CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),

@@ -3,6 +3,7 @@
 #
 #   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: all five)
+#   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
 #   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
@@ -15,12 +16,14 @@ if [ $full = yes ]; then
   export MCORE_TEST_FULL=yes
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_SOFT_BOOT=${MCORE_TEST_SOFT_BOOT:-6.1 6.12 7.x}
 else
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-6.1 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-6.1 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-6.12}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-6.1 7.x}
 fi
@@ -50,6 +53,7 @@ step 'unit tests with libelf and zlib alone' swift test --quiet --no-parallel --
 step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
+step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -m unittest -q real.test_report
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script

@@ -35,6 +35,11 @@ import Testing
     #expect(try reason("sysrq: Trigger a crash") == "sysrq: Trigger a crash")
   }
 
+  @Test func anExceptionByItsNameIsAReasonAndComesAfterTheBugThatLedToIt() throws {
+    #expect(try reason("invalid opcode: 0000 [#1] PREEMPT SMP NOPTI") == "invalid opcode: 0000 [#1] PREEMPT SMP NOPTI")
+    #expect(try reason("kernel BUG at mm/slub.c:440!", "invalid opcode: 0000 [#1] SMP") == "kernel BUG at mm/slub.c:440!")
+  }
+
   @Test func aLogWithoutAReasonHasNone() throws {
     #expect(try reason("Linux version 6.1", "debug: BUGS are bad", "Oops") == nil)
     #expect(try reason() == nil)

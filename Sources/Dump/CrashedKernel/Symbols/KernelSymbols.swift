@@ -7,71 +7,21 @@ public import DumpBasics
 /// The names are packed (scripts/kallsyms.c): for each symbol a length, then as many numbers of tokens; the
 /// first character of what they spell is the symbol's type. Lengths from 128 on take two bytes, since 6.1.
 public enum KernelSymbols {
-  /// Kernels have 90,000 to 400,000.
-  private static let mostSymbols: UInt32 = 1 << 22
-  private static let tokenCount = 256
-  /// Bytes of all tokens; each is NUL-terminated. Real tables have about 1000.
-  private static let tokenTableSize = 16 << 10
-
   /// Addresses of those of `names` that were found. Empty where the table is missing, damaged, or of a kind
   /// that is not known: it is believed only if it leads to the address that VMCOREINFO gives for
   /// `init_uts_ns`.
   public static func find(_ names: [String], _ info: VMCoreInfo, _ memory: KernelMemory) -> [String: VirtualAddress] {
     let probe = "init_uts_ns"
-    guard let expected = info.symbol(probe), let table = SymbolTable(info, memory) else { return [:] }
-    let found = table.indices(of: names + [probe])
-    guard let probeIndex = found[probe],
-      let form = AddressForm.allCases.first(where: { table.address(probeIndex, $0) == expected })
-    else { return [:] }
-    return found.compactMapValues { table.address($0, form) }
-  }
-
-  /// How a symbol's address follows from its 32-bit offset.
-  private enum AddressForm: CaseIterable {
-    /// CONFIG_KALLSYMS_ABSOLUTE_PERCPU: negative ones count down from the base, others are addresses (x86_64
-    /// up to 6.14).
-    case negativeFromBase
-    /// From the base upwards.
-    case fromBase
-    /// From the offset's own place (since 7.2).
-    case fromPlace
+    guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) else { return [:] }
+    let found = SymbolTable(tables: tables).indices(of: names + [probe])
+    guard let probeIndex = found[probe], let form = tables.form(of: probeIndex, at: expected) else { return [:] }
+    return found.compactMapValues { tables.address($0, form) }
   }
 
   private struct SymbolTable {
-    let memory: KernelMemory
-    let count: Int
-    let names: VirtualAddress
-    let offsets: VirtualAddress
-    let base: UInt64?
-    /// The tokens' text, one after the other; token n is `bounds[n]`.
-    let text: [UInt8]
-    let bounds: [Range<Int>]
-
-    init?(_ info: VMCoreInfo, _ memory: KernelMemory) {
-      guard let number = info.symbol("kallsyms_num_syms"), let names = info.symbol("kallsyms_names"),
-        let offsets = info.symbol("kallsyms_offsets"), let tokenTable = info.symbol("kallsyms_token_table"),
-        let tokenIndex = info.symbol("kallsyms_token_index"),
-        let count = try? memory.u32(number), (1...mostSymbols).contains(count),
-        let starts = try? memory.read(tokenIndex, count: 2 * tokenCount),
-        // The table may end right before a page that is not mapped.
-        let text = (try? memory.read(tokenTable, count: tokenTableSize)) ?? (try? memory.read(tokenTable, count: 1024))
-      else { return nil }
-      let reader = ByteReader(starts, memory.byteOrder)
-      var bounds: [Range<Int>] = []
-      for token in 0..<tokenCount {
-        guard let start = reader.u16(2 * token).map({ Int($0) }), start < text.count,
-          let end = text[start...].firstIndex(of: 0)
-        else { return nil }
-        bounds.append(start..<end)
-      }
-      self.memory = memory
-      self.count = Int(count)
-      self.names = names
-      self.offsets = offsets
-      base = info.symbol("kallsyms_relative_base").flatMap { try? memory.u64($0) }
-      self.text = text
-      self.bounds = bounds
-    }
+    let tables: KallsymsTables
+    private var text: [UInt8] { tables.text }
+    private var bounds: [Range<Int>] { tables.bounds }
 
     /// The first symbol of each name; ends early when all are found.
     func indices(of names: [String]) -> [String: Int] {
@@ -83,9 +33,9 @@ public enum KernelSymbols {
         lengths: wanted.reduce(into: 0) { $0 |= 1 << UInt64($1.count + 1) })
       // Real names take 13 to 18 bytes each. A table that is damaged must not be followed through all of
       // memory.
-      var window = NameWindow(memory, self.names, limit: 64 * count + 4096)
+      var window = NameWindow(tables.memory, tables.names, limit: 64 * tables.count + 4096)
       var passed = 0
-      while found.count < names.count, let tokens = window.next(&passed, upTo: count, filter) {
+      while found.count < names.count, let tokens = window.next(&passed, upTo: tables.count, filter) {
         if let index = wanted.indices.first(where: { spells(window.piece[tokens], wanted[$0]) }), found[names[index]] == nil {
           found[names[index]] = passed - 1
         }
@@ -113,19 +63,6 @@ public enum KernelSymbols {
         place += 1
       }
       return true
-    }
-
-    func address(_ index: Int, _ form: AddressForm) -> VirtualAddress? {
-      guard let place = offsets.advanced(by: UInt64(index) * 4), let offset = try? memory.u32(place) else { return nil }
-      let signed = UInt64(bitPattern: Int64(Int32(bitPattern: offset)))
-      // All of these wrap, as the kernel's own arithmetic does.
-      switch form {
-      case .negativeFromBase:
-        guard let base else { return nil }
-        return VirtualAddress(offset >> 31 == 1 ? base &- 1 &- signed : UInt64(offset))
-      case .fromBase: return base.map { VirtualAddress($0 &+ UInt64(offset)) }
-      case .fromPlace: return VirtualAddress(place.rawValue &+ signed)
-      }
     }
   }
 

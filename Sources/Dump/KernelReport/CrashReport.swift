@@ -1,0 +1,28 @@
+public import CoreEncoding
+public import CrashedKernel
+internal import DumpBasics
+
+/// What crashed, where and why, from the dump alone: names (kallsyms), types (BTF) and unwind tables (ORC)
+/// are all in it.
+///
+/// Never fails: what can't be had is a line in the report.
+public struct CrashReport: Sendable {
+  /// One page for a person, each line with its newline.
+  public let text: String
+  /// The same for programs (docs/report.md).
+  public let json: JSON
+  /// What is the same for the same bug on other machines: 16 hex digits.
+  public let signature: String?
+  /// The functions behind the signature.
+  public let signatureFrames: [String]
+
+  /// `isOver` is asked now and then: once it says true, the report ends with what there is. Tables are read
+  /// in pieces; in all it takes a few MiB, whatever the dump.
+  public init(_ kernel: CrashedKernel, isOver: @escaping () -> Bool = { false }) {
+    let content = ReportContent(kernel, isOver: isOver)
+    text = content.lines.joined(separator: "\n") + "\n"
+    json = content.json
+    signature = content.signature?.hash
+    signatureFrames = content.signature?.frames ?? []
+  }
+}

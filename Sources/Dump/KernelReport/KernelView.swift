@@ -1,0 +1,148 @@
+internal import CrashedKernel
+internal import DumpBasics
+
+/// The crashed kernel with names and types: what all parts of a report read it through.
+///
+/// Whatever is missing (no kallsyms, no BTF) costs what needs it and nothing else: accessors give nil.
+final class KernelView {
+  let kernel: CrashedKernel
+  let memory: KernelMemory
+  let info: VMCoreInfo
+  let names: KallsymsTable?
+  let types: TypeTable?
+  /// What could not be had, and why: lines of the report.
+  private(set) var notes: [String] = []
+  private let isOver: () -> Bool
+  private var isCut = false
+  /// `structure.path` → the member; nil where there is none.
+  private var members: [String: TypeTable.Member?] = [:]
+
+  /// Nil only where there is no way to the kernel's memory at all. `isOver`: whether the time for it is up.
+  init?(_ kernel: CrashedKernel, isOver: @escaping () -> Bool) {
+    guard let info = kernel.vmcoreinfo, let memory = kernel.memory?.separate(recording: false) else { return nil }
+    self.kernel = kernel
+    self.memory = memory
+    self.info = info
+    self.isOver = isOver
+    names = KallsymsTable(info, memory, wanted: WantedNames.symbols)
+    var types: TypeTable?
+    if let names, let start = names.address(of: "__start_BTF"), let end = names.address(of: "__stop_BTF"), end > start,
+      end - start <= UInt64(TypeTable.sizeLimit)
+    {
+      types = TypeTable(TableBytes(memory, start, count: Int(end - start)), names: WantedNames.types)
+    }
+    self.types = types
+    if names == nil {
+      note("no names: the kernel's kallsyms can't be reached from VMCOREINFO, or contradicts it")
+    } else if types == nil {
+      note("no types: the kernel has no BTF, or it can't be read")
+    }
+  }
+
+  /// Adds a line about what is missing; each line once, and not too many.
+  func note(_ line: String) {
+    if notes.count < 64, !notes.contains(line) { notes.append(line) }
+  }
+
+  /// Whether to stop with what there is. Says so once.
+  var isTimeUp: Bool {
+    if isCut { return true }
+    if isOver() {
+      isCut = true
+      note("the time for the report was up: what follows in it is missing")
+    }
+    return isCut
+  }
+
+  // MARK: memory; nil where it can't be read
+
+  func u64(_ address: UInt64) -> UInt64? { try? memory.u64(VirtualAddress(address)) }
+  func u32(_ address: UInt64) -> UInt32? { try? memory.u32(VirtualAddress(address)) }
+  func bytes(_ address: UInt64, _ count: Int) -> [UInt8]? { try? memory.read(VirtualAddress(address), count: count) }
+
+  /// An integer of 1, 2, 4 or 8 bytes.
+  func integer(_ address: UInt64, _ size: Int) -> UInt64? {
+    switch size {
+    case 8: u64(address)
+    case 4: u32(address).map { UInt64($0) }
+    case 1, 2: bytes(address, size).flatMap { ByteReader($0, memory.byteOrder).load(0, size) }
+    default: nil
+    }
+  }
+
+  /// A C string, printable and cut.
+  func text(_ address: UInt64, limit: Int) -> String? {
+    if !isKernelAddress(address) { return nil }
+    // A string may end right before memory that is not there.
+    let toPageEnd = Int(4096 - address & 4095)
+    guard let start = bytes(address, min(limit, toPageEnd)) else { return nil }
+    if start.contains(0) || limit <= toPageEnd { return cleanText(start.prefix { $0 != 0 }) }
+    let rest = bytes(address &+ UInt64(toPageEnd), limit - toPageEnd) ?? []
+    return cleanText((start + rest).prefix { $0 != 0 })
+  }
+
+  // MARK: names
+
+  /// The address of a variable or function.
+  func symbol(_ name: String) -> UInt64? { info.symbol(name)?.rawValue ?? names?.address(of: name) }
+
+  /// Where CPU `cpu` has its copy of a per-CPU variable.
+  func perCPU(_ name: String, _ cpu: Int) -> UInt64? {
+    guard let variable = symbol(name), let offsets = symbol("__per_cpu_offset"),
+      let offset = u64(offsets &+ UInt64(cpu) &* 8)
+    else { return nil }
+    return variable &+ offset
+  }
+
+  // MARK: members
+
+  func member(_ structure: String, _ path: String) -> TypeTable.Member? {
+    let key = structure + "." + path
+    if let known = members[key] { return known }
+    let found = types?.member(structure, path)
+    members[key] = .some(found)
+    return found
+  }
+
+  /// Byte offset of a member.
+  func offset(_ structure: String, _ path: String) -> UInt64? { member(structure, path).map { UInt64($0.offset) } }
+
+  /// The value of an integer or pointer member of the structure at `address`.
+  func value(_ address: UInt64, _ structure: String, _ path: String) -> UInt64? {
+    guard let member = member(structure, path), let size = types?.size(member.type) else { return nil }
+    if member.bits == 0 { return integer(address &+ UInt64(member.offset), size) }
+    // A bit field: within 8 bytes from the byte that it begins in.
+    guard member.bits < 57, let word = u64(address &+ UInt64(member.bitOffset / 8)) else { return nil }
+    return word >> UInt64(member.bitOffset % 8) & (1 << UInt64(member.bits) - 1)
+  }
+
+  func size(_ structure: String) -> UInt64? {
+    types?.type(named: structure).flatMap { types?.size($0) }.map { UInt64($0) }
+  }
+
+  func enumerators(_ name: String) -> [(name: String, value: Int64)] {
+    types?.type(named: name).flatMap { types?.enumerators($0) } ?? []
+  }
+
+  // MARK: lists
+
+  /// What a list of the kernel holds: addresses of the structures that have their `list_head` `inside` bytes
+  /// from their start. Ends at the head, at `limit`, at a link that can't be read, or where it goes in
+  /// circles.
+  func list(_ head: UInt64, inside: UInt64, limit: Int) -> [UInt64] {
+    var found: [UInt64] = []
+    var link = u64(head)
+    var mark = head
+    while let here = link, here != head, here != 0, found.count < limit {
+      // Brent's algorithm: a circle that does not lead to the head meets the mark.
+      if here == mark { break }
+      if found.count.nonzeroBitCount == 1 { mark = here }
+      found.append(here &- inside)
+      link = u64(here)
+    }
+    return found
+  }
+}
+
+/// Whether `address` is in the kernel's half: with five-level page tables that begins at 0xff00000000000000.
+func isKernelAddress(_ address: UInt64) -> Bool { address >> 56 == 0xff }

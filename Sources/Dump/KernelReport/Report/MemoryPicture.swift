@@ -1,0 +1,175 @@
+internal import DumpBasics
+
+/// How the kernel's memory was used, by its own counts.
+struct MemoryPicture {
+  /// Pages.
+  struct Zone {
+    var name: String
+    var node: Int
+    var free: UInt64?
+    /// min, low, high.
+    var watermarks: [UInt64]
+    var managed: UInt64
+  }
+  struct Slab {
+    var name: String
+    var bytes: UInt64
+    var objects: UInt64
+    var objectSize: UInt64
+  }
+  struct Process {
+    var task: TaskInfo
+    var bytes: UInt64
+  }
+  struct HugePages {
+    var pageBytes: UInt64
+    var total: UInt64
+    var free: UInt64
+  }
+
+  private(set) var zones: [Zone] = []
+  /// Pages by the kernel's names of them: `anon_mapped`, `file_pages`.
+  private(set) var counts: [(name: String, pages: UInt64)] = []
+  private(set) var slabs: [Slab] = []
+  private(set) var processes: [Process] = []
+  private(set) var hugePages: [HugePages] = []
+  private(set) var totalPages: UInt64?
+
+  private static let nodeLimit = 1024
+  static let shown = 10
+
+  init(_ view: KernelView, _ tasks: TaskList) {
+    totalPages = view.symbol("_totalram_pages").flatMap { view.u64($0) }
+    let nodes = MemoryPicture.nodes(view)
+    for (number, node) in nodes { addZones(view, number, node) }
+    addCounts(view)
+    addHugePages(view)
+    if !view.isTimeUp { addSlabs(view, nodes: nodes.map(\.number).max() ?? 0) }
+    if !view.isTimeUp { addProcesses(view, tasks) }
+  }
+
+  private static func nodes(_ view: KernelView) -> [(number: Int, address: UInt64)] {
+    if let one = view.info.symbol("contig_page_data") { return [(0, one.rawValue)] }
+    guard let table = view.symbol("node_data") else { return [] }
+    let count = min(nodeLimit, Int(clamping: view.info.length("node_data") ?? 1))
+    return (0..<count).compactMap { number in
+      view.u64(table &+ UInt64(number * 8)).flatMap { isKernelAddress($0) ? (number, $0) : nil }
+    }
+  }
+
+  private mutating func addZones(_ view: KernelView, _ number: Int, _ node: UInt64) {
+    guard let types = view.types, let zones = view.member("pglist_data", "node_zones"),
+      let (element, count) = types.array(types.bare(zones.type)),
+      let size = types.size(element), let nameOffset = view.offset("zone", "name"),
+      let statistics = view.offset("zone", "vm_stat")
+    else { return }
+    let free = view.enumerators("zone_stat_item").first { $0.name == "NR_FREE_PAGES" }?.value
+    for index in 0..<min(count, 8) {
+      let zone = node &+ UInt64(zones.offset + index * size)
+      guard let managed = view.value(zone, "zone", "managed_pages.counter") ?? view.value(zone, "zone", "managed_pages"),
+        managed > 0
+      else { continue }
+      let name = view.u64(zone &+ nameOffset).flatMap { view.text($0, limit: 16) } ?? "?"
+      let marks = view.offset("zone", "_watermark").map { offset in
+        (0..<3).compactMap { view.u64(zone &+ offset &+ UInt64($0 * 8)) }
+      }
+      self.zones.append(
+        Zone(
+          name: name, node: number,
+          free: free.flatMap { view.u64(zone &+ statistics &+ UInt64(truncatingIfNeeded: $0) &* 8) }, watermarks: marks ?? [],
+          managed: managed))
+    }
+  }
+
+  private mutating func addCounts(_ view: KernelView) {
+    guard let table = view.symbol("vm_node_stat") else { return }
+    let wanted = [
+      "NR_ANON_MAPPED": "anon", "NR_FILE_PAGES": "file", "NR_SHMEM": "shmem", "NR_SLAB_RECLAIMABLE_B": "slab, reclaimable",
+      "NR_SLAB_UNRECLAIMABLE_B": "slab, unreclaimable", "NR_PAGETABLE": "page tables", "NR_FILE_DIRTY": "dirty",
+      "NR_WRITEBACK": "writeback",
+    ]
+    for (name, value) in view.enumerators("node_stat_item") {
+      guard let label = wanted[name], (0..<256).contains(value), let pages = view.u64(table &+ UInt64(value) &* 8) else {
+        continue
+      }
+      // Sums of what CPUs hold back: may be a little below 0.
+      counts.append((label, pages >> 63 == 1 ? 0 : pages))
+    }
+  }
+
+  private mutating func addHugePages(_ view: KernelView) {
+    guard let table = view.symbol("hstates"), let count = view.symbol("hugetlb_max_hstate").flatMap({ view.u32($0) }),
+      let size = view.size("hstate")
+    else { return }
+    for index in 0..<UInt64(min(count, 8)) {
+      let state = table &+ index &* size
+      guard let order = view.value(state, "hstate", "order"), order < 40,
+        let total = view.value(state, "hstate", "nr_huge_pages"),
+        let free = view.value(state, "hstate", "free_huge_pages"), total > 0
+      else { continue }
+      hugePages.append(HugePages(pageBytes: view.memory.pageSize.bytes << order, total: total, free: free))
+    }
+  }
+
+  private mutating func addSlabs(_ view: KernelView, nodes: Int) {
+    guard let head = view.symbol("slab_caches"), let inside = view.offset("kmem_cache", "list"), let types = view.types,
+      let nodeTable = view.member("kmem_cache", "node") ?? view.member("kmem_cache", "per_node"),
+      let (element, count) = types.array(types.bare(nodeTable.type)), let each = types.size(element)
+    else { return }
+    for cache in view.list(head, inside: inside, limit: 4096) {
+      if view.isTimeUp { break }
+      var slabs: UInt64 = 0
+      var objects: UInt64 = 0
+      // Since 7.1 each element is a pair of pointers.
+      let inner = types.member(element, "node")?.offset ?? 0
+      for node in 0...min(nodes, max(0, count - 1)) {
+        guard let place = view.u64(cache &+ UInt64(nodeTable.offset + node * each + inner)), isKernelAddress(place) else {
+          continue
+        }
+        slabs = clampedSum(slabs, view.value(place, "kmem_cache_node", "nr_slabs.counter") ?? 0)
+        objects = clampedSum(objects, view.value(place, "kmem_cache_node", "total_objects.counter") ?? 0)
+      }
+      let order = (view.value(cache, "kmem_cache", "oo.x") ?? 0) >> 16
+      guard slabs > 0, slabs < 1 << 40, order < 12 else { continue }
+      let name = view.value(cache, "kmem_cache", "name").flatMap { view.text($0, limit: 64) } ?? "?"
+      self.slabs.append(
+        Slab(
+          name: name, bytes: (slabs << order) << view.memory.pageSize.shift, objects: objects,
+          objectSize: view.value(cache, "kmem_cache", "object_size") ?? 0))
+    }
+    self.slabs = Array(self.slabs.sorted { $0.bytes > $1.bytes }.prefix(MemoryPicture.shown))
+  }
+
+  private mutating func addProcesses(_ view: KernelView, _ tasks: TaskList) {
+    for task in tasks.tasks where task.isLeader && isKernelAddress(task.mm) {
+      if view.isTimeUp { break }
+      if let pages = MemoryPicture.resident(view, task.mm), pages > 0, pages < 1 << 40 {
+        processes.append(Process(task: task, bytes: pages << view.memory.pageSize.shift))
+      }
+    }
+    processes = Array(processes.sorted { $0.bytes > $1.bytes }.prefix(MemoryPicture.shown))
+  }
+
+  /// File, anonymous and shmem pages: counters 0, 1 and 3 of `rss_stat`.
+  private static func resident(_ view: KernelView, _ mm: UInt64) -> UInt64? {
+    guard let types = view.types, let stat = view.member("mm_struct", "rss_stat") else { return nil }
+    var sum: Int64 = 0
+    if let (element, _) = types.array(types.bare(stat.type)), let each = types.size(element) {
+      // Since 6.2: percpu_counter, with what CPUs hold back beside it.
+      guard let count = types.member(element, "count"), let parts = types.member(element, "counters") else { return nil }
+      for index in [0, 1, 3] {
+        let place = mm &+ UInt64(stat.offset + index * each)
+        sum &+= Int64(bitPattern: view.u64(place &+ UInt64(count.offset)) ?? 0)
+        guard let table = view.u64(place &+ UInt64(parts.offset)), let offsets = view.symbol("__per_cpu_offset"), table != 0
+        else { continue }
+        for cpu in 0..<min(256, Processors.count(view)) {
+          guard let offset = view.u64(offsets &+ UInt64(cpu * 8)), let part = view.u32(table &+ offset) else { continue }
+          sum &+= Int64(Int32(bitPattern: part))
+        }
+      }
+    } else {
+      for index in [0, 1, 3] { sum &+= Int64(bitPattern: view.u64(mm &+ UInt64(stat.offset + index * 8)) ?? 0) }
+    }
+    return sum > 0 ? UInt64(sum) : nil
+  }
+}

@@ -1,0 +1,191 @@
+internal import DumpBasics
+
+extension ReportContent {
+  /// The report for a person: what crashed first, then what leads to why.
+  var lines: [String] {
+    var text = ReportLines()
+    crash(&text)
+    stacks(&text)
+    if !log.isEmpty {
+      text.head("The log's last \(log.count) lines")
+      for line in log { text.add("  " + line) }
+    }
+    waits(&text)
+    processors(&text)
+    memory(&text)
+    if !modules.isEmpty {
+      text.head("Modules")
+      text.add("  " + modules.joined(separator: " "))
+    }
+    if !notes.isEmpty {
+      text.head("What this report lacks")
+      for note in notes { text.add("  " + note) }
+    }
+    return text.lines
+  }
+
+  private func crash(_ text: inout ReportLines) {
+    text.head("What crashed")
+    text.item("reason", reason ?? "the log does not tell")
+    if let crashed {
+      let task = crashed.task.map { "\($0.name) (PID \($0.pid))" } ?? "a task that is not known"
+      text.item("where", "CPU \(crashed.processor.number), \(task)")
+    }
+    text.item("kernel", release + (version.map { " \($0)" } ?? ""))
+    if let node, !node.isEmpty, node != "(none)" { text.item("host", node) }
+    if let machine { text.item("machine", machine) }
+    if let crashTime { text.item("time", UTCTime(secondsSince1970: crashTime).text) }
+    if let uptime { text.item("uptime", uptime + " s (the log's last line)") }
+    if let taint { text.item("tainted", taint.isEmpty ? "no" : taint.joined(separator: "; ")) }
+    if let commandLine { text.item("booted with", commandLine) }
+    if let signature {
+      text.item("signature", "\(signature.hash) (\(([signature.kind] + signature.frames).joined(separator: " ")))")
+    }
+  }
+
+  private func stacks(_ text: inout ReportLines) {
+    if let crashed {
+      text.head("The stack of the panic")
+      text.stack(crashed.trace)
+      if let telling, let registers = telling.registers {
+        text.add("  registers in \(telling.place.text):")
+        text.registers(registers)
+      }
+      if let code {
+        var bytes = ""
+        for (index, byte) in code.bytes.enumerated() {
+          let digits = padded(byte, 2, radix: 16)
+          bytes += code.start &+ UInt64(index) == code.at ? " <\(digits)>" : " " + digits
+        }
+        text.add("  code:" + bytes)
+      }
+    }
+    if !others.isEmpty {
+      text.head("The other CPUs")
+      for other in others.prefix(64) {
+        text.add("  CPU \(other.processor.number): \(other.task.map { "\($0.name) (PID \($0.pid))" } ?? "?")")
+        text.stack(other.trace)
+      }
+      if others.count > 64 { text.add("  … and \(others.count - 64) more") }
+    }
+  }
+
+  private func waits(_ text: inout ReportLines) {
+    if waitingCount == 0 { return }
+    text.head("Tasks that wait (D): \(waitingCount)")
+    for (tasks, isCycle) in chains {
+      let names = tasks.map { "\($0.name) (PID \($0.pid))" }
+      if isCycle {
+        text.add("  DEADLOCK: " + (names + names.prefix(1)).joined(separator: " waits for "))
+      } else {
+        text.add("  " + names.joined(separator: " waits for "))
+      }
+    }
+    for entry in holders {
+      text.add(
+        "  \(entry.task.name) (PID \(entry.task.pid)), \(entry.task.state), holds what others wait for" + forHowLong(entry))
+      text.stack(entry.trace)
+    }
+    for entry in waiting.prefix(24) {
+      var line = "  \(entry.task.name) (PID \(entry.task.pid))" + forHowLong(entry)
+      if let wait = entry.wait {
+        line += ", waits for \(wait.kind.rawValue)"
+        if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
+        if let function = wait.function { line += " in \(function)" }
+        if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
+      }
+      text.add(line)
+      text.stack(entry.trace)
+    }
+    if waitingCount > 24 { text.add("  … and \(waitingCount - min(24, waiting.count)) more (--json has up to \(waiting.count))") }
+  }
+
+  private func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
+
+  private func processors(_ text: inout ReportLines) {
+    if taskCount == 0 { return }
+    text.head("What ran")
+    text.item("tasks", "\(taskCount): " + states.map { "\($0.count) \($0.state)" }.joined(separator: ", "))
+    if load.count == 3 { text.item("load", load.joined(separator: " ") + " (1, 5, 15 minutes)") }
+    for (cpu, runnable, task) in running.prefix(64) {
+      text.item("CPU \(cpu)", (task.map { "\($0.name) (PID \($0.pid))" } ?? "?") + (runnable.map { ", \($0) runnable" } ?? ""))
+    }
+  }
+
+  private func memory(_ text: inout ReportLines) {
+    guard let memory, !memory.zones.isEmpty || !memory.processes.isEmpty else { return }
+    text.head("Memory")
+    if let total = memory.totalPages { text.item("in all", pages(total)) }
+    for zone in memory.zones {
+      let marks = zone.watermarks.count == 3 ? ", watermarks " + zone.watermarks.map(pages).joined(separator: " / ") : ""
+      var line = "\(zone.free.map(pages) ?? "?") of \(pages(zone.managed)) free" + marks
+      if let free = zone.free, let low = zone.watermarks.first, free < low { line += ": BELOW the lowest" }
+      text.item("\(zone.name), node \(zone.node)", line)
+    }
+    if !memory.counts.isEmpty {
+      text.item("used by", memory.counts.map { "\($0.name) \(pages($0.pages))" }.joined(separator: ", "))
+    }
+    for huge in memory.hugePages { text.item("hugetlb", "\(huge.total) of \(humanBytes(huge.pageBytes)), \(huge.free) free") }
+    if !memory.slabs.isEmpty { text.add("  largest slab caches") }
+    for slab in memory.slabs {
+      text.add("    \(slab.name): \(humanBytes(slab.bytes)), \(slab.objects) objects of \(slab.objectSize) B")
+    }
+    if !memory.processes.isEmpty { text.add("  largest processes") }
+    for process in memory.processes {
+      text.add("    \(process.task.name) (PID \(process.task.pid)): \(humanBytes(process.bytes))")
+    }
+  }
+
+  private func pages(_ count: UInt64) -> String {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: 4096)
+    return overflow ? "\(count) pages" : humanBytes(bytes)
+  }
+}
+
+/// `12.3` of nanoseconds.
+func seconds(_ nanoseconds: UInt64) -> String { "\(nanoseconds / 1_000_000_000).\(nanoseconds / 100_000_000 % 10)" }
+
+/// Lines under headings.
+struct ReportLines {
+  private(set) var lines: [String] = []
+
+  mutating func head(_ text: String) {
+    if !lines.isEmpty { lines.append("") }
+    lines.append(text)
+  }
+
+  mutating func add(_ line: String) { lines.append(line) }
+
+  mutating func item(_ name: String, _ value: String) {
+    lines.append("  " + name + String(repeating: " ", count: max(1, 14 - name.utf8.count)) + value)
+  }
+
+  mutating func stack(_ trace: StackTrace) {
+    for line in trace.lines { lines.append("    " + line) }
+  }
+
+  mutating func registers(_ registers: RegisterSet) {
+    var line = "   "
+    for (index, name) in RegisterSet.names.enumerated() {
+      line += " \(name) \(padded(registers.values[index], 16, radix: 16))"
+      if index % 3 == 2 {
+        lines.append(line)
+        line = "   "
+      }
+    }
+  }
+}
+
+extension StackTrace {
+  /// One line a function. `?` marks what merely looks like a return address.
+  var lines: [String] {
+    var lines: [String] = []
+    for (index, frame) in frames.enumerated() {
+      if frame.registers != nil, index > 0 { lines.append("-- interrupted --") }
+      lines.append((frame.isReliable ? "" : "? ") + frame.place.text)
+    }
+    if reachedUser { lines.append("-- user space --") }
+    if let problem { lines.append("(\(problem))") }
+    return lines
+  }
+}

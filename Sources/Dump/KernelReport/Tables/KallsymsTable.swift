@@ -1,0 +1,175 @@
+internal import CrashedKernel
+internal import DumpBasics
+
+/// All names of the kernel with their addresses: kallsyms, unpacked as it is asked for.
+///
+/// One pass at the start notes where every 64th name begins and looks up the names that are known to be
+/// wanted.
+final class KallsymsTable {
+  let count: Int
+  private let names: TableBytes
+  private let offsets: TableBytes
+  private let offsetsAddress: UInt64
+  private let base: UInt64?
+  private let text: [UInt8]
+  private let bounds: [Range<Int>]
+  private var form = KallsymsTables.AddressForm.fromBase
+  /// Where names 0, 64, 128 … begin.
+  private var markers: [UInt32] = []
+  private var known: [String: Int] = [:]
+
+  private static let stride = 64
+  /// No symbol of a kernel has a longer name (KSYM_NAME_LEN is 512).
+  private static let nameLimit = 512
+
+  /// Nil when VMCOREINFO does not lead to the tables, or they don't give `init_uts_ns` the address it has.
+  convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String]) {
+    let probe = "init_uts_ns"
+    guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory)
+    else { return nil }
+    self.init(
+      count: tables.count,
+      // Real names take 13 to 18 bytes each. A damaged table must not be followed through all of memory.
+      names: TableBytes(memory, tables.names.rawValue, count: 64 * tables.count + 4096),
+      offsets: TableBytes(memory, tables.offsets.rawValue, count: 4 * tables.count), at: tables.offsets.rawValue,
+      base: tables.base, text: tables.text, bounds: tables.bounds, wanted: wanted, probe: (probe, expected.rawValue))
+  }
+
+  init?(
+    count: Int, names: TableBytes, offsets: TableBytes, at offsetsAddress: UInt64, base: UInt64?, text: [UInt8],
+    bounds: [Range<Int>], wanted: [String], probe: (name: String, address: UInt64)
+  ) {
+    // A token of hundreds of letters is a lie, and would make names endless.
+    guard bounds.count == 256, bounds.allSatisfy({ $0.upperBound <= text.count && $0.count <= 512 }) else { return nil }
+    self.count = count
+    self.names = names
+    self.offsets = offsets
+    self.offsetsAddress = offsetsAddress
+    self.base = base
+    self.text = text
+    self.bounds = bounds
+    search(wanted + [probe.name], markingPlaces: true)
+    guard let index = known[probe.name],
+      let form = KallsymsTables.AddressForm.allCases.first(where: { address(index, $0) == probe.address })
+    else { return nil }
+    self.form = form
+  }
+
+  // MARK: by name
+
+  /// The address of the first symbol of this name.
+  func address(of name: String) -> UInt64? {
+    if let index = known[name] { return index < 0 ? nil : address(index) }
+    search([name], markingPlaces: false)
+    if known[name] == nil { known[name] = -1 }
+    return address(of: name)
+  }
+
+  /// One pass through all names. Those of `wanted` that are there get into `known`, the others too, as -1.
+  private func search(_ wanted: [String], markingPlaces: Bool) {
+    var hashes: [UInt64: String] = [:]
+    var lengths: UInt64 = 0  // a bit each; names have less than 63 letters here
+    for name in wanted where known[name] == nil {
+      hashes[NameHash(name).value] = name
+      lengths |= 1 << UInt64(min(63, name.utf8.count + 1))
+    }
+    let sizes = bounds.map(\.count)
+    var place = 0
+    var left = hashes.count
+    for index in 0..<count {
+      if markingPlaces, index % KallsymsTable.stride == 0 { markers.append(UInt32(truncatingIfNeeded: place)) }
+      guard let (start, length) = head(place) else { break }
+      place = start + length
+      if !markingPlaces, left == 0 { break }
+      var letters = 0
+      for at in start..<place { letters &+= names.u8(at).map { sizes[Int($0)] } ?? 0 }
+      guard lengths >> UInt64(min(63, letters)) & 1 == 1 else { continue }
+      var hash = NameHash()
+      spell(start, length) { hash.add($0) }
+      guard let name = hashes[hash.value], known[name] == nil else { continue }
+      known[name] = index
+      left -= 1
+    }
+    for name in hashes.values where known[name] == nil { known[name] = -1 }
+  }
+
+  /// Where the tokens of the name at `place` begin, and how many they are. Lengths from 128 on take two
+  /// bytes.
+  @inline(__always) private func head(_ place: Int) -> (start: Int, length: Int)? {
+    guard let first = names.u8(place) else { return nil }
+    if first & 0x80 == 0 { return (place + 1, Int(first)) }
+    guard let second = names.u8(place + 1) else { return nil }
+    return (place + 2, Int(first & 0x7f) | Int(second) << 7)
+  }
+
+  /// The letters of a name without the first, which is its type.
+  @inline(__always) private func spell(_ start: Int, _ length: Int, _ letter: (UInt8) -> Void) {
+    var letters = 0
+    for at in start..<start + length {
+      guard letters < KallsymsTable.nameLimit, let token = names.u8(at) else { return }
+      for index in bounds[Int(token)] {
+        if letters > 0 { letter(text[index]) }
+        letters += 1
+      }
+    }
+  }
+
+  // MARK: by number and by address
+
+  /// The name of symbol `index`, printable and cut.
+  func name(_ index: Int) -> String? {
+    guard index >= 0, index < count, index / KallsymsTable.stride < markers.count else { return nil }
+    var place = Int(markers[index / KallsymsTable.stride])
+    for _ in 0..<index % KallsymsTable.stride {
+      guard let (start, length) = head(place) else { return nil }
+      place = start + length
+    }
+    guard let (start, length) = head(place) else { return nil }
+    var letters: [UInt8] = []
+    spell(start, length) { letters.append($0) }
+    return cleanText(letters)
+  }
+
+  func address(_ index: Int) -> UInt64? { address(index, form) }
+
+  private func address(_ index: Int, _ form: KallsymsTables.AddressForm) -> UInt64? {
+    guard let offset = offsets.u32(4 * index) else { return nil }
+    return form.address(offset, base, place: offsetsAddress &+ UInt64(4 * index))
+  }
+
+  /// The symbol that `address` lies in, as the kernel itself finds it (kernel/kallsyms.c): of several with
+  /// one address the first; its size reaches to the next address.
+  func symbol(at address: UInt64) -> (name: String, start: UInt64, size: UInt64)? {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      guard let value = self.address(middle) else { return nil }
+      if value <= address { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0, let start = self.address(low - 1) else { return nil }
+    var first = low - 1
+    while first > 0, low - first < 256, self.address(first - 1) == start { first -= 1 }
+    let end = low < count ? self.address(low) ?? start : start
+    return name(first).map { ($0, start, end > start ? end - start : 0) }
+  }
+
+  /// All names that begin with `prefix` are too many to hold: calls `body` with each symbol until it says
+  /// false.
+  func forEach(_ body: (_ name: [UInt8], _ index: Int) -> Bool) {
+    var place = 0
+    var letters: [UInt8] = []
+    for index in 0..<count {
+      guard let (start, length) = head(place) else { return }
+      place = start + length
+      letters.removeAll(keepingCapacity: true)
+      spell(start, length) { letters.append($0) }
+      if !body(letters, index) { return }
+    }
+  }
+}
+
+/// Text of the dump as one line: printable ASCII, all else a question mark.
+func cleanText(_ bytes: some Sequence<UInt8>) -> String {
+  String(decoding: bytes.map { (0x20...0x7e).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+}

@@ -1,0 +1,27 @@
+/// Names that a report asks for: looked up all at once, in one pass through each table. Others can be asked
+/// for, and cost a pass of their own.
+enum WantedNames {
+  static let symbols = [
+    "__start_BTF", "__stop_BTF", "__start_orc_unwind", "__stop_orc_unwind", "__start_orc_unwind_ip", "__stop_orc_unwind_ip",
+    "_stext", "_etext", "_sinittext", "_einittext", "_end", "init_task", "__per_cpu_offset", "runqueues", "modules",
+    "slab_caches",
+    "saved_command_line", "tainted_mask", "crashing_cpu", "panic_cpu", "crash_notes", "nr_cpu_ids", "__cpu_online_mask",
+    "dump_stack_arch_desc_str", "avenrun", "vm_node_stat", "vm_zone_stat", "_totalram_pages", "node_data", "ret_from_fork",
+    "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "bpf_kallsyms",
+    "total_swapcache_pages", "nr_swap_pages", "total_swap_pages", "hstates", "hugetlb_max_hstate",
+  ]
+
+  static let types = [
+    "task_struct", "pid", "tgid", "comm", "__state", "state", "exit_state", "flags", "on_cpu", "thread", "sp", "stack", "tasks",
+    "thread_node", "signal", "thread_head", "mm", "parent", "real_parent", "thread_info", "cpu", "sched_info", "last_arrival",
+    "last_queued", "blocker", "blocked_on", "thread_struct", "inactive_task_frame", "bp", "ret_addr", "signal_struct", "rq",
+    "curr", "idle", "nr_running", "clock", "module", "list", "name", "mem", "base", "size", "core_layout", "init_layout",
+    "module_memory", "module_layout", "arch", "kallsyms", "mod_kallsyms", "symtab", "num_symtab", "strtab", "num_orcs",
+    "orc_unwind_ip", "orc_unwind", "mutex", "owner", "rw_semaphore", "count", "counter", "wait_list", "mutex_waiter",
+    "mm_struct", "rss_stat", "pglist_data", "node_zones", "nr_zones", "zone", "_watermark", "vm_stat", "present_pages",
+    "managed_pages", "kmem_cache", "object_size", "node", "oo", "x", "kmem_cache_node", "nr_slabs", "total_objects",
+    "zone_stat_item", "node_stat_item", "NR_FREE_PAGES", "cgroups", "dfl_cgrp", "kn", "cgroup", "kernfs_node", "css_set",
+    "__parent", "hstate", "nr_huge_pages", "free_huge_pages", "order", "list_head", "next",
+    "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
+  ]
+}

@@ -1,0 +1,14 @@
+internal import CoreEncoding
+internal import CrashedKernel
+public import DumpBasics
+internal import DumpSource
+public import KernelReport
+
+/// `mcore report`: what crashed, where and why, from the dump alone.
+public func explain(_ path: String, json: Bool) throws(DumpError) -> String {
+  let report = CrashReport(CrashedKernel(try openDump(path)))
+  return json ? report.json.text() + "\n" : report.text
+}
+
+/// For the small questions: `mcore bt`, `ps`, `sym`, `types`, `show`.
+public func queries(_ path: String) throws(DumpError) -> KernelQueries { try KernelQueries(CrashedKernel(try openDump(path))) }

@@ -1,0 +1,66 @@
+"""Crashes of many kinds of real kernels: a raw copy of the /proc/vmcore of each, made once and kept in the cache."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+from . import oops_module, system
+from .dumps import SOURCES, once
+from .paths import CACHE, GUEST, build_initramfs, fetch_kernel, fingerprint, kernel_release, run
+from .qemu import new_log
+
+PARTS = [*SOURCES, GUEST / "crashes.py", GUEST / "oops_module.py", GUEST / "lock-chain.c"]
+
+# Kind → (words for the kernel, commands on the console, whether an NMI comes then).
+KINDS = {
+    "oops": ("", "echo 1 >/proc/sys/kernel/panic_on_oops; insmod /bin/oops.ko", False),
+    "nmi": ("unknown_nmi_panic", "", True),
+    "hung": (
+        "",
+        "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; echo 1 >/proc/sys/kernel/hung_task_panic; fsfreeze --freeze /disk; "
+        "touch /disk/frozen",
+        False,
+    ),
+    "locks": ("", "lock-chain /disk/locked & sleep 6; echo c >/proc/sysrq-trigger", False),
+    "oom": ("", "echo 2 >/proc/sys/vm/panic_on_oom; tail /dev/zero", False),
+}
+
+
+def crash_dump(series: str, kind: str) -> pathlib.Path:
+    kernel = fetch_kernel(series)
+    path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(KINDS[kind], *PARTS)[:8]}.elf"
+    with once(path) as temporary:
+        if temporary:
+            capture(kernel, kind, temporary)
+    return path
+
+
+def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
+    append, commands, is_nmi = KINDS[kind]
+    log = new_log(f"crash-{kind}-{kernel_release(kernel)}")
+    with tempfile.TemporaryDirectory() as directory:
+        work = pathlib.Path(directory)
+        extra = work / "extra"
+        system.copy_kexec(extra)
+        run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin/lock-chain", GUEST / "lock-chain.c")
+        oops_module.make(kernel, extra / "bin/oops.ko")
+        first = build_initramfs(
+            kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
+        second = build_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
+        image = system.make_disk(work / "disk.img", kernel, second)
+        run("truncate", "-s", "64G", out)
+        with system.start(kernel, [image, out], log, role="shell", reboot=False, initramfs=first, append=append) as guest:
+            guest.expect("MCORE-GUEST: shell", 120, or_fail=system.FAILED)
+            guest.send(
+                "kexec -s -p /disk/boot/vmlinuz --initrd=/disk/boot/capture.img --append=\"$(cat /disk/boot/crash-cmdline)\" && "
+                "echo kexec-is-$(cat /sys/kernel/kexec_crash_loaded)\n")
+            guest.expect("kexec-is-1", 60)
+            if is_nmi:
+                guest.inject_nmi()
+            else:
+                guest.send(commands + "\n")
+            size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 240, or_fail="MCORE-GUEST: failed")["size"])
+            guest.expect("MCORE-GUEST: copied", 600, or_fail="MCORE-GUEST: failed")
+            guest.wait_exit(30)
+    os.truncate(out, size)

@@ -1,0 +1,344 @@
+"""mcore report and the small questions, judged by crash (up to 6.12) and drgn (7.x), which have debug symbols.
+
+Which kernels: MCORE_TEST_REPORT, a list of series. Each needs the kernel's debug symbols (280 MB), and a root of Debian sid.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+from random import Random
+
+from guest import dumps
+from guest.crashes import crash_dump
+from guest.paths import REPOSITORY, fetch_kernel
+
+from .elf import Core
+from .series import for_each
+from .test_dumps import MCORE, command, mcore
+
+SERIES = os.environ.get("MCORE_TEST_REPORT", "6.1").split()
+DAMAGES = int(os.environ.get("MCORE_TEST_REPORT_DAMAGES", "200"))
+IN_SID = REPOSITORY / "scripts/in-sid.sh"
+# Compilers put these behind the name of a function; tools differ in what they print of them.
+SUFFIXES = re.compile(r"\.(isra|constprop|part|cold|llvm)(\.\d+)?")
+
+DRGN_STACKS = """
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.sched import idle_task
+from drgn.helpers.linux.cpumask import for_each_online_cpu
+tasks = [*for_each_task(prog), *(idle_task(prog, cpu) for cpu in for_each_online_cpu(prog))]
+for task in tasks:
+    try:
+        trace = prog.stack_trace(task)
+    except Exception as error:
+        continue
+    # Functions that were inlined are no frames of their own; registers of user space are none of the kernel's.
+    names = [frame.symbol().name for frame in trace if not frame.is_inline and frame.pc >> 63]
+    print(task.value_(), task.pid.value_(), task.comm.string_().decode(), *names, sep="\\t")
+"""
+DRGN_OFFSETS = """
+from drgn import offsetof
+for line in open("{}"):
+    structure, member = line.split()
+    print(offsetof(prog.type("struct " + structure), member))
+"""
+# Labels inside one function: debuggers take the function's own name.
+LABELS = {"entry_SYSCALL_64_after_hwframe": "entry_SYSCALL_64", "common_startup_64": "secondary_startup_64"}
+# Members that the kernels of the tests all have.
+MEMBERS = [
+    "task_struct pid", "task_struct comm", "task_struct tasks", "task_struct mm", "task_struct signal", "task_struct thread.sp",
+    "task_struct sched_info.last_arrival", "task_struct thread_node", "task_struct exit_state", "task_struct real_parent",
+    "signal_struct thread_head", "rq curr", "rq idle", "rq nr_running", "rq clock", "mutex owner", "mutex wait_lock",
+    "rw_semaphore owner", "rw_semaphore count", "module list", "module name", "module kallsyms", "module arch.num_orcs",
+    "mod_kallsyms symtab", "mod_kallsyms strtab", "mm_struct rss_stat", "mm_struct pgd", "mm_struct mmap_lock", "zone _watermark",
+    "zone vm_stat", "zone name", "zone managed_pages", "pglist_data node_zones", "pglist_data node_id", "kmem_cache list",
+    "kmem_cache name", "kmem_cache oo", "kmem_cache_node nr_slabs", "inode i_sb", "inode i_ino", "dentry d_name", "dentry d_inode",
+    "super_block s_type", "file f_op", "net_device name", "sock sk_protocol", "sk_buff data", "page flags", "request q",
+    "inactive_task_frame ret_addr", "bio bi_iter", "work_struct func", "timer_list function", "hstate order",
+]
+
+
+def functions(names) -> list:
+    return [LABELS.get(name, name) for name in (SUFFIXES.sub("", name) for name in names)]
+
+
+def offset_of(core: Core, address: int):
+    """Where a plain ELF has a physical address; None where it does not."""
+    for start, offset, size, _, _ in core.loads:
+        if start <= address < start + size - 7:
+            return offset + address - start
+    return None
+
+
+def explained(ours: list, theirs: list) -> bool:
+    """Where crash 9.0.2 is wrong: the call of vpanic is panic's last instruction, and crash takes the address behind it, which is
+    no longer in panic, as it is. The kernel's own trace in the log has panic there."""
+    return "vpanic" in ours and [name for name in ours if name != "panic"] == [name for name in theirs if name != "panic"]
+
+
+class JudgedReport:
+    """The tests for one kernel; a class for each series is made below."""
+
+    series: str
+
+    @classmethod
+    def setUpClass(cls):
+        cls.vmlinux = fetch_kernel(cls.series, debug=True) / "vmlinux"
+        cls.raw = dumps.raw_dump(cls.series, kexec="classic", cpu=1)
+        cls.directory = tempfile.TemporaryDirectory(prefix="mcore-report-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.work = pathlib.Path(cls.directory.name)
+        cls.kern = cls.work / "kern.elf.gz"
+        mcore("save", "-q", cls.raw, cls.kern)
+        cls.report = json.loads(mcore("report", "--json", cls.kern).stdout)
+
+    def in_sid(self, *words):
+        tool = [IN_SID, "--timeout", 300, "--bind", self.work, "--bind", self.raw.parent]
+        return command(*tool, *words, timeout=360, stdin=subprocess.DEVNULL).stdout.decode()
+
+    def ours(self) -> dict:
+        """Address of each task → its functions."""
+        found = {}
+        for entry in json.loads(mcore("bt", "-a", "--json", self.kern).stdout):
+            names = functions(frame["function"] or "?" for frame in entry["stack"]["frames"])
+            found[int(entry["task"]["address"], 16)] = (entry["task"]["pid"], names, entry["stack"])
+        return found
+
+    def theirs(self) -> dict:
+        return self.crash_stacks() if not self.series.startswith("7.") else self.drgn_stacks()
+
+    def crash_stacks(self) -> dict:
+        script = self.work / "commands"
+        script.write_text("set scroll off\nforeach bt\nexit\n")
+        found, names = {}, []
+        for line in self.in_sid("crash", "-s", "-i", script, self.vmlinux, self.raw).splitlines():
+            if match := re.match(r"PID: (\d+) +TASK: ([0-9a-f]+)", line):
+                names = []
+                found[int(match[2], 16)] = (int(match[1]), names)
+            elif match := re.match(r" *#\d+ \[[0-9a-f]+\] (\S+) at [0-9a-f]+", line):
+                names.append(match[1])
+            elif line.startswith("--- <NMI exception stack>"):
+                # What the panic's own NMI ran: mcore begins with what was interrupted.
+                names.clear()
+        for _, names in found.values():
+            if "__crash_kexec" in names:
+                del names[: names.index("__crash_kexec")]
+        return {task: (pid, functions(names)) for task, (pid, names) in found.items()}
+
+    def drgn_stacks(self) -> dict:
+        script = self.work / "stacks.py"
+        script.write_text(DRGN_STACKS)
+        found = {}
+        for line in self.in_sid("drgn", "-q", "-c", self.raw, "-s", self.vmlinux, script).splitlines():
+            task, pid, _, *names = line.split("\t")
+            found[int(task)] = (int(pid), functions(names))
+        return found
+
+    def test_stacks_are_those_of_the_debuggers(self):
+        ours, theirs = self.ours(), self.theirs()
+        self.assertGreater(len(theirs), 60)
+        different, known = [], 0
+        for task, (pid, names) in theirs.items():
+            mine = ours.get(task, (pid, [], None))[1]
+            if mine != names and explained(mine, names):
+                known += 1
+            elif mine != names:
+                different.append(f"PID {pid}:\n  theirs {' '.join(names)}\n  ours   {' '.join(mine)}")
+        identical = len(theirs) - len(different) - known
+        print(f"{self.series}: {identical} of {len(theirs)} stacks identical, {known} explained")
+        self.assertLessEqual(known, 1)
+        self.assertEqual(different, [])
+
+    def test_every_frame_is_reliable_and_every_stack_whole(self):
+        for pid, names, stack in self.ours().values():
+            self.assertTrue(stack["whole"], (pid, names, stack["problem"]))
+            self.assertTrue(all(frame["reliable"] for frame in stack["frames"]), (pid, names))
+
+    def test_offsets_are_those_of_the_debug_symbols(self):
+        members = self.work / "members"
+        members.write_text("\n".join(MEMBERS) + "\n")
+        script = self.work / "offsets.py"
+        script.write_text(DRGN_OFFSETS.format(members))
+        expected = [int(line) for line in self.in_sid("drgn", "-q", "-c", self.raw, "-s", self.vmlinux, script).split()]
+        self.assertEqual(len(expected), len(MEMBERS))
+        self.assertGreaterEqual(len(MEMBERS), 50)
+        lines = mcore("types", self.kern, *(member.replace(" ", ".") for member in MEMBERS)).stdout.decode()
+        self.assertEqual([int(offset) for offset in re.findall(r": offset (\d+),", lines)], expected)
+
+    def test_damage_to_names_types_unwind_tables_and_tasks(self):
+        """Hundreds of damaged dumps: a report of each comes out, soon, in bounded memory, and what is not hit is in it."""
+        plain = self.work / "plain.elf"
+        mcore("convert", "-q", "--format", "elf", self.kern, plain)
+        core = Core(plain)
+        info = core.vmcoreinfo()
+        physical_base = int(info["NUMBER(phys_base)"])
+        symbols = {key[7:-1]: int(value, 16) for key, value in info.items() if key.startswith("SYMBOL(")}
+        names = ["__start_BTF", "__stop_BTF", "__start_orc_unwind", "__stop_orc_unwind", "__start_orc_unwind_ip", "__stop_orc_unwind_ip"]
+        names += ["page_offset_base", "modules", "slab_caches", "__per_cpu_offset", "init_task"]
+        for line in mcore("sym", plain, *names).stdout.decode().splitlines():
+            address, name = line.split()
+            symbols[name] = int(address, 16)
+
+        def image(address):
+            return address - 0xFFFFFFFF80000000 + physical_base
+
+        with open(plain, "r+b", buffering=0) as file:
+            file.seek(offset_of(core, image(symbols["page_offset_base"])))
+            direct = int.from_bytes(file.read(8), "little")
+            areas = [(image(symbols[f"__start_{name}"]), image(symbols[f"__stop_{name}"])) for name in
+                     ("BTF", "orc_unwind", "orc_unwind_ip")]
+            # The head of BTF, where everything hangs together, once more.
+            areas.append((areas[0][0], areas[0][0] + 64))
+            areas += [(image(symbols[name]), image(symbols[name]) + 16) for name in ("modules", "slab_caches", "__per_cpu_offset")]
+            if "kallsyms_names" in symbols:
+                areas += [(image(symbols[f"kallsyms_{name}"]), image(symbols[f"kallsyms_{name}"]) + size) for name, size in
+                          (("names", 1 << 20), ("offsets", 1 << 18), ("token_table", 900), ("token_index", 512), ("num_syms", 4))]
+            tasks = json.loads(mcore("ps", "--json", plain).stdout)
+            for task in tasks:
+                place = int(task["address"], 16)
+                # The image holds init_task, the direct map all others.
+                start = image(place) if place >= 0xFFFFFFFF80000000 else place - direct
+                areas.append((start, start + 8192))
+            random = Random(23)
+            with_stack = 0
+            for number in range(DAMAGES):
+                undo = []
+                for _ in range(random.randint(1, 8)):
+                    start, end = random.choice(areas)
+                    offset = offset_of(core, random.randrange(start, end) & ~7)
+                    if offset is None:
+                        continue
+                    file.seek(offset)
+                    undo.append((offset, file.read(8)))
+                    file.seek(offset)
+                    file.write(random.choice([bytes(8), b"\xff" * 8, random.randbytes(8), undo[-1][1][:7] + random.randbytes(1)]))
+                with self.subTest(number=number):
+                    output, status, peak = self.run_bounded("report", "--json", plain)
+                    self.assertEqual(status, 0)
+                    self.assertLess(peak, 64 << 10)
+                    report = json.loads(output)
+                    self.assertEqual(report["kernel"]["release"], self.report["kernel"]["release"])
+                    self.assertEqual(report["reason"], self.report["reason"])
+                    with_stack += report["panic"] is not None and len(report["panic"]["stack"]["frames"]) > 5
+                for offset, old in reversed(undo):
+                    file.seek(offset)
+                    file.write(old)
+        print(f"{self.series}: {DAMAGES} damaged dumps, {with_stack} with the stack of the panic")
+        self.assertGreater(with_stack, DAMAGES * 0.7)
+
+    def run_bounded(self, *words) -> tuple:
+        """(standard output, exit status, KiB of memory at most)"""
+        with tempfile.TemporaryFile() as out:
+            process = subprocess.Popen(["timeout", "30", MCORE, *map(str, words)], stdout=out)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            out.seek(0)
+            return out.read(), process.returncode, usage.ru_maxrss
+
+    def test_report_says_what_crashed(self):
+        report = self.report
+        self.assertEqual(report["reason"], "Kernel panic - not syncing: sysrq triggered crash")
+        self.assertEqual(report["panic"]["cpu"], 1)
+        self.assertEqual(report["panic"]["task"]["name"], "sh")
+        names = [frame["function"] for frame in report["panic"]["stack"]["frames"]]
+        self.assertIn("sysrq_handle_crash", names)
+        self.assertEqual(report["signature"]["kind"], "sysrq")
+        self.assertEqual(report["taint"], [])
+        self.assertEqual(report["notes"], [])
+        self.assertIn("QEMU", report["machine"])
+
+    def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
+        frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger", "proc_reg_write"]
+        self.assertEqual(self.report["signature"], {"hash": "b6130effb2b1cd7b", "kind": "sysrq", "frames": frames})
+
+
+class Crashes:
+    """Crashes of several kinds: what a person who reads the report alone has to learn."""
+
+    series: str
+
+    def report(self, kind) -> dict:
+        dump = crash_dump(self.series, kind)
+        report = json.loads(mcore("report", "--json", dump).stdout)
+        self.assertEqual(report["notes"], [])
+        for stack in (report["panic"]["stack"], *(cpu["stack"] for cpu in report["cpus"])):
+            self.assertTrue(stack["whole"], stack)
+            self.assertTrue(all(frame["reliable"] for frame in stack["frames"]), stack)
+        return report
+
+    def names(self, stack) -> list:
+        return functions(frame["function"] for frame in stack["frames"])
+
+    def test_invalid_instruction_in_a_module(self):
+        report = self.report("oops")
+        self.assertIn("invalid opcode", report["reason"])
+        first = report["panic"]["stack"]["frames"][0]
+        self.assertEqual((first["function"], first["module"]), ("dummy_init_module", "dummy"))
+        self.assertEqual(self.names(report["panic"]["stack"])[:3], ["dummy_init_module", "do_one_initcall", "do_init_module"])
+        self.assertEqual(report["panic"]["task"]["name"], "insmod")
+        self.assertEqual(first["registers"]["rip"], report["code"]["at"])
+        # ud2, and the panicking instruction is at its place among the bytes.
+        offset = int(report["code"]["at"], 16) - int(report["code"]["start"], 16)
+        self.assertEqual(report["code"]["bytes"][2 * offset : 2 * offset + 4], "0f0b")
+        self.assertIn("E: unsigned module was loaded", report["taint"])
+        # The same on every kernel.
+        frames = ["dummy_init_module", "do_one_initcall", "do_init_module"]
+        self.assertEqual((report["signature"]["kind"], report["signature"]["frames"][:3]), ("bug", frames))
+
+    def test_panic_in_an_nmi(self):
+        """The stack goes on where the NMI interrupted a task (most often the idle one), whose own stack that is."""
+        report = self.report("nmi")
+        self.assertIn("NMI", report["reason"])
+        names = self.names(report["panic"]["stack"])
+        # nmi_panic calls vpanic on 7.x.
+        self.assertIn(names[1], ("panic", "vpanic"))
+        self.assertIn("unknown_nmi_error", names)
+        self.assertGreater(len(names[names.index("exc_nmi") :]), 4)
+        interrupted = [frame["function"] for frame in report["panic"]["stack"]["frames"] if frame["registers"]]
+        self.assertEqual(len(interrupted), 2, interrupted)
+        self.assertEqual(report["signature"]["frames"], ["unknown_nmi_error"])
+
+    def test_who_holds_a_mutex_and_a_semaphore(self):
+        report = self.report("locks")
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        pipe, file = waiting["pipe-waiter"], waiting["file-waiter"]
+        self.assertEqual((pipe["for"], pipe["holder"]["name"]), ("mutex", "pipe-holder"))
+        self.assertEqual((file["for"], file["holder"]["name"]), ("rwsem", "file-holder"))
+        self.assertIn(pipe["in"], ("pipe_write", "anon_pipe_write", "anon_pipe_prefill_and_lock"))
+        self.assertGreater(pipe["waited_ns"], 1_000_000_000)
+        chains = sorted(report["waiting"]["chains"], key=lambda chain: chain["pids"])
+        expected = sorted([pipe["task"]["pid"], pipe["holder"]["pid"]] for pipe in (pipe, file))
+        self.assertEqual(chains, [{"pids": pids, "cycle": False} for pids in expected])
+        holders = {entry["task"]["name"]: self.names(entry["stack"]) for entry in report["waiting"]["holders"]}
+        self.assertIn("handle_userfault", holders["pipe-holder"])
+        self.assertIn("handle_userfault", holders["file-holder"])
+
+    def test_a_task_that_hangs(self):
+        report = self.report("hung")
+        self.assertIn("hung_task", report["reason"])
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        self.assertGreater(waiting["touch"]["waited_ns"], 4_000_000_000)
+        self.assertIn("percpu_rwsem_wait", self.names(waiting["touch"]["stack"]))
+        self.assertEqual(report["panic"]["task"]["name"], "khungtaskd")
+        # Who hangs is the bug, not the watchdog that tells of it.
+        self.assertEqual(report["signature"]["kind"], "hung-task")
+        self.assertEqual(report["signature"]["frames"][0], "percpu_rwsem_wait")
+
+    def test_out_of_memory(self):
+        report = self.report("oom")
+        self.assertIn("ut of memory", report["reason"])
+        self.assertEqual(report["signature"]["kind"], "out-of-memory")
+        largest = report["memory"]["processes"][0]
+        self.assertEqual(largest["task"]["name"], "tail")
+        self.assertGreater(largest["resident_bytes"], 200 << 20)
+        zones = {zone["name"]: zone for zone in report["memory"]["zones"]}
+        self.assertLess(zones["DMA32"]["free_pages"], zones["DMA32"]["watermark_pages"][2])
+
+
+def load_tests(loader, _, __):
+    suite = for_each(loader, SERIES, JudgedReport, "Report")
+    suite.addTests(for_each(loader, SERIES, Crashes, "Crashes"))
+    return suite
