@@ -18,6 +18,13 @@ public protocol DumpSource: AnyObject, Sendable {
   var findings: [DumpError] { get }
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
+  /// The format's name, as `--format` takes it, or one like it.
+  var format: String { get }
+  /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says it
+  /// in its metadata.
+  var leftOut: AbsentRanges { get }
+  /// Its writer's `-d`, where the format tells.
+  var dumpLevel: Int? { get }
 
   /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands
   /// twice) are merged, the one that begins first wins.
@@ -66,6 +73,9 @@ public struct Shortfall: Sendable, Equatable {
 extension DumpSource {
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
+  public var format: String { "unknown" }
+  public var leftOut: AbsentRanges { AbsentRanges() }
+  public var dumpLevel: Int? { nil }
 
   /// `count` bytes of memory from `address` on.
   public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {

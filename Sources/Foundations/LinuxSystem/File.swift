@@ -16,6 +16,8 @@ public struct File: ~Copyable, Sendable {
     case create
     /// Made anew, mode 0600; an existing file is emptied first.
     case replace
+    /// Made anew in the directory that the path names, without a name (open(2), O_TMPFILE).
+    case nameless
   }
 
   public let descriptor: Int32
@@ -30,6 +32,7 @@ public struct File: ~Copyable, Sendable {
       case .exclusive: O_RDWR | O_EXCL
       case .create: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC
+      case .nameless: O_RDWR | MCORE_OPEN_NAMELESS
       }
     descriptor = Int32(
       try System.retrying(.open, path) { unsafe Int(Glibc.open(path, flags | O_CLOEXEC, 0o600)) })

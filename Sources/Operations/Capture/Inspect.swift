@@ -3,16 +3,16 @@ public import DumpBasics
 internal import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
+internal import PageSelection
 
 /// The facts of a dump that exists, of any format and maker.
 func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> DumpFacts {
   let kernel = CrashedKernel(source)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
-  let file = try File(try dumpFile(path), .read)
-  facts.fileBytes = try file.size()
+  facts.fileBytes = try fileSize(path)
   facts.findings = allFindings(source, kernel)
-  facts.format = (source as? ELFSource)?.format ?? "unknown"
+  facts.format = source.format
   let coverage = source.coverage()
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }
@@ -24,15 +24,27 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
     facts.sampledPages = metadata.trailer?.sampledPages ?? 0
     facts.changed = metadata.trailer?.changed ?? []
   } else {
-    facts.level = "unknown"
+    facts.level = foreignLevel(source)
     facts.keptPages = facts.pages(present)
-    facts.absent = AbsentRanges(coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) })
+    let cut = coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+    facts.absent = source.leftOut.merged(with: cut)
   }
   if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
     facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)
   }
   facts.settle(cut: source.shortfall != nil || (source.metadata != nil && source.metadata?.trailer == nil))
   return facts
+}
+
+/// The level of a dump that mcore did not write.
+func foreignLevel(_ source: any DumpSource) -> String {
+  source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? "unknown"
+}
+
+/// 0 for what has no size, as a pipe.
+private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
+  if path == "-" { return try File(borrowing: 0, name: "standard input").size() }
+  return try File(try dumpFile(path), .read).size()
 }
 
 /// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
