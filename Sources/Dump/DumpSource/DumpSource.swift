@@ -1,3 +1,4 @@
+public import CoreEncoding
 public import DumpBasics
 
 /// Where a crashed machine's memory is read from: `/proc/vmcore`, or a dump file of any format.
@@ -18,6 +19,9 @@ public protocol DumpSource: AnyObject, Sendable {
   var findings: [DumpError] { get }
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
+  /// What mcore said of the dump when it was written. In a format that is not ELF this is all there is: what its
+  /// metadata says of the file's layout holds for no other.
+  var statement: MCoreNote? { get }
   /// The format's name, as `--format` takes it, or one like it.
   var format: String { get }
   /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says it
@@ -73,6 +77,7 @@ public struct Shortfall: Sendable, Equatable {
 extension DumpSource {
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
+  public var statement: MCoreNote? { metadata?.note }
   public var format: String { "unknown" }
   public var leftOut: AbsentRanges { AbsentRanges() }
   public var dumpLevel: Int? { nil }

@@ -75,7 +75,9 @@ public struct PageSelection: Sendable {
   private mutating func carryOver(from source: any DumpSource) {
     guard let metadata = source.metadata else {
       absent = absent.merged(with: source.leftOut)
-      if level == Level.all.name { level = source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? level }
+      if level == Level.all.name {
+        level = source.statement?.level ?? source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? level
+      }
       return
     }
     if level == Level.all.name { level = metadata.note.level }

@@ -117,6 +117,19 @@ public struct File: ~Copyable, Sendable {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }
 
+  /// Writes all of `bytes` at `offset` (pwrite(2)); the current position stays.
+  public func write(_ bytes: [UInt8], at offset: UInt64) throws(DumpError) {
+    unsafe try bytes.lent { (buffer) throws(DumpError) in
+      guard let base = buffer.baseAddress else { return }
+      var done = 0
+      while done < bytes.count {
+        let wanted = Faults.clip(.write, bytes.count - done)
+        let position = Int(clamping: clampedSum(offset, UInt64(done)))
+        done += try System.retrying(.write, path) { unsafe pwrite(descriptor, base + done, wanted, position) }
+      }
+    }
+  }
+
   public func write(_ text: String) throws(DumpError) { try write(Array(text.utf8)) }
 
   /// Moves the current position forward without writing: on a regular file the bytes between read as zeros.

@@ -24,7 +24,11 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
     facts.sampledPages = metadata.trailer?.sampledPages ?? 0
     facts.changed = metadata.trailer?.changed ?? []
   } else {
-    facts.level = foreignLevel(source)
+    if let statement = source.statement {
+      facts.take(statement)
+    } else {
+      facts.level = source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? "unknown"
+    }
     facts.keptPages = facts.pages(present)
     let cut = coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
     facts.absent = source.leftOut.merged(with: cut)
@@ -36,11 +40,6 @@ func inspect(_ source: any DumpSource, _ path: String) throws(DumpError) -> Dump
   return facts
 }
 
-/// The level of a dump that mcore did not write.
-func foreignLevel(_ source: any DumpSource) -> String {
-  source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? "unknown"
-}
-
 /// 0 for what has no size, as a pipe.
 private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
   if path == "-" { return try File(borrowing: 0, name: "standard input").size() }
@@ -49,7 +48,7 @@ private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
 
 /// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
 func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] {
-  source.findings.map(\.description) + (source.metadata?.note.findings ?? kernel.findings.map(\.description))
+  source.findings.map(\.description) + (source.statement?.findings ?? kernel.findings.map(\.description))
 }
 
 /// `mcore info`: lines for a person, or JSON.

@@ -86,7 +86,7 @@ private final class PreparedCapture {
     } catch {
       log = nil
       // A dump of ours says so already: converting it must not say it once more.
-      if source.metadata == nil { findings.append(error.description) }
+      if source.statement == nil { findings.append(error.description) }
     }
     for finding in findings { reporter.warning(finding) }
     let reason = log?.panicMessage.map { ", \(printable($0))" } ?? ""
@@ -160,24 +160,8 @@ private final class PreparedCapture {
 
     let plan = try plannedDump()
     let sink = try destination.openDump(fileName: request.format.fileName)
-    let total = plan.trailerOffset
     reporter.message("writing \(sink.name)")
-    let reporter = self.reporter
-    // The digest stands in dump.json and nowhere else.
-    let outcome = try Pipeline(plan, request.format, work, isDigested: destination.acceptsSideFiles).run(
-      source, to: sink,
-      limit: { done, bytes in
-        let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])
-        if error != nil { isLimitReached = true }
-        return error
-      },
-      changed: { reached.changed += $0 },
-      progress: { done, bytes in
-        Activity.step()
-        reached.content = done
-        reached.bytes = bytes
-        reporter.progress(done: done, total: total)
-      })
+    let outcome = try write(plan, to: sink, destination, &reached)
     var files = reached.files
     files.insert((request.format.fileName, fileEntry(outcome.bytesWritten, outcome.sha256)), at: 0)
 
@@ -199,18 +183,38 @@ private final class PreparedCapture {
       findings: lines, region: region?.extents, normal: region?.normal)
   }
 
+  private func write(
+    _ plan: DumpPlan, to sink: any DumpSink, _ destination: any Destination, _ reached: inout Reached
+  ) throws(DumpError) -> Pipeline.Outcome {
+    let reporter = self.reporter
+    func limit(_ done: UInt64, _ bytes: UInt64) -> DumpError? {
+      let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])
+      if error != nil { isLimitReached = true }
+      return error
+    }
+    #if Kdump
+      if request.format.isPaged {
+        return try writePages(plan, source, kernel, request.format, work, to: sink, destination, limit: limit, reporter)
+      }
+    #endif
+    let total = plan.trailerOffset
+    // The digest stands in dump.json and nowhere else.
+    return try Pipeline(plan, request.format, work, isDigested: destination.acceptsSideFiles).run(
+      source, to: sink, limit: limit,
+      changed: { reached.changed += $0 },
+      progress: { done, bytes in
+        Activity.step()
+        reached.content = done
+        reached.bytes = bytes
+        reporter.progress(done: done, total: total)
+      })
+  }
+
   private func plannedDump() throws(DumpError) -> DumpPlan {
     if let plan { return plan }
     let (selection, classes, checks) = selected()
     System.returnFreedMemory()
-    let total = selection.kept.reduce(0) { $0 + $1.range.count }
-    reporter.message("looking for long runs of zeros in \(humanBytes(total))")
-    let reporter = self.reporter
-    let zeros = unlessLate(ZeroScan()) { () throws(DumpError) in
-      try ZeroScan(selection.kept.lazy.map(\.range), source, kernel.pageSize, planning) {
-        reporter.progress(done: $0, total: total)
-      }
-    }
+    let zeros = zeroRuns(selection)
     let shared = sharedMemory(selection, zeros)
     System.returnFreedMemory()
     let made = try DumpPlan(
@@ -221,9 +225,23 @@ private final class PreparedCapture {
     return made
   }
 
+  /// Where page stands for page each has its place, those of zeros too.
+  private func zeroRuns(_ selection: PageSelection) -> ZeroScan {
+    if request.format.isPaged { return ZeroScan() }
+    let total = selection.kept.reduce(0) { $0 + $1.range.count }
+    reporter.message("looking for long runs of zeros in \(humanBytes(total))")
+    let reporter = self.reporter
+    return unlessLate(ZeroScan()) { () throws(DumpError) in
+      try ZeroScan(selection.kept.lazy.map(\.range), source, kernel.pageSize, planning) {
+        reporter.progress(done: $0, total: total)
+      }
+    }
+  }
+
   /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of
   /// itself: that is in the selection.
   private func sharedMemory(_ selection: PageSelection, _ zeros: ZeroScan) -> [SharedRange] {
+    if request.format.isPaged { return [] }
     if request.level == .all, source.metadata != nil { return selection.shared }
     guard request.level.keepsMoreThanKernel else { return [] }
     reporter.message("looking for pages with the same content")
@@ -253,7 +271,7 @@ private final class PreparedCapture {
     var selection = PageSelection(
       request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
       pageSize: kernel.pageSize)
-    if request.order == .address { selection.orderByAddress() }
+    if order == .address { selection.orderByAddress() }
     if selection.closedGaps > 0 {
       reporter.message(
         "memory is too fragmented for a program header each: \(selection.closedPages) pages in \(selection.closedGaps) "
@@ -263,11 +281,12 @@ private final class PreparedCapture {
   }
 
   /// Whether classes decide the order alone. A dump of ours that is converted keeps the order it has.
-  private var isOrderedByClass: Bool { request.level == .all && request.order == .critical && source.metadata == nil }
+  private var isOrderedByClass: Bool { request.level == .all && order == .critical && source.metadata == nil }
+  private var order: DumpOrder { request.format.isPaged ? .address : request.order }
 
   /// What is in pass 2.
   private func core(_ classes: PageClassification?) -> KernelCore? {
-    guard request.order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
+    guard order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
     let core = KernelCore(kernel, classes)
     if let finding = core.finding { reporter.message("order of the dump: \(finding)") }
     return core
@@ -291,7 +310,7 @@ private final class PreparedCapture {
 
   /// A dump of ours that is converted keeps what it says.
   private func counts(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.ClassCount] {
-    guard let classes else { return source.metadata?.note.classes ?? [] }
+    guard let classes else { return source.statement?.classes ?? [] }
     var leftOut: [UInt32: UInt64] = [:]
     for entry in selection.absent where entry.reason == .level {
       leftOut[entry.pageClass, default: 0] += kernel.pageSize.pages(in: entry.range)
@@ -304,7 +323,7 @@ private final class PreparedCapture {
   }
 
   private func checks(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.CheckCount] {
-    guard let classes, request.level.needsClasses else { return source.metadata?.note.checks ?? [] }
+    guard let classes, request.level.needsClasses else { return source.statement?.checks ?? [] }
     let made = classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }

@@ -1,5 +1,5 @@
 #if Kdump
-  internal import CoreEncoding
+  public import CoreEncoding
   public import DumpBasics
 
   /// A kdump-compressed file, as makedumpfile writes it: a diskdump header, two bitmaps, a descriptor for
@@ -12,6 +12,7 @@
     public let findings: [DumpError]
     public let leftOut: AbsentRanges
     public let dumpLevel: Int?
+    public let statement: MCoreNote?
     public let format: String
     private let pages: KdumpPages
     private let pieces: [Coverage]
@@ -48,11 +49,17 @@
       }
       format = "kdump-\(try KdumpSource.codec(pages))"
 
-      // What exists and was not written was left out. A page that was written exists, whatever the first
+      let notes = KdumpSource.notes(layout, content, &findings)
+      statement = KdumpSource.statement(notes, name, &findings)
+      // What exists and was not written was left out. Why, mcore says of its own dumps. A page that was written exists, whatever the first
       // bitmap says.
       var leftOut = AbsentRanges()
-      existing.subtracting(written) { start, end in
-        if let range = KdumpSource.range(start, end, pageSize) { leftOut.append(AbsentRange(range, .level)) }
+      if let statement {
+        leftOut = statement.leftOut
+      } else {
+        existing.subtracting(written) { start, end in
+          if let range = KdumpSource.range(start, end, pageSize) { leftOut.append(AbsentRange(range, .level)) }
+        }
       }
       self.leftOut = leftOut
       var pieces: [Coverage] = []
@@ -66,7 +73,7 @@
           MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: $0.start, fileSize: $0.count)
         }
       }
-      notes = KdumpSource.notes(layout, content, &findings)
+      self.notes = notes
       self.findings = findings
     }
 
@@ -131,6 +138,16 @@
         }
       }
       return result
+    }
+
+    private static func statement(_ notes: [DumpNote], _ name: String, _ findings: inout [DumpError]) -> MCoreNote? {
+      guard let own = notes.first(where: { $0.name == MCoreNote.name }) else { return nil }
+      do throws(DumpError) {
+        return try MCoreNote(own.descriptor, at: "\(name), note MCORE")
+      } catch {
+        findings.append(error)
+        return nil
+      }
     }
 
     /// How the first page that is compressed is.
