@@ -24,6 +24,8 @@ public protocol DumpSource: AnyObject, Sendable {
   var statement: MCoreNote? { get }
   /// The format's name, as `--format` takes it, or one like it.
   var format: String { get }
+  /// Whether reading inflates blocks: then much is better read in one go than in pieces.
+  var isCompressed: Bool { get }
   /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says it
   /// in its metadata.
   var leftOut: AbsentRanges { get }
@@ -79,6 +81,7 @@ extension DumpSource {
   public var metadata: MCoreMetadata? { nil }
   public var statement: MCoreNote? { metadata?.note }
   public var format: String { "unknown" }
+  public var isCompressed: Bool { false }
   public var leftOut: AbsentRanges { AbsentRanges() }
   public var dumpLevel: Int? { nil }
 

@@ -85,6 +85,7 @@ public final class ELFSource: DumpSource {
     // A dump of ours that ends as it should and has no trailer was changed, not cut.
     content.isCorrupt || (content.isEnded && metadata != nil && metadata?.trailer == nil)
   }
+  public var isCompressed: Bool { content is any CompressedContent }
   /// The format's name, as `--format` takes it.
   public var format: String { content.format }
 

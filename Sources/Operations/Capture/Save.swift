@@ -225,9 +225,10 @@ private final class PreparedCapture {
     return made
   }
 
-  /// Where page stands for page each has its place, those of zeros too.
+  /// Where the format has page for page, each has its place, those of zeros too.
   private func zeroRuns(_ selection: PageSelection) -> ZeroScan {
     if request.format.isPaged { return ZeroScan() }
+    if request.level == .all, let known = source.metadata.flatMap({ ZeroScan(source, $0.note) }) { return known }
     let total = selection.kept.reduce(0) { $0 + $1.range.count }
     reporter.message("looking for long runs of zeros in \(humanBytes(total))")
     let reporter = self.reporter

@@ -14,6 +14,7 @@
     public let dumpLevel: Int?
     public let statement: MCoreNote?
     public let format: String
+    public let isCompressed = true
     private let pages: KdumpPages
     private let pieces: [Coverage]
     public var name: String { pages.content.name }
