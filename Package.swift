@@ -55,7 +55,8 @@ let package = Package(
     .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
     .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
     .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
-    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy"]),
+    .trait(name: "FUSE", description: "mcore mount, by libfuse 3."),
+    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "FUSE"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -73,6 +74,7 @@ let package = Package(
     Room.libraries.systemLibrary("CCrypto"),
     Room.libraries.systemLibrary("CLzo"),
     Room.libraries.systemLibrary("CSnappy"),
+    .target(name: "CFuseView", path: Room.libraries.path("CFuseView")),
 
     // Foundations: units, errors, checked reading of bytes; every system call; encodings; threads.
     Room.foundations.target("DumpBasics", []),
@@ -119,11 +121,18 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
 
+    Room.operations.target(
+      "Mounting",
+      [
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "Capture",
+        .target(name: "CFuseView", condition: .when(traits: ["FUSE"])),
+      ]),
+
     // Programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "Mounting", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict),
@@ -186,6 +195,7 @@ let package = Package(
     tests(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
+    tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(

@@ -42,7 +42,7 @@ struct MCore: ParsableCommand {
     subcommands: [
       Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Last.self, Arm.self, Disarm.self, Rehearse.self,
       Status.self,
-    ])
+    ] + mountCommands)
 }
 
 /// Options that several commands share.
