@@ -52,7 +52,11 @@ let package = Package(
     .trait(name: "ISAL", description: "Compress BGZF blocks with ISA-L, which is faster still (the Makefile turns it on)."),
     .trait(name: "Zstd", description: "The format elf.zst, by libzstd."),
     .trait(name: "SHA256", description: "SHA-256 of the finished files in dump.json, by OpenSSL's libcrypto."),
-    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256"]),
+    .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
+    .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
+    .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
+    .trait(name: "FUSE", description: "mcore mount, by libfuse 3."),
+    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "FUSE"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -68,6 +72,9 @@ let package = Package(
     Room.libraries.systemLibrary("CIsal", pkgConfig: "libisal"),
     Room.libraries.systemLibrary("CZstd", pkgConfig: "libzstd"),
     Room.libraries.systemLibrary("CCrypto"),
+    Room.libraries.systemLibrary("CLzo"),
+    Room.libraries.systemLibrary("CSnappy"),
+    .target(name: "CFuseView", path: Room.libraries.path("CFuseView")),
 
     // Foundations: units, errors, checked reading of bytes; every system call; encodings; threads.
     Room.foundations.target("DumpBasics", []),
@@ -80,6 +87,8 @@ let package = Package(
         .target(name: "CIsal", condition: .when(traits: ["ISAL"])),
         .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
         .target(name: "CCrypto", condition: .when(traits: ["SHA256"])),
+        .target(name: "CLzo", condition: .when(traits: ["LZO"])),
+        .target(name: "CSnappy", condition: .when(traits: ["Snappy"])),
       ]),
     Room.foundations.target("Workers", ["DumpBasics"]),
 
@@ -117,11 +126,19 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
 
+    Room.operations.target(
+      "Mounting",
+      [
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "Capture",
+        .target(name: "CFuseView", condition: .when(traits: ["FUSE"])),
+      ]),
+
     // Programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "KernelReport", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "KernelReport", "Mounting", "PageClasses",
+        "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict),
@@ -190,6 +207,7 @@ let package = Package(
     tests(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
+    tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(

@@ -52,10 +52,18 @@ public protocol DumpSink: AnyObject {
   /// The dump ends here: nothing is written any more, and of what was, only the first `count` bytes stay.
   /// Where written bytes can't be taken back, nothing happens.
   func cut(to count: UInt64) throws(DumpError)
+  /// Whether what was written, or skipped, can be written again.
+  var canRewrite: Bool { get }
+  /// Puts `bytes` in the place of earlier ones; all of it was written or skipped before.
+  func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError)
 }
 
 extension DumpSink {
   public func cut(to count: UInt64) throws(DumpError) {}
+  public var canRewrite: Bool { false }
+  public func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
+    throw DumpError(.unsupported, "what is written can't be changed any more", at: name)
+  }
 
   public func write(_ bytes: [UInt8]) throws(DumpError) {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }

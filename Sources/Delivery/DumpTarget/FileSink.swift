@@ -51,6 +51,12 @@ final class FileSink: DumpSink {
     endsInHole = false
   }
 
+  let canRewrite = true
+
+  func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
+    try withOpenFile { (file) throws(DumpError) in try file.write(bytes, at: offset) }
+  }
+
   /// For the way out of an error: what can be kept is put on the disk.
   func abandon() {
     // Best effort: the error that led here is the one that is told.

@@ -11,6 +11,14 @@ public enum OutputFormat: String, Sendable, CaseIterable {
   #endif
   /// Plain ELF, sparse.
   case elf
+  #if Kdump
+    /// makedumpfile's format, each page by zlib.
+    case kdumpZlib = "kdump-zlib"
+    #if Zstd
+      /// The same, each page by zstd.
+      case kdumpZstd = "kdump-zstd"
+    #endif
+  #endif
 
   /// The dump's file name in a dump directory.
   public var fileName: String { "vmcore.\(rawValue)" }
@@ -22,7 +30,25 @@ public enum OutputFormat: String, Sendable, CaseIterable {
       case .elfZstd: try ElfZstdEncoder()
     #endif
     case .elf: ElfEncoder()
+    #if Kdump
+      default: throw DumpError(.unsupported, "\(rawValue) is written page by page")
+    #endif
     }
+  }
+
+  /// Whether the file is no ELF file, but holds page for page by address, and is not written as a stream.
+  public var isPaged: Bool {
+    #if Kdump
+      switch self {
+      case .elf, .elfGzip: return false
+      #if Zstd
+        case .elfZstd: return false
+      #endif
+      default: return true
+      }
+    #else
+      return false
+    #endif
   }
 }
 

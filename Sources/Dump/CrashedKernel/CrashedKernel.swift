@@ -84,18 +84,23 @@ public struct CrashedKernel: Sendable {
     return try KernelLog.render(KernelMemory(source, vmcoreinfo, pageSize: pageSize), vmcoreinfo)
   }
 
-  /// `init_uts_ns.name.release`: struct new_utsname is six strings of 65 bytes
-  /// (include/uapi/linux/utsname.h).
   static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
+    names(info, memory).flatMap { $0[2].isEmpty ? nil : $0[2] }
+  }
+
+  /// The six strings of `init_uts_ns.name`: sysname, nodename, release, version, machine, domainname. From the
+  /// dump: may hold anything.
+  public var names: [String]? { CrashedKernel.names(vmcoreinfo, memory) }
+
+  /// struct new_utsname is six strings of 65 bytes (include/uapi/linux/utsname.h).
+  private static func names(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> [String]? {
     guard let info, let memory, let namespace = info.symbol("init_uts_ns"),
       // OFFSET(uts_namespace.name) since 5.11; before, the name followed a 4-byte reference count.
       let name = namespace.advanced(by: UInt64(info.offset("uts_namespace.name") ?? 4)),
       let bytes = try? memory.read(name, count: 6 * 65)
     else { return nil }
     let reader = ByteReader(bytes, .little)
-    guard reader.text(0, limit: 65) == "Linux", let release = reader.text(2 * 65, limit: 65), !release.isEmpty else {
-      return nil
-    }
-    return release
+    let names = (0..<6).map { reader.text($0 * 65, limit: 65) ?? "" }
+    return names[0] == "Linux" ? names : nil
   }
 }

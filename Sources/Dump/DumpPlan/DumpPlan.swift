@@ -22,6 +22,8 @@ public struct DumpPlan: Sendable {
   public let pageSize: PageSize
   /// The file from 0 on: ELF header, program headers, notes.
   public let header: [UInt8]
+  /// The notes in `header` without mcore's own.
+  public let notes: [DumpNote]
   /// Notes that stay in the source until they are written, right behind `header`.
   public let largeNotes: [PlacedNote]
   /// Memory to be read, by ascending file offset.
@@ -85,6 +87,7 @@ public struct DumpPlan: Sendable {
 
     // The note's size is known before its numbers are.
     var notes = (sourceNotes ?? source.notes).filter { $0.name != MCoreNote.name }
+    self.notes = notes
     let identity = source.identity
     let headersSize = UInt64(ELF64.headersSize(programHeaders: loads.count + 1))
     let notesSize = UInt64(

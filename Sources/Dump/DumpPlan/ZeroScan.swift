@@ -1,3 +1,4 @@
+public import CoreEncoding
 public import DumpBasics
 public import DumpSource
 public import Workers
@@ -22,6 +23,34 @@ public struct ZeroScan: Sendable {
 
   /// For a dump whose zeros all stay in line.
   public init() {}
+
+  /// What a dump of ours says of itself, so that it need not be read twice: memory in its hole, and memory that
+  /// its headers promise without data. Nil when not all of the hole is zeros.
+  public init?(_ source: any DumpSource, _ note: MCoreNote) {
+    guard let hole = PhysicalRange(start: note.holeOffset, count: max(1, note.holeSize)) else { return nil }
+    var runs: [PhysicalRange] = []
+    var inHole: [(offset: UInt64, range: PhysicalRange)] = []
+    for piece in source.coverage() {
+      switch piece.kind {
+      case .data(let offset) where hole.contains(offset):
+        guard piece.range.count <= hole.end - offset else { return nil }
+        inHole.append((offset, piece.range))
+        runs.append(piece.range)
+      case .zeros: runs.append(piece.range)
+      case .data, .cut: break
+      }
+    }
+    // Where the note says that the hole is, is a claim: each byte of it is looked at, once.
+    let buffer = ReadBuffer(ZeroScan.readSize)
+    var seen: UInt64 = 0
+    for (offset, range) in inHole.sorted(by: { ($0.offset, $0.range.start) < ($1.offset, $1.range.start) }) {
+      let known = seen > offset ? seen - offset : 0
+      guard let rest = PhysicalRange(range.start + min(known, range.count), range.end) else { continue }
+      guard buffer.isZero(rest, source, probe: ZeroScan.readSize) else { return nil }
+      seen = offset + range.count
+    }
+    longRuns = RangeSet.joined(runs)
+  }
 
   /// Looks into all of `ranges` (sorted, disjoint) with all workers. Memory that can't be read is not zero.
   /// `progress` hears how many bytes are done.

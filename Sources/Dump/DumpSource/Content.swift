@@ -35,6 +35,11 @@ protocol CompressedContent: Content {
 }
 
 extension Content {
+  var ending: DumpEnding? { nil }
+
+  /// The first `count` bytes, fewer where the file ends.
+  func start(_ count: Int) throws(DumpError) -> [UInt8] { try bytes(at: 0, count: Int(min(UInt64(count), size))) }
+
   /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
   func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
     unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in unsafe try read(at: offset, into: buffer) }

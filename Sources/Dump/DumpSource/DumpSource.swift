@@ -1,3 +1,4 @@
+public import CoreEncoding
 public import DumpBasics
 
 /// Where a crashed machine's memory is read from: `/proc/vmcore`, or a dump file of any format.
@@ -22,6 +23,18 @@ public protocol DumpSource: AnyObject, Sendable {
   var findings: [DumpError] { get }
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
+  /// What mcore said of the dump when it was written. In a format that is not ELF this is all there is: what its
+  /// metadata says of the file's layout holds for no other.
+  var statement: MCoreNote? { get }
+  /// The format's name, as `--format` takes it, or one like it.
+  var format: String { get }
+  /// Whether reading inflates blocks: then much is better read in one go than in pieces.
+  var isCompressed: Bool { get }
+  /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says it
+  /// in its metadata.
+  var leftOut: AbsentRanges { get }
+  /// Its writer's `-d`, where the format tells.
+  var dumpLevel: Int? { get }
 
   /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands
   /// twice) are merged, the one that begins first wins.
@@ -76,6 +89,11 @@ extension DumpSource {
   }
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
+  public var statement: MCoreNote? { metadata?.note }
+  public var format: String { "unknown" }
+  public var isCompressed: Bool { false }
+  public var leftOut: AbsentRanges { AbsentRanges() }
+  public var dumpLevel: Int? { nil }
 
   /// `count` bytes of memory from `address` on.
   public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {

@@ -4,7 +4,7 @@ internal import LinuxSystem
 
 /// Opens a dump of any format that this build reads. `path` is the file, or a dump directory holding it.
 public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
-  let file = try File(try dumpFile(path), .read)
+  let file = try dumpInput(try dumpFile(path))
   let start = try file.bytes(at: 0, count: BGZF.headerSize)
   let end = try Ending(file)
   if BGZF.memberSize(start) != nil || end.isBGZF { return try ELFSource(try BGZFContent(file)) }
@@ -22,12 +22,42 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
     #endif
   }
   let path = file.path
-  do throws(DumpError) { return try ELFSource(try PlainContent(file)) } catch {
-    // An ELF file says itself what is wrong with it.
-    if start.starts(with: [0x7f, 0x45, 0x4c, 0x46]) { throw error }
-    let beginning = (try? File(path, .read).bytes(at: 0, count: ForeignFormat.startSize)) ?? start
-    throw ForeignFormat.named(beginning, path) ?? error
+  let content = try PlainContent(file)
+  do throws(DumpError) {
+    #if Kdump
+      if Flattened.isFlattened(try content.start(Flattened.signature.count)) {
+        return try openContent(try FlattenedContent(content))
+      }
+    #endif
+    return try openContent(content)
+  } catch {
+    // What has its signature says itself what is wrong with it.
+    let known = [[0x7f, 0x45, 0x4c, 0x46], Array("KDUMP   ".utf8), Array("makedumpfile".utf8)]
+    if known.contains(where: { start.starts(with: $0) && canRead($0) }) { throw error }
+    throw ForeignFormat.named((try? content.start(ForeignFormat.startSize)) ?? start, path) ?? error
   }
+}
+
+/// Whether this build has the reader for files with this signature.
+private func canRead(_ signature: [UInt8]) -> Bool {
+  #if Kdump
+    return true
+  #else
+    return signature.first == 0x7f
+  #endif
+}
+
+/// A file that is not compressed as a whole.
+private func openContent(_ content: any Content) throws(DumpError) -> any DumpSource {
+  #if Kdump
+    if KdumpHeader.isKdump(try content.start(KdumpHeader.signature.count)) { return try KdumpSource(content) }
+  #endif
+  return try ELFSource(content)
+}
+
+/// The file, or standard input where it is called `-`; what can't be read at an offset is copied first.
+private func dumpInput(_ path: String) throws(DumpError) -> File {
+  path == "-" ? try File.seekableStandardInput() : try File(path, .read)
 }
 
 /// What a compressed dump ends with, since its first bytes may be damaged.

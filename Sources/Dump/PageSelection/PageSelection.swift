@@ -71,9 +71,15 @@ public struct PageSelection: Sendable {
     }
   }
 
-  /// When the source is a dump of ours: what it left out stays named, what it could not read becomes a gap.
+  /// What the source left out stays named; what a dump of ours could not read becomes a gap.
   private mutating func carryOver(from source: any DumpSource) {
-    guard let metadata = source.metadata else { return }
+    guard let metadata = source.metadata else {
+      absent = absent.merged(with: source.leftOut)
+      if level == Level.all.name {
+        level = source.statement?.level ?? source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? level
+      }
+      return
+    }
     if level == Level.all.name { level = metadata.note.level }
     let unreadable = RangeSet.joined(metadata.trailer?.unreadable ?? [])
     if !unreadable.isEmpty {

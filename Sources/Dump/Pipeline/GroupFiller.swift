@@ -4,17 +4,21 @@ internal import DumpBasics
 internal import DumpPlan
 internal import DumpSource
 
-/// One thread's encoder, and room for a unit of what it encodes.
+/// One thread's encoder, and room for what it encodes.
 @safe final class Worker {
   let encoder: any GroupEncoder
+  /// Bytes that are read at a time: a unit of the encoder, which is then still in the processor's cache; of a
+  /// compressed source a whole group, which is inflated in one go.
+  let fillSize: Int
   private let input: UnsafeMutableRawBufferPointer
   /// For a second look at memory that shares a place of the file.
   fileprivate let again: UnsafeMutableRawBufferPointer
 
   /// `looksAgain`: whether there is such memory.
-  init(_ encoder: any GroupEncoder, looksAgain: Bool) {
+  init(_ encoder: any GroupEncoder, looksAgain: Bool, inGroups: Bool) {
     self.encoder = encoder
-    unsafe input = .allocate(byteCount: encoder.unitSize, alignment: 4096)
+    fillSize = inGroups ? max(encoder.unitSize, DumpTrailer.groupSize) : encoder.unitSize
+    unsafe input = .allocate(byteCount: fillSize, alignment: 4096)
     unsafe again = .allocate(byteCount: looksAgain ? SharedCheck.chunk : 0, alignment: 4096)
   }
 
@@ -23,8 +27,15 @@ internal import DumpSource
     unsafe again.deallocate()
   }
 
-  func withInput(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
-    unsafe body(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
+  /// Fills `count` bytes, then encodes them unit by unit.
+  func encode(_ count: Int, into output: EncodedGroup, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    unsafe fill(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
+    var offset = 0
+    while offset < count {
+      let end = min(count, offset + encoder.unitSize)
+      unsafe encoder.encode(UnsafeRawBufferPointer(rebasing: input[offset..<end]), into: output)
+      offset = end
+    }
   }
 }
 

@@ -96,17 +96,14 @@ public struct Pipeline: Sendable {
     for _ in 0..<work.threads { encoders.append(try format.makeEncoder()) }
 
     try work.run(
-      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain) }, makeSlot: { Slot() },
+      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain, inGroups: source.isCompressed) }, makeSlot: { Slot() },
       work: { group, worker, slot throws(DumpError) in
         slot.begin(plan.pageSize)
         var cursor = UInt64(group) * groupSize
         let end = min(cursor + groupSize, plan.trailerOffset)
         while cursor < end {
-          let count = Int(min(UInt64(worker.encoder.unitSize), end - cursor))
-          unsafe worker.withInput(count) { input in
-            unsafe filler.fill(input, from: cursor, slot, worker)
-            unsafe worker.encoder.encode(UnsafeRawBufferPointer(input), into: slot.encoded)
-          }
+          let count = Int(min(UInt64(worker.fillSize), end - cursor))
+          unsafe worker.encode(count, into: slot.encoded) { unsafe filler.fill($0, from: cursor, slot, worker) }
           cursor += UInt64(count)
         }
       },

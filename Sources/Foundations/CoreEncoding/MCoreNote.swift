@@ -5,6 +5,8 @@ public import DumpBasics
 public struct MCoreNote: Sendable, Equatable {
   public static let name = "MCORE"
   public static let type: UInt32 = 1
+  /// In a kdump-compressed file, whose readers may take any note of type 1 for a CPU's.
+  public static let kdumpType: UInt32 = 0x4d43
   static let magic = "MCORNOTE"
 
   /// The page size of the crashed kernel, as the envelope states it.

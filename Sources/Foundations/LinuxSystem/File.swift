@@ -16,6 +16,8 @@ public struct File: ~Copyable, Sendable {
     case create
     /// Made anew, mode 0600; an existing file is emptied first.
     case replace
+    /// Made anew in the directory that the path names, without a name (open(2), O_TMPFILE).
+    case nameless
   }
 
   public let descriptor: Int32
@@ -30,6 +32,7 @@ public struct File: ~Copyable, Sendable {
       case .exclusive: O_RDWR | O_EXCL
       case .create: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC
+      case .nameless: O_RDWR | MCORE_OPEN_NAMELESS
       }
     descriptor = Int32(
       try System.retrying(.open, path) { unsafe Int(Glibc.open(path, flags | O_CLOEXEC, 0o600)) })
@@ -112,6 +115,19 @@ public struct File: ~Copyable, Sendable {
 
   public func write(_ bytes: [UInt8]) throws(DumpError) {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
+  }
+
+  /// Writes all of `bytes` at `offset` (pwrite(2)); the current position stays.
+  public func write(_ bytes: [UInt8], at offset: UInt64) throws(DumpError) {
+    unsafe try bytes.lent { (buffer) throws(DumpError) in
+      guard let base = buffer.baseAddress else { return }
+      var done = 0
+      while done < bytes.count {
+        let wanted = Faults.clip(.write, bytes.count - done)
+        let position = Int(clamping: clampedSum(offset, UInt64(done)))
+        done += try System.retrying(.write, path) { unsafe pwrite(descriptor, base + done, wanted, position) }
+      }
+    }
   }
 
   public func write(_ text: String) throws(DumpError) { try write(Array(text.utf8)) }

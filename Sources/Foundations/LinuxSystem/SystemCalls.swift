@@ -135,6 +135,9 @@ public enum System {
     if code != 0 && code != -EEXIST { throw failure(.finitModule, -code, path) }
   }
 
+  /// EIO, for what is no error of mcore.
+  public static let inputOutputError = EIO
+
   /// EBUSY, for comparing with `DumpError.Kind.system`.
   public static let busy = EBUSY
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -16,6 +17,7 @@ const unsigned int MCORE_REBOOT_RESTART = LINUX_REBOOT_CMD_RESTART;
 const unsigned int MCORE_REBOOT_POWER_OFF = LINUX_REBOOT_CMD_POWER_OFF;
 const unsigned int MCORE_REBOOT_HALT = LINUX_REBOOT_CMD_HALT;
 const unsigned int MCORE_REBOOT_KEXEC = LINUX_REBOOT_CMD_KEXEC;
+const int MCORE_OPEN_NAMELESS = O_TMPFILE;
 
 int mcore_finit_module(int fd, const char *parameters, int flags) {
   return syscall(SYS_finit_module, fd, parameters, flags) == 0 ? 0 : -errno;

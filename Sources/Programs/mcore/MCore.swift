@@ -43,7 +43,7 @@ struct MCore: ParsableCommand {
       Save.self, Info.self, Verify.self, Dmesg.self, Report.self, Bt.self, Ps.self, Sym.self, Types.self,
       Show.self, Convert.self, Last.self, Arm.self, Disarm.self, Rehearse.self,
       Status.self,
-    ])
+    ] + mountCommands)
 }
 
 /// Options that several commands share.

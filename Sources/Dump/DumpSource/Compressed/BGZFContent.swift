@@ -1,6 +1,7 @@
 internal import CoreEncoding
 internal import DumpBasics
 internal import LinuxSystem
+internal import Synchronization
 
 /// A file compressed as BGZF, read at any offset. In a dump of ours the footer leads to an index; in a
 /// foreign or cut one the members are walked once by their headers, which inflates nothing.
@@ -25,6 +26,9 @@ final class BGZFContent: CompressedContent {
   let ending: DumpEnding?
   let format = "elf.gz"
   let inflatedBlocks = InflatedBlocks(limit: 8)
+  /// The members behind an anchor, of anchors that were read from in small pieces.
+  private let known = Mutex<[Int: [Member]]>([:])
+  private static let knownLimit = 1024
   var name: String { file.path }
 
   init(_ file: consuming File) throws(DumpError) {
@@ -191,39 +195,158 @@ final class BGZFContent: CompressedContent {
     return walk
   }
 
-  /// Reads from the anchor before `offset` up to the next one; returns how many bytes it gave, at least 1.
+  // MARK: members
+
+  /// One member between two anchors.
+  private struct Member {
+    /// Behind the anchor, in the compressed and in the uncompressed file.
+    var compressed: Int
+    var compressedCount: Int
+    var start: UInt64
+    var count: UInt64
+  }
+
+  /// Reads from the anchor before `offset` up to the next one at most; returns how many bytes it gave, at
+  /// least 1.
   func inflate(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
     let index = anchors.partitionPoint { $0.uncompressed <= offset } - 1
     guard index >= 0 else { throw DumpError("no block for offset \(hex(offset))", at: name) }
-    let anchor = anchors[index]
-    let compressedEnd = index + 1 < anchors.count ? anchors[index + 1].compressed : self.compressedEnd
-    // An index that lies can't make this large: members between two anchors have at most 64 KiB each.
-    let limit = UInt64((BGZFContent.membersPerAnchor + 2) * BGZF.maximumMember)
-    // Behind the last anchor lies a whole trailer, in pieces: only what is needed is read.
-    let length = min(
-      compressedEnd - anchor.compressed, max(limit, index + 1 < anchors.count ? 0 : self.compressedEnd - anchor.compressed))
-    let bytes = try file.bytes(at: anchor.compressed, count: Int(length))
     let inflater = try BGZFInflater()
+    if let members = known.withLock({ $0[index] }) {
+      // The members are known from an earlier read: only those that are wanted are read.
+      let wanted = BGZFContent.members(members, offset, buffer.count)
+      if let first = wanted.first, let last = wanted.last {
+        let bytes = try file.bytes(
+          at: anchors[index].compressed + UInt64(first.compressed),
+          count: last.compressed + last.compressedCount - first.compressed)
+        return unsafe try inflate(wanted, bytes, from: first.compressed, anchors[index], inflater, at: offset, into: buffer)
+      }
+    }
+    let bytes = try file.bytes(at: anchors[index].compressed, count: compressedCount(index))
+    let (members, damage) = members(bytes, index)
+    let wanted = BGZFContent.members(members, offset, buffer.count)
+    guard !wanted.isEmpty else {
+      throw damage ?? DumpError("no block for offset \(hex(offset))", at: name, advice: "the file is damaged")
+    }
+    if damage == nil, buffer.count < DumpTrailer.groupSize / 2 {
+      known.withLock { known in
+        if known.count >= BGZFContent.knownLimit { known.removeAll(keepingCapacity: true) }
+        known[index] = members
+      }
+    }
+    return unsafe try inflate(wanted, bytes, from: 0, anchors[index], inflater, at: offset, into: buffer)
+  }
+
+  /// Compressed bytes between an anchor and the next.
+  private func compressedCount(_ index: Int) -> Int {
+    let start = anchors[index].compressed
+    let isLast = index + 1 >= anchors.count
+    let end = isLast ? compressedEnd : anchors[index + 1].compressed
+    // An index that lies can't make this large: members between two anchors have at most 64 KiB each. Behind
+    // the last one lies a whole trailer.
+    let limit = UInt64((BGZFContent.membersPerAnchor + 2) * BGZF.maximumMember)
+    return Int(isLast ? end - start : min(end - start, limit))
+  }
+
+  /// The whole members in `bytes`, which begin at an anchor; and what is wrong among them.
+  ///
+  /// In a dump of ours every member before the trailer holds the same number of bytes. So one whose header or size is
+  /// damaged costs itself alone: those behind it are found by their headers, and counted from the next anchor back.
+  private func members(_ bytes: [UInt8], _ index: Int) -> ([Member], DumpError?) {
+    let anchor = anchors[index]
+    let isOurs = ending != nil && index + 1 < anchors.count
+    var members: [Member] = []
     var position = 0
     var start = anchor.uncompressed
+    while position < bytes.count {
+      guard let size = BGZFContent.member(bytes, position), let content = BGZFContent.little32(bytes, position + size - 4),
+        isOurs || content <= UInt32(BGZF.maximumMember)
+      else {
+        let damage = DumpError(
+          "no BGZF block here", at: "\(name), offset \(hex(anchor.compressed + UInt64(position)))", advice: "the file is damaged")
+        if isOurs { members += membersBehind(bytes, position, end: anchors[index + 1].uncompressed) }
+        return (members, damage)
+      }
+      let count = isOurs ? UInt64(BGZF.blockSize) : UInt64(content)
+      members.append(Member(compressed: position, compressedCount: size, start: start, count: count))
+      position += size
+      start += count
+    }
+    return (members, nil)
+  }
+
+  /// The members of a group of ours behind damage at `position`: the longest chain that leads to the end of `bytes`.
+  private func membersBehind(_ bytes: [UInt8], _ position: Int, end: UInt64) -> [Member] {
+    var first = position + 1
+    while first + BGZF.headerSize <= bytes.count {
+      if bytes[first] == 0x1f, let chain = BGZFContent.chain(bytes, from: first) {
+        let start = end - min(end, UInt64(chain.count * BGZF.blockSize))
+        return chain.enumerated().map { number, member in
+          Member(
+            compressed: member.lowerBound, compressedCount: member.count,
+            start: start + UInt64(number * BGZF.blockSize), count: UInt64(BGZF.blockSize))
+        }
+      }
+      first += 1
+    }
+    return []
+  }
+
+  /// Members one behind the other from `first` to the end of `bytes`; nil where they do not lead there.
+  private static func chain(_ bytes: [UInt8], from first: Int) -> [Range<Int>]? {
+    var members: [Range<Int>] = []
+    var position = first
+    while position < bytes.count {
+      guard let size = member(bytes, position), members.count < membersPerAnchor else { return nil }
+      members.append(position..<position + size)
+      position += size
+    }
+    return members
+  }
+
+  /// The size of the member at `position`, if it is whole.
+  private static func member(_ bytes: [UInt8], _ position: Int) -> Int? {
+    BGZF.memberSize(Array(bytes[position..<min(bytes.count, position + BGZF.headerSize)]))
+      .flatMap { position + $0 <= bytes.count ? $0 : nil }
+  }
+
+  private static func little32(_ bytes: [UInt8], _ offset: Int) -> UInt32? {
+    guard offset >= 0, offset + 4 <= bytes.count else { return nil }
+    return bytes[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  /// Those that hold a byte of `count` from `offset` on; none where the first one is not there.
+  private static func members(_ members: [Member], _ offset: UInt64, _ count: Int) -> ArraySlice<Member> {
+    let first = members.partitionPoint { $0.start + $0.count <= offset }
+    let end = members.partitionPoint { $0.start < clampedSum(offset, UInt64(count)) }
+    return first < end && members[first].start <= offset ? members[first..<end] : []
+  }
+
+  /// `bytes` begin `skipped` behind the anchor. Whole members go straight into `buffer`.
+  private func inflate(
+    _ members: ArraySlice<Member>, _ bytes: [UInt8], from skipped: Int, _ anchor: Anchor, _ inflater: BGZFInflater,
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(DumpError) -> Int {
     var done = 0
-    while position < bytes.count, done < buffer.count {
-      let place = "\(name), offset \(hex(anchor.compressed + UInt64(position)))"
-      guard let member = BGZF.memberSize(Array(bytes[position..<min(bytes.count, position + BGZF.headerSize)])),
-        position + member <= bytes.count, let content = ByteReader(bytes, .little).u32(position + member - 4)
-      else { throw DumpError("no BGZF block here", at: place, advice: "the file is damaged") }
-      let end = start + UInt64(content)
+    for member in members where member.count > 0 {
+      let position = member.compressed - skipped
+      guard position >= 0, position + member.compressedCount <= bytes.count else { break }
+      let place = "\(name), offset \(hex(anchor.compressed + UInt64(member.compressed)))"
       let wanted = offset + UInt64(done)
-      if wanted < end {
-        let block = try inflater.content(of: bytes[position..<position + member], at: place)
-        let skip = Int(wanted - start)
+      let data = bytes[position..<position + member.compressedCount]
+      if wanted == member.start, member.count <= UInt64(buffer.count - done) {
+        let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + Int(member.count)])
+        unsafe try data.lent { (data) throws(DumpError) in unsafe try inflater.inflate(data, into: whole, at: place) }
+        done += Int(member.count)
+      } else {
+        let block = try inflater.content(of: data, at: place)
+        let skip = Int(wanted - member.start)
+        guard skip < block.count else { throw DumpError("a block has changed since it was looked at", at: place) }
         let count = min(block.count - skip, buffer.count - done)
         unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]).copyBytes(from: block[skip..<skip + count])
         done += count
-        if count < block.count { inflatedBlocks.remember(block, at: start) }
+        inflatedBlocks.remember(block, at: member.start)
       }
-      position += member
-      start = end
     }
     guard done > 0 else { throw DumpError("no block for offset \(hex(offset))", at: name, advice: "the file is damaged") }
     return done

@@ -12,6 +12,8 @@ public final class ELFSource: DumpSource {
   public let findings: [DumpError]
   public let metadata: MCoreMetadata?
   private let content: any Content
+  /// The same without what mends its start.
+  private let file: any Content
   private let pieces: [Coverage]
 
   public var name: String { content.name }
@@ -21,6 +23,7 @@ public final class ELFSource: DumpSource {
     // The start of a dump of ours stands in it twice.
     let content = SecondHead.mended(file, &findings)
     self.content = content
+    self.file = file
     let name = content.name
     if let damage = content.damage { findings.append(damage) }
     let claims = try HeaderClaims(content, &findings)
@@ -128,6 +131,7 @@ public final class ELFSource: DumpSource {
     // A dump of ours that ends as it should and has no trailer was changed, not cut.
     content.isCorrupt || (content.isEnded && metadata != nil && metadata?.trailer == nil)
   }
+  public var isCompressed: Bool { !(file is PlainContent) }
   /// The format's name, as `--format` takes it.
   public var format: String { content.format }
 

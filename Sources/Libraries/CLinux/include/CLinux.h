@@ -21,6 +21,8 @@ int mcore_pidfd_open(int pid);
 char **mcore_environment(void);
 /// posix_spawn's flag for a session of its own, which the Glibc module hides.
 extern const int MCORE_SPAWN_SETSID;
+/// open(2)'s flag for a file without a name, which the Glibc module hides.
+extern const int MCORE_OPEN_NAMELESS;
 /// Whether a file is of procfs, from fstatfs(2).
 int mcore_is_in_proc(int fd);
 /// Sets the handler that `mcore_guarded_copy` needs, once for the process. Returns 0, or -1 with errno.

@@ -3,16 +3,16 @@ public import DumpBasics
 internal import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
+internal import PageSelection
 
 /// The facts of a dump that exists, of any format and maker.
 func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
   let kernel = CrashedKernel(source, vmcoreinfo: vmcoreInfo)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
-  let file = try File(try dumpFile(path), .read)
-  facts.fileBytes = try file.size()
+  facts.fileBytes = try fileSize(path)
   facts.findings = allFindings(source, kernel)
-  facts.format = (source as? ELFSource)?.format ?? "unknown"
+  facts.format = source.format
   let coverage = source.coverage()
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }
@@ -24,10 +24,15 @@ func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? =
     facts.sampledPages = metadata.trailer?.sampledPages ?? 0
     facts.changed = metadata.trailer?.changed ?? []
   } else {
-    facts.level = "unknown"
+    if let statement = source.statement {
+      facts.take(statement)
+    } else {
+      facts.level = source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? "unknown"
+    }
     facts.keptPages = facts.pages(coverage.lazy.filter { $0.kind != .cut && $0.kind != .zeros }.map(\.range))
     facts.zeroOrLeftOutPages = facts.pages(coverage.lazy.filter { $0.kind == .zeros }.map(\.range))
-    facts.absent = AbsentRanges(coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) })
+    let cut = coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
+    facts.absent = source.leftOut.merged(with: cut)
   }
   facts.otherNotes = OtherNote.of(source)
   if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
@@ -35,6 +40,12 @@ func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? =
   }
   facts.settle(cut: source.shortfall != nil || (source.metadata != nil && source.metadata?.trailer == nil))
   return facts
+}
+
+/// 0 for what has no size, as a pipe.
+private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
+  if path == "-" { return try File(borrowing: 0, name: "standard input").size() }
+  return try File(try dumpFile(path), .read).size()
 }
 
 /// The text of VMCOREINFO in a file: what the note holds, as `KEY=value` lines. Nil for no file.
@@ -51,7 +62,7 @@ func readVMCoreInfo(_ path: String?) throws(DumpError) -> VMCoreInfo? {
 
 /// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
 func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] {
-  source.findings.map(\.description) + (source.metadata?.note.findings ?? kernel.findings.map(\.description))
+  source.findings.map(\.description) + (source.statement?.findings ?? kernel.findings.map(\.description))
 }
 
 /// `mcore info`: lines for a person, or JSON. `vmcoreInfo` is a file, as in `SaveRequest`.

@@ -22,10 +22,8 @@ public struct Verification: Sendable {
 /// counts.
 public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
   let source = try openDump(path)
-  guard let elf = source as? ELFSource else {
-    throw DumpError(.unsupported, "this format can't be verified", at: path)
-  }
   let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
+  guard let elf = source as? ELFSource else { return try verifyPages(source, work, reporter) }
   var check = try ContentCheck(elf, work) { reporter.progress(done: $0, total: elf.contentSize) }
   check.compareCounts(elf)
 

@@ -72,7 +72,7 @@ struct Attempt {
     let plan = try capture.plan()
     let sink = try destination.openDump(fileName: capture.request.format.fileName)
     reporter.message("writing \(sink.name)")
-    let written = try writeDump(plan, to: sink, isDigested: destination.acceptsSideFiles, &reached)
+    let written = try writeDump(plan, to: sink, destination, &reached)
     reached.files.insert((capture.request.format.fileName, fileEntry(written.bytesWritten, written.sha256)), at: 0)
     let facts = capture.facts(plan, written)
     if destination.acceptsSideFiles { try writeManifest(facts, to: destination, reached) }
@@ -91,18 +91,24 @@ struct Attempt {
   }
 
   private func writeDump(
-    _ plan: DumpPlan, to sink: any DumpSink, isDigested: Bool, _ reached: inout Reached
+    _ plan: DumpPlan, to sink: any DumpSink, _ destination: any Destination, _ reached: inout Reached
   ) throws(DumpError) -> Pipeline.Outcome {
+    let (limits, reporter, request) = (capture.limits, reporter, capture.request)
+    func limit(_ done: UInt64, _ bytes: UInt64) -> DumpError? {
+      let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])
+      if error != nil { reached.metLimit = true }
+      return error
+    }
+    #if Kdump
+      if request.format.isPaged {
+        return try writePages(
+          plan, capture.source, capture.kernel, request.format, capture.work, to: sink, destination, limit: limit, reporter)
+      }
+    #endif
     let total = plan.trailerOffset
-    let (limits, reporter) = (capture.limits, reporter)
     // The digest stands in dump.json and nowhere else.
-    return try Pipeline(plan, capture.request.format, capture.work, isDigested: isDigested).run(
-      capture.source, to: sink,
-      limit: { done, bytes in
-        let error = limits.reached(bytes: bytes, isEarly: done < plan.note.passEnds[0])
-        if error != nil { reached.metLimit = true }
-        return error
-      },
+    return try Pipeline(plan, request.format, capture.work, isDigested: destination.acceptsSideFiles).run(
+      capture.source, to: sink, limit: limit,
       changed: { reached.changed += $0 },
       progress: { done, bytes in
         Activity.step()

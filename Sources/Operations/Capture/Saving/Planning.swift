@@ -48,7 +48,10 @@ struct Planning {
 
   // MARK: what makes the dump smaller
 
+  /// Where the format has page for page, each has its place, those of zeros too.
   private func zeros(_ selection: borrowing PageSelection) -> ZeroScan {
+    if request.format.isPaged { return ZeroScan() }
+    if request.level == .all, let known = source.metadata.flatMap({ ZeroScan(source, $0.note) }) { return known }
     let ranges = selection.kept.lazy.map(\.range)
     let total = ranges.reduce(0) { $0 + $1.count }
     reporter.message("looking for long runs of zeros in \(humanBytes(total))")
@@ -60,6 +63,7 @@ struct Planning {
   /// Which memory stands in the dump once for several places. A dump of ours that is converted says so of
   /// itself: that is in the selection.
   private func sharedMemory(_ selection: borrowing PageSelection, _ zeros: ZeroScan) -> [SharedRange] {
+    if request.format.isPaged { return [] }
     if request.level == .all, source.metadata != nil { return selection.shared }
     guard request.level.keepsMoreThanKernel else { return [] }
     reporter.message("looking for pages with the same content")
@@ -93,7 +97,7 @@ struct Planning {
     var selection = PageSelection(
       request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
       pageSize: kernel.pageSize)
-    if request.order == .address { selection.orderByAddress() }
+    if order == .address { selection.orderByAddress() }
     if selection.closedGaps > 0 {
       reporter.message(
         "memory is too fragmented for a program header each: \(selection.closedPages) pages in \(selection.closedGaps) "
@@ -103,11 +107,12 @@ struct Planning {
   }
 
   /// Whether classes decide the order alone. A dump of ours that is converted keeps the order it has.
-  private var isOrderedByClass: Bool { request.level == .all && request.order == .critical && source.metadata == nil }
+  private var isOrderedByClass: Bool { request.level == .all && order == .critical && source.metadata == nil }
+  private var order: DumpOrder { request.format.isPaged ? .address : request.order }
 
   /// What is in pass 2.
   private func core(_ classes: PageClassification?) -> KernelCore? {
-    guard request.order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
+    guard order == .critical, isOrderedByClass || request.level.needsClasses else { return nil }
     let core = KernelCore(kernel, classes)
     if let finding = core.finding { reporter.message("order of the dump: \(finding)") }
     return core
@@ -133,7 +138,7 @@ struct Planning {
 
   /// A dump of ours that is converted keeps what it says.
   private func counts(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.ClassCount] {
-    guard let classes else { return source.metadata?.note.classes ?? [] }
+    guard let classes else { return source.statement?.classes ?? [] }
     var leftOut: [UInt32: UInt64] = [:]
     for entry in selection.absent where entry.reason == .level {
       leftOut[entry.pageClass, default: 0] += kernel.pageSize.pages(in: entry.range)
@@ -146,7 +151,7 @@ struct Planning {
   }
 
   private func checks(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.CheckCount] {
-    guard let classes, request.level.needsClasses else { return source.metadata?.note.checks ?? [] }
+    guard let classes, request.level.needsClasses else { return source.statement?.checks ?? [] }
     let made = classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }

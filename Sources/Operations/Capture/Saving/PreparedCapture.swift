@@ -36,7 +36,7 @@ final class PreparedCapture {
     } catch {
       log = nil
       // A dump of ours says so already: converting it must not say it once more.
-      if source.metadata == nil { findings.append(error.description) }
+      if source.statement == nil { findings.append(error.description) }
     }
     self.findings = findings
     for finding in findings { reporter.warning(finding) }

@@ -1,0 +1,155 @@
+#if Kdump
+  internal import CoreEncoding
+  internal import DumpBasics
+  internal import Synchronization
+
+  /// The pages of a kdump-compressed file, inflated from any number of threads.
+  final class KdumpPages: Sendable {
+    let layout: KdumpLayout
+    let content: any Content
+    /// The frames that have a descriptor.
+    let runs: FrameRuns
+    /// Pages that were inflated last, for small reads as those of page tables are.
+    private let recent = InflatedBlocks(limit: 64)
+    /// Inflaters that nobody is using.
+    private let idle = Mutex<[Idle]>([])
+    /// Pages whose descriptors are looked at in one go.
+    private static let batch: UInt64 = 64
+    /// The data of pages that lie behind one another is read at once, up to so many bytes.
+    private static let windowLimit: UInt64 = 1 << 20
+
+    private struct Idle: @unchecked Sendable {
+      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it
+      // out.
+      let inflater: KdumpPageInflater
+    }
+
+    init(_ layout: KdumpLayout, _ content: any Content, _ runs: FrameRuns) {
+      self.layout = layout
+      self.content = content
+      self.runs = runs
+    }
+
+    private var pageSize: PageSize { layout.pageSize }
+
+    /// Fills `buffer`, which is at least one byte, from `address` on; returns how many bytes it gave.
+    func read(at address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
+      let frame = address >> pageSize.shift
+      guard let run = runs.run(of: frame) else {
+        throw DumpError("physical address \(hex(address)) is not in the dump", at: content.name)
+      }
+      let skip = address & (pageSize.bytes - 1)
+      let wholePages = min((UInt64(buffer.count) >> pageSize.shift), run.end - frame, KdumpPages.batch)
+      if skip == 0, wholePages > 0 {
+        let count = Int(wholePages << pageSize.shift)
+        unsafe try inflate(
+          frame, wholePages, run, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
+        return count
+      }
+      let count = min(buffer.count, Int(pageSize.bytes - skip))
+      let piece = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+      if let copied = unsafe recent.copy(at: address, into: piece) { return copied }
+      let page = unsafe try [UInt8].filled(Int(pageSize.bytes)) { (page) throws(DumpError) in
+        unsafe try inflate(frame, 1, run, into: page)
+      }
+      recent.remember(page, at: frame << pageSize.shift)
+      unsafe piece.copyBytes(from: page[Int(skip)..<Int(skip) + count])
+      return count
+    }
+
+    /// `count` descriptors from the one with `number` on; fewer where the file ends.
+    func descriptors(_ number: UInt64, _ count: UInt64) throws(DumpError) -> [KdumpPageDescriptor] {
+      let size = UInt64(KdumpPageDescriptor.size)
+      let offset = layout.descriptors + number * size
+      let present = content.size > offset ? (content.size - offset) / size : 0
+      let bytes = try content.bytes(at: offset, count: Int(min(count, present) * size))
+      return KdumpPageDescriptor.decode(bytes, layout.header.identity.byteOrder)
+    }
+
+    /// Descriptors that `runs` asks for and the file has.
+    var presentDescriptors: UInt64 {
+      min(runs.count, (content.size - layout.descriptors) / UInt64(KdumpPageDescriptor.size))
+    }
+
+    private func inflate(
+      _ frame: UInt64, _ count: UInt64, _ run: FrameRuns.Run, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
+      let places = try descriptors(run.before + (frame - run.start), count)
+      guard places.count == Int(count) else {
+        throw DumpError("page descriptors were in the part of the file that is cut off", at: "\(content.name), pfn \(hex(frame))")
+      }
+      let ready = idle.withLock { $0.popLast() }
+      let taken = if let ready { ready } else { Idle(inflater: try KdumpPageInflater(layout.header.identity.byteOrder)) }
+      defer { idle.withLock { $0.append(taken) } }
+      var window = Window()
+      let size = Int(pageSize.bytes)
+      for (index, place) in places.enumerated() {
+        let page = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size])
+        // Pages of zeros share one place: the copy of one of them is at hand.
+        if let (shared, earlier) = window.shared, shared == place {
+          unsafe page.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[earlier * size..<(earlier + 1) * size]))
+          continue
+        }
+        try check(place, frame + UInt64(index))
+        let isInWindow = window.holds(place)
+        if !isInWindow, place.offset >= window.end || window.bytes.isEmpty { try fill(&window, places[index...]) }
+        let name = content.name
+        let number = frame + UInt64(index)
+        let slice: ArraySlice<UInt8>
+        if window.holds(place) {
+          let start = Int(place.offset - window.start)
+          slice = window.bytes[start..<start + Int(place.count)]
+        } else {
+          // Before the window: a place that pages share.
+          slice = try content.bytes(at: place.offset, count: Int(place.count))[...]
+          window.shared = (place, index)
+        }
+        unsafe try slice.lent { (data) throws(DumpError) in
+          unsafe try taken.inflater.inflate(data, flags: place.flags, into: page, at: "\(name), pfn \(hex(number))")
+        }
+      }
+    }
+
+    /// What a descriptor claims has to be in the file, and no larger than a page.
+    private func check(_ place: KdumpPageDescriptor, _ frame: UInt64) throws(DumpError) {
+      let name = "\(content.name), pfn \(hex(frame))"
+      guard place.offset != 0 else {
+        throw DumpError("the page was lost when the file was written", at: name)
+      }
+      guard place.count > 0, UInt64(place.count) <= pageSize.bytes else {
+        throw DumpError("page data of \(place.count) bytes", at: name, advice: "the file is damaged")
+      }
+      guard place.offset <= content.size, UInt64(place.count) <= content.size - place.offset else {
+        throw DumpError("page data at \(hex(place.offset)) is in the part of the file that is cut off", at: name)
+      }
+    }
+
+    /// A part of the file that holds the data of pages which lie behind one another.
+    private struct Window {
+      var start: UInt64 = 0
+      var bytes: [UInt8] = []
+      var end: UInt64 { start + UInt64(bytes.count) }
+      /// The place before the window that was read last, and the page of the buffer that has its content.
+      var shared: (KdumpPageDescriptor, Int)?
+
+      func holds(_ place: KdumpPageDescriptor) -> Bool {
+        place.offset >= start && place.offset <= end && UInt64(place.count) <= end - place.offset
+      }
+    }
+
+    /// Reads from the place of the first of `places`, which was checked, as far as others follow it closely.
+    private func fill(_ window: inout Window, _ places: ArraySlice<KdumpPageDescriptor>) throws(DumpError) {
+      guard let first = places.first else { return }
+      window.start = first.offset
+      var end = first.offset + UInt64(first.count)
+      for place in places.dropFirst() where place.offset >= first.offset {
+        let (stop, overflow) = place.offset.addingReportingOverflow(UInt64(place.count))
+        guard !overflow, UInt64(place.count) <= pageSize.bytes, stop <= content.size, place.offset <= end + pageSize.bytes,
+          stop - first.offset <= KdumpPages.windowLimit
+        else { break }
+        end = max(end, stop)
+      }
+      window.bytes = try content.bytes(at: window.start, count: Int(end - window.start))
+    }
+  }
+#endif

@@ -1,0 +1,191 @@
+#if Kdump
+  public import CoreEncoding
+  public import DumpBasics
+
+  /// A kdump-compressed file, as makedumpfile writes it: a diskdump header, two bitmaps, a descriptor for
+  /// each page, the pages.
+  public final class KdumpSource: DumpSource {
+    public let identity: MachineIdentity
+    public let segments: [MemorySegment]
+    public let notes: [DumpNote]
+    public let shortfall: Shortfall?
+    public let findings: [DumpError]
+    public let leftOut: AbsentRanges
+    public let dumpLevel: Int?
+    public let statement: MCoreNote?
+    public let format: String
+    public let isCompressed = true
+    private let pages: KdumpPages
+    private let pieces: [Coverage]
+    public var name: String { pages.content.name }
+
+    private static let notesLimit: UInt64 = 64 << 20
+
+    init(_ content: any Content) throws(DumpError) {
+      let name = content.name
+      let layout = try KdumpLayout(content)
+      let pageSize = layout.pageSize
+      identity = layout.header.identity
+      dumpLevel = Int(layout.subHeader.dumpLevel)
+      var findings: [DumpError] = []
+      if let damage = content.damage { findings.append(damage) }
+
+      let existing = try FrameRuns(content, at: layout.existing, frames: 0..<layout.frames, name: name)
+      let written = try FrameRuns(content, at: layout.written, frames: 0..<layout.frames, name: name)
+      let isPart = layout.subHeader.part != nil
+      let here = isPart ? try FrameRuns(content, at: layout.written, frames: layout.part, name: name) : written
+      guard !here.runs.isEmpty || !existing.runs.isEmpty else {
+        throw DumpError("the bitmaps are empty: the file holds no memory", at: name, advice: "this is no dump")
+      }
+      let pages = KdumpPages(layout, content, here)
+      self.pages = pages
+      let damage = try KdumpShortfall(pages)
+      findings += damage.findings
+      shortfall = damage.shortfall
+      if isPart {
+        findings.append(
+          DumpError(
+            "this file is one of several: it holds the pages from pfn \(hex(layout.part.lowerBound)) to \(hex(layout.part.upperBound))",
+            at: name, advice: "makedumpfile --reassemble makes one file of all"))
+      }
+      format = "kdump-\(try KdumpSource.codec(pages))"
+
+      let notes = KdumpSource.notes(layout, content, &findings)
+      statement = KdumpSource.statement(notes, name, &findings)
+      // What exists and was not written was left out. Why, mcore says of its own dumps. A page that was written exists, whatever the first
+      // bitmap says.
+      var leftOut = AbsentRanges()
+      if let statement {
+        leftOut = statement.leftOut
+      } else {
+        existing.subtracting(written) { start, end in
+          if let range = KdumpSource.range(start, end, pageSize) { leftOut.append(AbsentRange(range, .level)) }
+        }
+      }
+      self.leftOut = leftOut
+      var pieces: [Coverage] = []
+      for run in written.runs {
+        KdumpSource.pieces(run, here, damage.lost, pageSize, &pieces)
+      }
+      self.pieces = pieces
+      segments = KdumpSource.joined(existing, written).compactMap { start, end in
+        KdumpSource.range(start, end, pageSize).map {
+          // No virtual addresses are in the file.
+          MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: $0.start, fileSize: $0.count)
+        }
+      }
+      self.notes = notes
+      self.findings = findings
+    }
+
+    public func coverage() -> [Coverage] { pieces }
+
+    public func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+      guard !address.rawValue.addingReportingOverflow(UInt64(buffer.count)).overflow else {
+        throw DumpError("physical address \(address) is not in the dump", at: name)
+      }
+      var done = 0
+      while done < buffer.count {
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        done += unsafe try pages.read(at: address.rawValue + UInt64(done), into: rest)
+      }
+    }
+
+    // MARK: taking the file apart
+
+    /// Frames are below the limit of physical addresses: `KdumpLayout` has looked.
+    private static func range(_ start: UInt64, _ end: UInt64, _ pageSize: PageSize) -> PhysicalRange? {
+      PhysicalRange(start << pageSize.shift, end << pageSize.shift)
+    }
+
+    /// A run of pages that were written: as data where they are `here`, as cut where they are in another part
+    /// or their descriptor is `lost`.
+    private static func pieces(
+      _ run: FrameRuns.Run, _ here: FrameRuns, _ lost: FrameRuns, _ pageSize: PageSize, _ pieces: inout [Coverage]
+    ) {
+      var cursor = run.start
+      while cursor < run.end {
+        let end: UInt64
+        let isHere: Bool
+        if let found = here.run(of: cursor) {
+          let gone = lost.run(of: cursor)
+          isHere = gone == nil
+          let next = lost.runs.partitionPoint { $0.start <= cursor }
+          end = min(run.end, found.end, gone?.end ?? (next < lost.runs.count ? lost.runs[next].start : .max))
+        } else {
+          isHere = false
+          let next = here.runs.partitionPoint { $0.start <= cursor }
+          end = min(run.end, next < here.runs.count ? here.runs[next].start : .max)
+        }
+        if let range = range(cursor, end, pageSize) {
+          pieces.append(Coverage(range: range, kind: isHere ? .data(fileOffset: range.start) : .cut))
+        }
+        cursor = end
+      }
+    }
+
+    /// Both, joined.
+    private static func joined(_ one: FrameRuns, _ other: FrameRuns) -> [(UInt64, UInt64)] {
+      var result: [(UInt64, UInt64)] = []
+      var (first, second) = (0, 0)
+      while first < one.runs.count || second < other.runs.count {
+        let isFirst = second >= other.runs.count || first < one.runs.count && one.runs[first].start <= other.runs[second].start
+        let run = isFirst ? one.runs[first] : other.runs[second]
+        if isFirst { first += 1 } else { second += 1 }
+        if let last = result.last, last.1 >= run.start {
+          result[result.count - 1].1 = max(last.1, run.end)
+        } else {
+          result.append((run.start, run.end))
+        }
+      }
+      return result
+    }
+
+    private static func statement(_ notes: [DumpNote], _ name: String, _ findings: inout [DumpError]) -> MCoreNote? {
+      guard let own = notes.first(where: { $0.name == MCoreNote.name }) else { return nil }
+      do throws(DumpError) {
+        return try MCoreNote(own.descriptor, at: "\(name), note MCORE")
+      } catch {
+        findings.append(error)
+        return nil
+      }
+    }
+
+    /// How the first page that is compressed is.
+    private static func codec(_ pages: KdumpPages) throws(DumpError) -> String {
+      let first = try pages.descriptors(0, min(pages.presentDescriptors, 1024))
+      let codec = first.lazy.compactMap { KdumpCodec(flags: $0.flags) }.first { $0 != .plain }
+      return "\(codec ?? .plain)"
+    }
+
+    /// The notes as the file has them. Before version 4 there are none, before 3 no VMCOREINFO either.
+    private static func notes(
+      _ layout: KdumpLayout, _ content: any Content, _ findings: inout [DumpError]
+    ) -> [DumpNote] {
+      func bytes(_ place: KdumpSubHeader.Place?, _ what: String) -> [UInt8]? {
+        guard let place else { return nil }
+        do throws(DumpError) {
+          let (end, overflow) = place.offset.addingReportingOverflow(place.count)
+          guard !overflow, end <= content.size, place.count <= notesLimit else {
+            throw DumpError("\(what) at \(hex(place.offset)), \(place.count) bytes, run past the end or are too large")
+          }
+          return try content.bytes(at: place.offset, count: Int(place.count))
+        } catch {
+          findings.append(error.inside(content.name))
+          return nil
+        }
+      }
+      var notes: [DumpNote] = []
+      if let found = bytes(layout.subHeader.notes, "notes") {
+        let decoded = ELF64.decodeNotes(found, layout.header.identity)
+        notes = decoded.notes
+        if let damage = decoded.damage { findings.append(damage.inside("\(content.name), notes")) }
+      }
+      if !notes.contains(where: \.isVMCoreInfo), let found = bytes(layout.subHeader.vmcoreinfo, "VMCOREINFO") {
+        notes.append(DumpNote(name: "VMCOREINFO", type: 0, descriptor: found))
+      }
+      if notes.isEmpty { findings.append(DumpError("no notes: no registers, no VMCOREINFO", at: content.name)) }
+      return notes
+    }
+  }
+#endif

@@ -1,0 +1,171 @@
+#if Kdump
+  internal import CoreEncoding
+  public import DumpBasics
+  public import DumpPlan
+  public import DumpSource
+  public import DumpTarget
+  public import Workers
+
+  /// Memory in, kdump-compressed file out. The other pipeline writes a stream; here the page descriptors stand
+  /// before the pages and tell their sizes, so the file is written with a hole for them, which is filled as the
+  /// pages become known.
+  ///
+  ///     headers, notes, bitmaps │ descriptors (filled later) │ pages, by address
+  ///
+  /// Until the end the header says that the file is incomplete: a file that is cut is read as far as it goes.
+  public struct KdumpPipeline: Sendable {
+    let layout: KdumpFileLayout
+    private let plan: DumpPlan
+    private let codec: KdumpCodec
+    private let work: OrderedWork
+
+    /// Bytes of memory that go through: what `progress` counts up to.
+    public var total: UInt64 { layout.written.count << plan.pageSize.shift }
+
+    /// Bytes of pages that a worker takes at a time.
+    private static let unitSize: UInt64 = 256 << 10
+
+    /// `plan` leaves no memory without a place of its own. `codec` is zlib or zstd.
+    public init(
+      _ plan: DumpPlan, _ source: any DumpSource, zstd: Bool, kernel: KdumpKernel, _ work: OrderedWork
+    ) throws(DumpError) {
+      codec = zstd ? .zstd : .zlib
+      self.plan = plan
+      self.work = work
+      layout = try KdumpFileLayout(plan, source, kernel, status: codec.rawValue)
+    }
+
+    /// The same as `Pipeline.run` does; there is no digest, since the file is not written from start to end.
+    public func run(
+      _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
+      progress: (UInt64, UInt64) -> Void
+    ) throws(DumpError) -> Pipeline.Outcome {
+      guard sink.canRewrite else {
+        throw DumpError(
+          .unsupported, "a kdump-compressed file can't be written in one go, and this target takes nothing else", at: sink.name,
+          advice: "write it to a file, or choose another format")
+      }
+      var whole: UInt64 = 0
+      do throws(DumpError) {
+        return try write(source, to: sink, limit) { done, written in
+          whole = written
+          progress(done, written)
+        }
+      } catch {
+        // What ended the run is what is told.
+        try? sink.cut(to: whole)
+        throw error
+      }
+    }
+
+    private func write(
+      _ source: any DumpSource, to sink: any DumpSink, _ limit: (UInt64, UInt64) -> DumpError?,
+      progress: (UInt64, UInt64) -> Void
+    ) throws(DumpError) -> Pipeline.Outcome {
+      let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
+      var output = try KdumpOutput(sink, layout)
+      let perUnit = max(1, KdumpPipeline.unitSize >> plan.pageSize.shift)
+      let units = (layout.written.count + perUnit - 1) / perUnit
+      var unreadable: [PhysicalRange] = []
+      var readError: DumpError?
+      var zeroPages: UInt64 = 0
+      var compressors: [KdumpPageCompressor] = []
+      for _ in 0..<work.threads { compressors.append(try KdumpPageCompressor(codec)) }
+      let zero = KdumpPage.zeros(compressors[0], plan.pageSize)
+      let reader = KdumpPageReader(plan, source)
+      let layout = self.layout
+      let pageSize = plan.pageSize
+
+      try work.run(
+        count: Int(units), makeWorker: { KdumpWorker(compressors.removeLast(), pageSize, pages: Int(perUnit)) },
+        makeSlot: { KdumpSlot(pageSize, pages: Int(perUnit)) },
+        work: { unit, worker, slot throws(DumpError) in
+          slot.begin()
+          let first = UInt64(unit) * perUnit
+          layout.written.forEachRun(first..<min(first + perUnit, layout.written.count)) { worker.add($0, $1, reader, slot) }
+        },
+        consume: { unit, slot throws(DumpError) in
+          if let error = limit(UInt64(unit) * perUnit << pageSize.shift, output.count + UInt64(slot.count)) { throw error }
+          try output.write(slot, zero: zero)
+          unreadable += slot.unreadable
+          zeroPages += UInt64(slot.zeroPages)
+          if readError == nil { readError = slot.firstReadError }
+          progress(min(layout.written.count, UInt64(unit + 1) * perUnit) << pageSize.shift, output.count)
+        })
+
+      let changed = sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []
+      try output.finish()
+      return Pipeline.Outcome(
+        bytesWritten: output.count, sha256: nil, unreadable: RangeSet.joined(unreadable), firstReadError: readError,
+        zeroPages: zeroPages, sampledPages: sample?.count ?? source.metadata?.trailer?.sampledPages ?? 0, changed: changed)
+    }
+  }
+
+  /// The file being written: pages at its end, their descriptors into the hole before them.
+  private struct KdumpOutput {
+    private let sink: any DumpSink
+    private let layout: KdumpFileLayout
+    private(set) var count: UInt64
+    private var descriptors: ByteWriter
+    private var descriptorOffset: UInt64
+    private var zeroPlace: KdumpPageDescriptor?
+    private static let atOnce = 64 << 10
+
+    init(_ sink: any DumpSink, _ layout: KdumpFileLayout) throws(DumpError) {
+      self.sink = sink
+      self.layout = layout
+      descriptors = ByteWriter(layout.header.identity.byteOrder)
+      descriptorOffset = layout.descriptors
+      try sink.write(layout.head(isIncomplete: true))
+      for bitmap in [layout.existing, layout.written] {
+        try bitmap.forEachPiece(of: layout.bitmapSize) { (piece, isZero) throws(DumpError) in
+          if isZero { try sink.skip(UInt64(piece.count)) } else { try sink.write(piece) }
+        }
+      }
+      try sink.skip(layout.data - layout.descriptors)
+      count = layout.data
+    }
+
+    mutating func write(_ slot: KdumpSlot, zero: KdumpPage) throws(DumpError) {
+      var offset = count
+      for page in slot.pages {
+        switch page {
+        case .data(let size, let flags):
+          KdumpPageDescriptor(offset: offset, count: size, flags: flags).append(to: &descriptors)
+          offset += UInt64(size)
+        case .zero: try zeroPage(zero, behind: slot).append(to: &descriptors)
+        // Offset 0: readers take the page for lost.
+        case .lost: KdumpPageDescriptor(offset: 0, count: 0, flags: 0).append(to: &descriptors)
+        }
+      }
+      try unsafe slot.withBytes { (bytes) throws(DumpError) in unsafe try sink.write(bytes) }
+      count += UInt64(slot.count)
+      if let place = zeroPlace, place.offset == count {
+        try sink.write(zero.bytes)
+        count += UInt64(zero.bytes.count)
+      }
+      if descriptors.count >= KdumpOutput.atOnce { try flush() }
+    }
+
+    /// The one place that all pages of zeros share: behind the data of the first slot that has one.
+    private mutating func zeroPage(_ zero: KdumpPage, behind slot: KdumpSlot) throws(DumpError) -> KdumpPageDescriptor {
+      if let zeroPlace { return zeroPlace }
+      let place = KdumpPageDescriptor(
+        offset: count + UInt64(slot.count), count: UInt32(zero.bytes.count), flags: zero.flags)
+      zeroPlace = place
+      return place
+    }
+
+    private mutating func flush() throws(DumpError) {
+      try sink.rewrite(at: descriptorOffset, descriptors.bytes)
+      descriptorOffset += UInt64(descriptors.count)
+      descriptors = ByteWriter(layout.header.identity.byteOrder, capacity: KdumpOutput.atOnce)
+    }
+
+    mutating func finish() throws(DumpError) {
+      try flush()
+      try sink.rewrite(at: 0, Array(layout.head(isIncomplete: false).prefix(KdumpHeader.size)))
+      try sink.finish()
+    }
+  }
+#endif

@@ -1,0 +1,153 @@
+#if Kdump
+  import Capture
+  import CoreEncoding
+  import CoreFormat
+  import DumpBasics
+  import Foundation
+  import TestSupport
+  import Testing
+
+  @testable import DumpSource
+  @testable import LinuxSystem
+
+  private let formats = OutputFormat.allCases.filter(\.isPaged).map(\.rawValue)
+
+  /// Writes `core` in a kdump format; returns the file's path.
+  private func written(_ core: SyntheticCore, _ scratch: Scratch, _ format: String, threads: Int = 2) throws -> String {
+    let input = scratch.file("input-\(UUID().uuidString)")
+    try core.write(to: input)
+    let out = scratch.file("out-\(UUID().uuidString)")
+    var request = SaveRequest(source: input, targets: [out], level: .all)
+    request.format = try #require(.init(rawValue: format))
+    request.threads = threads
+    _ = try save(request, QuietReporter())
+    return out
+  }
+
+  /// Every byte of every segment is there. Pages are whole here: what a segment has not of its last one is zeros.
+  private func expectSameMemory(_ core: SyntheticCore, _ path: String) throws {
+    let source = try openDump(path)
+    for segment in core.segments where !segment.bytes.isEmpty {
+      let found = try source.bytes(at: PhysicalAddress(segment.physical), count: segment.bytes.count)
+      #expect(found == segment.bytes)
+    }
+    let pages = RangeSet.joined(
+      core.segments.compactMap { PhysicalRange($0.physical / 4096 * 4096, ($0.physical + $0.memorySize + 4095) / 4096 * 4096) })
+    #expect(RangeSet.joined(source.coverage().map(\.range)) == pages)
+  }
+
+  @Test(arguments: formats) func everyByteOfAnOddMachineGoesThroughKdumpAndBack(format: String) throws {
+    let scratch = try Scratch()
+    let core = oddMachine()
+    let kdump = try written(core, scratch, format)
+    try expectSameMemory(core, kdump)
+    #expect(try openDump(kdump).format == format)
+    for (index, other) in [OutputFormat.elfGzip, .elf].enumerated() {
+      let back = scratch.file("back-\(index)")
+      _ = try convert(kdump, to: back, format: other, threads: 2, QuietReporter())
+      try expectSameMemory(core, back)
+    }
+  }
+
+  @Test(arguments: formats) func aFileOfEveryShapeComesBack(format: String) throws {
+    let scratch = try Scratch()
+    let one = SyntheticCore([.init(0x1000, noise(4096, seed: 1))])
+    let unaligned = SyntheticCore([.init(0x1_0800, noise(0x2900, seed: 2)), .init(0x1_3210, noise(16, seed: 3))])
+    let zeros = SyntheticCore([.init(0x10_0000, [UInt8](repeating: 0, count: 3 << 20)), .init(0, noise(100, seed: 4))])
+    let many = SyntheticCore((0..<3000).map { .init(UInt64($0) << 13, noise(4096, seed: UInt64($0))) })
+    // Above 4 GiB, so that the bitmaps have long stretches of nothing.
+    let far = SyntheticCore([.init(0x1000, noise(8192, seed: 5)), .init(0x50_0000_0000, noise(70_000, seed: 6))])
+    for core in [one, unaligned, zeros, many, far] {
+      try expectSameMemory(core, try written(core, scratch, format))
+    }
+  }
+
+  @Test(arguments: formats) func theBytesOfAKdumpAreTheSameForAnyNumberOfThreads(format: String) throws {
+    let scratch = try Scratch()
+    let first = try Data(contentsOf: URL(fileURLWithPath: written(oddMachine(), scratch, format, threads: 1)))
+    for threads in [2, 5] {
+      #expect(try Data(contentsOf: URL(fileURLWithPath: written(oddMachine(), scratch, format, threads: threads))) == first)
+    }
+  }
+
+  @Test func pagesOfZerosShareOnePlace() throws {
+    let scratch = try Scratch()
+    let out = try written(
+      SyntheticCore([.init(0x10_0000, [UInt8](repeating: 0, count: 64 << 20) + noise(4096, seed: 1))]), scratch, "kdump-zlib")
+    // 16,385 descriptors, and next to nothing else.
+    let size = try Data(contentsOf: URL(fileURLWithPath: out)).count
+    #expect(size < 16_385 * 24 + 30_000)
+    #expect(try openDump(out).bytes(at: PhysicalAddress(0x410_0000 - 4096), count: 8192).suffix(4096) == noise(4096, seed: 1))
+  }
+
+  @Test func verifyAndInfoKnowAKdumpOfOurs() throws {
+    let scratch = try Scratch()
+    let out = try written(oddMachine(), scratch, "kdump-zlib")
+    #expect(try verify(out, threads: 2, QuietReporter()).verdict != .corrupt)
+    let facts = try info(out, json: true)
+    #expect(facts.contains("\"format\": \"kdump-zlib\""))
+    #expect(facts.contains("\"level\": \"all\""))
+    #expect(facts.contains("\"tool\": \"mcore"))
+
+    // One byte of a page that is compressed: what is stored as it is has no checksum in this format.
+    let text = Array("a page that gets smaller ".utf8)
+    let small = try written(SyntheticCore([.init(0x1000, (0..<4096).map { text[$0 % text.count] })]), scratch, "kdump-zlib")
+    #expect(try verify(small, threads: 2, QuietReporter()).verdict != .corrupt)
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: small))
+    bytes[bytes.count - 10] ^= 0xff
+    try bytes.write(to: URL(fileURLWithPath: scratch.file("damaged")))
+    let found = try verify(scratch.file("damaged"), threads: 2, QuietReporter())
+    #expect(found.verdict == .corrupt)
+    #expect(found.lines.contains { $0.contains("1 pages can't be read") })
+  }
+
+  @Test func aFileThatIsCutByALimitSaysThatItIsIncompleteAndHasWhatWasWritten() throws {
+    let scratch = try Scratch()
+    let core = SyntheticCore([.init(0x10_0000, noise(8 << 20, seed: 1)), .init(0x1000, noise(8192, seed: 2))])
+    try core.write(to: scratch.file("input"))
+    var request = SaveRequest(source: scratch.file("input"), targets: [scratch.file("out")], level: .all)
+    request.format = .kdumpZlib
+    request.limits.bytes = 4 << 20
+    #expect(throws: DumpError.self) { try save(request, QuietReporter()) }
+    let source = try openDump(scratch.file("out.incomplete"))
+    #expect(source.findings.contains { $0.description.contains("incomplete") })
+    // What was written before the last descriptors went out is there; of the rest nothing is wrong.
+    for offset in stride(from: 0, to: 8 << 20, by: 4096) {
+      if let page = try? source.bytes(at: PhysicalAddress(0x10_0000 + UInt64(offset)), count: 4096) {
+        #expect(page == Array(core.segments[0].bytes[offset..<offset + 4096]))
+      }
+    }
+  }
+
+  @Suite(.serialized) struct KdumpFaultTests {
+    @Test(arguments: formats) func aPageThatCanNotBeReadIsLostAndNothingElse(format: String) throws {
+      let scratch = try Scratch()
+      let core = SyntheticCore([.init(0x10_0000, noise(1 << 20, seed: 1))])
+      let input = scratch.file("input")
+      try core.write(to: input)
+      let bad = PhysicalAddress(0x10_0000 + 100 * 4096)
+      let piece = try #require(try openDump(input).coverage().first { $0.range.contains(bad.rawValue) })
+      guard case .data(let offset) = piece.kind else { throw DumpError("not there") }
+      let start = offset + (bad.rawValue - piece.range.start)
+      Faults.setUnreadable(path: input, start..<start + 4096)
+      defer { Faults.setUnreadable(path: input, 0..<0) }
+      var request = SaveRequest(source: input, targets: [scratch.file("out")], level: .all)
+      request.format = try #require(.init(rawValue: format))
+      let result = try save(request, QuietReporter())
+      #expect(result.status == .findings)
+      #expect(result.findings.contains { $0.contains("0x164000") })
+
+      let source = try openDump(scratch.file("out"))
+      let error = #expect(throws: DumpError.self) { try source.bytes(at: bad, count: 4096) }
+      #expect(error?.description.contains("lost") == true)
+      let behind = try source.bytes(at: PhysicalAddress(bad.rawValue + 4096), count: 4096)
+      #expect(behind == Array(core.segments[0].bytes[101 * 4096..<102 * 4096]))
+      #expect(try verify(scratch.file("out"), threads: 1, QuietReporter()).verdict == .corrupt)
+
+      // Writing it anew keeps that one page lost.
+      _ = try convert(scratch.file("out"), to: scratch.file("again"), format: .elfGzip, threads: 2, QuietReporter())
+      let unreadable = try #require(try openDump(scratch.file("again")).metadata?.trailer).unreadable
+      #expect(unreadable == [try #require(PhysicalRange(start: bad.rawValue, count: 4096))])
+    }
+  }
+#endif
