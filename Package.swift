@@ -107,10 +107,10 @@ let package = Package(
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
         "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
-    Room.operations.target("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
+    Room.operations.target("Arming", ["CaptureInit", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
 
     // Programs.
     .executableTarget(
@@ -119,7 +119,12 @@ let package = Package(
         "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: Room.programs.path("mcore"), swiftSettings: strict),
+      path: Room.programs.path("mcore"), swiftSettings: strict,
+      // One file that runs on any Linux: no library of the system is needed, and no symbols are in it.
+      linkerSettings: [
+        .unsafeFlags(
+          ["-static-executable", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-s"], .when(configuration: .release))
+      ]),
     .executableTarget(
       name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], path: Room.programs.path("mcore-capture"),
       exclude: ["lean.ld"], swiftSettings: strict,
@@ -179,7 +184,7 @@ let package = Package(
     tests(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
-    tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests("ArmingTests", ["Arming", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",

@@ -9,6 +9,8 @@ public struct File: ~Copyable, Sendable {
     case read
     /// Reading and writing of what exists, for devices.
     case readWrite
+    /// Writing of what exists: files of /sys that can't be read.
+    case write
     /// The same, and of a block device nobody else may have it: mounted, in a RAID, under the device mapper
     /// (open(2), O_EXCL).
     case exclusive
@@ -27,6 +29,7 @@ public struct File: ~Copyable, Sendable {
       switch mode {
       case .read: O_RDONLY
       case .readWrite: O_RDWR
+      case .write: O_WRONLY
       case .exclusive: O_RDWR | O_EXCL
       case .create: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC

@@ -15,8 +15,15 @@ public struct ArmStatus: Sendable {
 
   public var isCaptured: Bool { problems.isEmpty }
 
+  /// For people: where the dump goes first, and what follows when that fails.
+  private var way: String {
+    guard let armed, armed.usesDisk else { return "by the soft boot (memory:)" }
+    let ways = armed.targets.map { $0.utf8.starts(with: "memory:".utf8) ? "the soft boot (\($0))" : printable($0) }
+    return "to \(ways.joined(separator: ", then by "))"
+  }
+
   public var text: String {
-    var lines = [isCaptured ? "a crash now would be captured, by the soft boot (memory:)" : "a crash now would not be captured"]
+    var lines = [isCaptured ? "a crash now would be captured, \(way)" : "a crash now would not be captured"]
     lines += problems.map { "  because: \($0)" }
     if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
     lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
@@ -26,7 +33,9 @@ public struct ArmStatus: Sendable {
   /// docs/soft-boot.md, "mcore status".
   public var json: String {
     JSON.object([
-      ("version", .string("1.0")), ("captured", .bool(isCaptured)), ("way", isCaptured ? .string("memory") : .null),
+      ("version", .string("1.0")), ("captured", .bool(isCaptured)),
+      ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
+      ("targets", .array((armed?.targets ?? []).map(JSON.string))),
       ("problems", .array(problems.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
       ("crash_kernel", .object([("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory))])),
       (
@@ -54,7 +63,7 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     if record.bootID != machine.bootID {
       status.problems.append(
         "the crash kernel that is loaded is not that of mcore, which was armed in an earlier boot: run mcore arm")
-    } else if record.memory != machine.memory {
+    } else if record.memory != machine.memory, record.usesMemory || !machine.keepsCrashMap {
       status.problems.append("memory was added or removed since: run mcore arm again")
     }
   } else {
@@ -97,6 +106,7 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
 
 /// What the crash kernel that was armed needs; nil where what it starts is not there any more.
 private func neededMemory(_ record: ArmedRecord, _ machine: Machine) -> UInt64? {
+  guard record.usesMemory, record.kernel.isEmpty == false else { return record.neededMemory > 0 ? record.neededMemory : nil }
   guard System.kind(of: record.kernel) == .regular else { return nil }
   return try? neededMemory(NormalFiles(kernel: record.kernel, initrd: record.initrd), isByReset: record.isByReset, machine)
 }

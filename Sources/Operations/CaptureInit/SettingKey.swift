@@ -16,6 +16,8 @@ struct SettingKey: Sendable {
   var set: @Sendable (_ value: String, _ origin: String, inout Settings) throws(DumpError) -> Bool
 
   static let targetName = "target"
+  /// What a crash kernel is not told as it stands: `arm` says it anew, or it is for another kernel.
+  static let ofRunningSystem = [targetName, "source", "modules", "normal", "region", "nonce"]
 
   /// `key=value`, or an error that names what is wrong.
   static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
