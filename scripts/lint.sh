@@ -22,5 +22,5 @@ complain 'system calls outside LinuxSystem and Workers:' \
      | grep -vE '^Sources/Foundations/(LinuxSystem|Workers)/' || true)"
 
 python3 -m compileall -q Tests/Kernels initramfs || status=1
-for script in scripts/*.sh initramfs/*.sh units/*.sh .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
+for script in scripts/*.sh initramfs/*.sh units/*.sh packaging/install packaging/grub.cfg packaging/debian/{postinst,prerm,postrm} .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

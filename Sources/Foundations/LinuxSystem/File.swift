@@ -144,6 +144,21 @@ public struct File: ~Copyable, Sendable {
 }
 
 extension System {
+  /// Bytes that an ordinary user may still write to the file system of `path`; nil where that can't be told.
+  public static func freeBytes(_ path: String) -> UInt64? {
+    var info = statvfs()
+    guard Faults.next(.stat) == nil, unsafe statvfs(path, &info) == 0 else { return nil }
+    let (bytes, overflow) = UInt64(info.f_bavail).multipliedReportingOverflow(by: UInt64(info.f_frsize))
+    return overflow ? UInt64.max : bytes
+  }
+
+  /// When the content of a file last changed, in seconds since 1970; nil where there is none.
+  public static func modificationTime(_ path: String) -> Int64? {
+    var info = Glibc.stat()
+    guard Faults.next(.stat) == nil, unsafe stat(path, &info) == 0 else { return nil }
+    return Int64(info.st_mtim.tv_sec)
+  }
+
   /// The directory's entries are on the device after this.
   public static func synchronizeDirectory(_ path: String) throws(DumpError) {
     let directory = try File(path, .read)

@@ -139,6 +139,8 @@ public enum System {
 
   /// EBUSY, for comparing with `DumpError.Kind.system`.
   public static let busy = EBUSY
+  public static let notPermitted = EPERM
+  public static let accessDenied = EACCES
 
   /// `kexec` starts the kernel that was loaded (`loadKernel`).
   public enum Reboot: String, Sendable { case restart, powerOff, halt, kexec }

@@ -3,7 +3,7 @@ internal import LinuxSystem
 
 /// What depmod says of the modules of one kernel (modules.dep(5), modprobe.d(5)): which there are, what each
 /// needs, and by which names they are called for.
-struct ModuleIndex {
+final class ModuleIndex {
   /// Where they lie, such as `/lib/modules/6.1.0-56-amd64`.
   let directory: String
   /// By name: the path below `directory`.
@@ -13,8 +13,9 @@ struct ModuleIndex {
   /// By name: what should be loaded before. Names of modules, or aliases.
   private var wishes: [String: [String]] = [:]
   private var builtIn: Set<String> = []
-  /// In the order of the file, since several may fit.
-  private var aliases: [(pattern: [UInt8], module: String)] = []
+  /// In the order of the file, since several may fit. Read when they are first asked for: there are tens of
+  /// thousands.
+  private lazy var aliases: [(pattern: [UInt8], module: String)] = readAliases()
   /// What the running kernel has loaded: of several that fit one alias, these are preferred.
   private let loaded: Set<String>
 
@@ -34,12 +35,6 @@ struct ModuleIndex {
       builtIn.insert(ModuleIndex.name(ofFile: String(line)))
     }
     for line in (try? ModuleIndex.lines("\(directory)/modules.softdep")) ?? [] { readSoftDependency(line) }
-    for line in (try? ModuleIndex.lines("\(directory)/modules.alias")) ?? [] {
-      let words = line.utf8.split(separator: 0x20)
-      if words.count == 3, words[0].elementsEqual("alias".utf8) {
-        aliases.append((Array(words[1]), ModuleIndex.canonical(String(Substring(words[2])))))
-      }
-    }
   }
 
   /// Paths below `directory` of all that these modules need, and they, in the order of loading. What is built
@@ -92,8 +87,16 @@ struct ModuleIndex {
 
   // MARK: files
 
+  private func readAliases() -> [(pattern: [UInt8], module: String)] {
+    ((try? ModuleIndex.lines("\(directory)/modules.alias")) ?? []).compactMap { line in
+      let words = line.utf8.split(separator: 0x20)
+      guard words.count == 3, words[0].elementsEqual("alias".utf8) else { return nil }
+      return (Array(words[1]), ModuleIndex.canonical(String(Substring(words[2]))))
+    }
+  }
+
   /// `softdep NAME pre: A B post: C`.
-  private mutating func readSoftDependency(_ line: Substring) {
+  private func readSoftDependency(_ line: Substring) {
     let words = line.utf8.split(separator: 0x20).map { String(Substring($0)) }
     guard words.count > 2, words[0] == "softdep", let start = words.firstIndex(of: "pre:") else { return }
     let before = words[(start + 1)...].prefix { $0 != "post:" }

@@ -9,6 +9,9 @@ public struct ArmStatus: Sendable {
   public var problems: [String] = []
   /// What an operator may want to know besides.
   public var notes: [String] = []
+  var targets: [TargetStatus] = []
+  /// What is known to be needed, in bytes.
+  var neededMemory: UInt64?
   var crashMemory: UInt64
   var isLoaded: Bool
   var armed: ArmedRecord?
@@ -27,6 +30,7 @@ public struct ArmStatus: Sendable {
     lines += problems.map { "  because: \($0)" }
     if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
     lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
+    lines += targets.map { printable($0.text) }
     return (lines + notes.map { "note: \($0)" }).joined(separator: "\n")
   }
 
@@ -35,9 +39,16 @@ public struct ArmStatus: Sendable {
     JSON.object([
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),
       ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
-      ("targets", .array((armed?.targets ?? []).map(JSON.string))),
+      ("targets", .array(targets.map(\.json))),
+      ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
       ("problems", .array(problems.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
-      ("crash_kernel", .object([("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory))])),
+      (
+        "crash_kernel",
+        .object([
+          ("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory)),
+          ("needed_bytes", neededMemory.map(JSON.unsigned) ?? .null),
+        ])
+      ),
       (
         "armed",
         armed.map { .object([("time", .number($0.time)), ("release", .string($0.release)), ("boot_id", .string($0.bootID))]) }
@@ -47,14 +58,16 @@ public struct ArmStatus: Sendable {
   }
 }
 
-/// Looks, and changes nothing.
-public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
+/// Looks; with `probes` a file is written to each target, and removed.
+public func armStatus(_ request: ArmRequest = ArmRequest(), probes: Bool = true) -> ArmStatus {
   let machine = Machine(root: request.root)
   let record = ArmedRecord(readFrom: "\(request.directory)/armed")
   var status = ArmStatus(crashMemory: machine.crashMemory, isLoaded: machine.isCrashKernelLoaded, armed: record)
   if status.crashMemory == 0 {
     status.problems.append(
-      "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot")
+      machine.word("crashkernel=") == nil
+        ? "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot"
+        : "no memory is set aside for a crash kernel, though crashkernel= asks for it: dmesg | grep -i crashkernel says why")
   } else if !status.isLoaded {
     let loop = CrashLoop(record, bootID: machine.bootID, now: System.secondsSince1970)
     status.problems.append(
@@ -69,7 +82,8 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   } else {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
-  if let needed = record.flatMap({ neededMemory($0, machine) }), status.isLoaded, status.crashMemory < needed {
+  status.neededMemory = record.flatMap { neededMemory($0, machine) }
+  if let needed = status.neededMemory, status.isLoaded, status.crashMemory < needed {
     status.notes.append(
       "the crash kernel has \(humanBytes(status.crashMemory)) of memory, and \(humanBytes(needed)) are known to be enough")
   }
@@ -78,7 +92,11 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
       "a dump that nobody saved lies in the memory that is set aside (\(window.text)), and it is never overwritten: "
         + "mcore-capture source=memory: target=... saves it")
   }
-  if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
+  status.checkSurroundings(machine, record)
+  status.checkTargets(request, machine, record, probes)
+  if machine.lockdown != "none", record?.usesDisk != true {
+    status.problems.append("the kernel is locked down (\(machine.lockdown))")
+  }
   if let word = machine.word("mcore.region=") {
     let region = try? RegionExtents(word: word)
     if let region, isDumpWaiting(region, request) {
@@ -102,6 +120,40 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     )
   }
   return status
+}
+
+extension ArmStatus {
+  fileprivate mutating func checkSurroundings(_ machine: Machine, _ record: ArmedRecord?) {
+    for rival in machine.rivals {
+      problems.append("\(rival) loads a crash kernel of its own: systemctl disable --now \(rival), then mcore arm")
+    }
+    if machine.isHandingOver {
+      problems.append(
+        "this kernel hands its crash kernel data that it dies of (Kexec HandOver, before Linux 7.1): put kho=off on the kernel command line and reboot"
+      )
+    }
+    if machine.word("crashkernel=")?.utf8.suffix(4).elementsEqual(",cma".utf8) == true {
+      notes.append("crashkernel=...,cma: the crash kernel waits 10 s, and what lay in that memory is not in the dump")
+    }
+    if let record, record.bootID == machine.bootID,
+      let changed = System.modificationTime(machine.root + ArmPlan.configurationFile), changed > record.time
+    {
+      notes.append("\(ArmPlan.configurationFile) has changed since: mcore arm")
+    }
+  }
+
+  fileprivate mutating func checkTargets(_ request: ArmRequest, _ machine: Machine, _ record: ArmedRecord?, _ probes: Bool) {
+    var request = request
+    request.isForced = true
+    // Armed with targets of its own, or with a window: those count.
+    if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
+    guard let plan = try? ArmPlan(request, machine) else { return }
+    for problem in plan.problems { notes.append("\(problem)") }
+    let estimate = machine.dumpEstimate(plan.words)
+    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
+    guard isLoaded, record != nil, !targets.isEmpty, !targets.contains(where: \.isUsable) else { return }
+    problems.append("none of the targets can take a dump: mcore arm --check says more")
+  }
 }
 
 /// What the crash kernel that was armed needs; nil where what it starts is not there any more.

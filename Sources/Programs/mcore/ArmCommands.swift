@@ -128,12 +128,20 @@ struct Status: ParsableCommand {
     abstract: "Would a crash now be captured? By which way, and if not, why?",
     discussion: "Exit status 0 if it would be, 1 if not.")
 
-  @Flag(help: "JSON instead of lines; docs/soft-boot.md has the members.")
+  @Flag(help: "JSON instead of lines; docs/arm.md has the members.")
   var json = false
 
+  @Flag(help: "The text format of Prometheus, for the textfile collector of node_exporter.")
+  var metrics = false
+
+  @Flag(inversion: .prefixedNo, help: "Write a file to each target, sync and remove it.")
+  var probe = true
+
   mutating func run() throws {
-    let status = armStatus()
-    try failing { () throws(DumpError) in try standardOutput((json ? status.json : status.text) + "\n") }
+    let status = armStatus(probes: probe)
+    try failing { () throws(DumpError) in
+      try standardOutput(metrics ? status.metrics : (json ? status.json : status.text) + "\n")
+    }
     if !status.isCaptured { throw ExitCode(1) }
   }
 }

@@ -24,8 +24,12 @@ def package(programs: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(run(REPOSITORY / "scripts/deb.sh", programs, work, timeout=300).strip())
 
 
-def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="") -> pathlib.Path:
-    """The guest's disk, with the package in /root. The initramfs that lies on it lies beside the image too, as .initrd."""
+# What dpkg does in a root that does not run: its triggers make the initramfs anew.
+INSTALL = 'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" dpkg -i "/root/$2"'
+
+
+def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="", installed=False) -> pathlib.Path:
+    """The guest's disk, with the package in /root, or `installed`. The initramfs that lies on it lies beside the image too, as .initrd."""
     image = pathlib.Path(image)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         tree = pathlib.Path(directory) / "root"
@@ -33,6 +37,8 @@ def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="") -> pathlib
         shutil.copy2(deb, tree / "root" / deb.name)
         (tree / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n" + fstab)
         (tree / "boot/grub").mkdir(exist_ok=True)
+        if installed:
+            run("unshare", "--mount", "--propagation", "private", "sh", "-ec", INSTALL, "sh", tree, deb.name, timeout=420)
         shutil.copy2(debian.initramfs_of(tree), image.with_suffix(".initrd"))
         disk.make_ext4(image, size, tree)
     return image

@@ -35,7 +35,7 @@ class InstalledTest(unittest.TestCase):
 
     def install(self, session) -> str:
         """As an administrator does it. Returns what the boot loader's next command line asks for."""
-        told = session.check(f"apt-get install -y /root/{self.deb.name}", 420)
+        told = session.check(f"apt-get install -y /root/{self.deb.name}", 900)
         self.assertNotIn("failed", told)
         self.assertEqual(session.failed_units(), [])
         status, told = session.run("mcore status")
@@ -62,6 +62,35 @@ class InstalledTest(unittest.TestCase):
         session.check(f"mcore verify -q {dump['path']}", 240)
         return dump["path"]
 
+    def test_logical_volume_on_raid(self):
+        """The dumps' disk is a logical volume, striped over two physical ones, on RAID 1: the crash kernel puts all of it together."""
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb, installed=True)
+        disks = [image]
+        for number in range(4):
+            disks.append(self.work / f"member{number}.img")
+            with open(disks[-1], "wb") as file:
+                file.truncate(256 << 20)
+        with self.session("raid", disks, "crashkernel=256M") as session:
+            session.boot()
+            session.check(
+                "mdadm --create /dev/md126 --run --level=1 --raid-devices=2 --metadata=1.2 /dev/vdb /dev/vdc && "
+                "mdadm --create /dev/md127 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vdd /dev/vde && "
+                "pvcreate -q /dev/md126 /dev/md127 && vgcreate -q dumps /dev/md126 /dev/md127 && "
+                "lvcreate -q -y -i 2 -L 256M -n crash dumps && mkfs.ext4 -q /dev/dumps/crash && "
+                "mdadm --detail --scan >>/etc/mdadm/mdadm.conf && "
+                "echo /dev/dumps/crash /var/crash ext4 defaults 0 0 >>/etc/fstab && systemctl daemon-reload && mount /var/crash", 240)
+            checked = session.check("mcore arm --check", 240)
+            self.assertRegex(checked, r"put together: array md126 2 md:[0-9a-f]{32} 2\n")
+            self.assertRegex(checked, r"put together: mapped dumps-crash 0 0 \d+ striped 2 \d+ pv:\S+ \d+ pv:\S+ \d+\n")
+            session.check("mcore arm && mcore status", 240)
+            self.crash_and_come_back(session, "/dev/dm-0:/")
+            self.assertIn("/dev/mapper/dumps-crash /var/crash ext4", session.check("cat /proc/mounts"))
+            self.check_listed(session)
+            # No member was left out of what was written.
+            self.assertEqual(session.check("cat /sys/block/md12?/md/degraded"), "0\n0\n")
+            self.assertIn("md126 is put together", session.guest.console.text)
+            session.power_off()
+
     def test_one_file_one_reboot(self):
         image = installed.make_disk(self.work / "disk.img", self.root, self.deb)
         with self.session("install", [image]) as session:
@@ -81,7 +110,7 @@ class InstalledTest(unittest.TestCase):
             path = self.check_listed(session)
             self.assertEqual(session.run("mcore status")[0], 0)
             # Away, and nothing is left.
-            session.check("apt-get purge -y mcore", 420)
+            session.check("apt-get purge -y mcore", 900)
             left = session.check("ls -d /etc/*mcore* /etc/*/*mcore* /etc/*/*/*mcore* /usr/*/*mcore* /var/lib/*mcore* 2>/dev/null || true")
             self.assertEqual(left, "")
             self.assertEqual(session.check("cat /sys/kernel/kexec_crash_loaded"), "0\n")
