@@ -27,6 +27,8 @@ public struct ArmedRecord: Sendable, Equatable {
   public var pathsOnRoot: [String] = []
   /// Where the crash kernel puts the dump, in order. Empty in a record of mcore 0.1, which knew memory: alone.
   public var targets: [String] = []
+  /// What was set under /proc/sys: `kernel/panic_on_oops=0:1`, with the value before.
+  public var sysctls: [String] = []
   /// Bytes of memory that it was known to need.
   public var neededMemory: UInt64 = 0
   /// Whether the system went down in order after it: then it is no sign of a crash.
@@ -55,6 +57,7 @@ public struct ArmedRecord: Sendable, Equatable {
     (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
     pathsOnRoot = words(of: values["on-root"])
     targets = words(of: values["targets"])
+    sysctls = words(of: values["sysctls"])
     neededMemory = values["needs"].flatMap { UInt64($0) } ?? 0
     isEnded = values["ended"] == "yes"
     crashes = words(of: values["crashes"]).compactMap { Int64($0) }
@@ -67,6 +70,7 @@ public struct ArmedRecord: Sendable, Equatable {
     // A word with a blank would be two.
     let plain = targets.filter { !$0.utf8.contains(0x20) && !$0.utf8.contains(0x0a) }
     if !plain.isEmpty { text += "targets \(plain.joined(separator: " "))\n" }
+    if !sysctls.isEmpty { text += "sysctls \(sysctls.joined(separator: " "))\n" }
     if neededMemory > 0 { text += "needs \(neededMemory)\n" }
     if isEnded { text += "ended yes\n" }
     if let window { text += "window \(window.text)\n" }

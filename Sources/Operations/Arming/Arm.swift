@@ -43,6 +43,8 @@ public struct Armed: Sendable {
   public var neededMemory: UInt64
   /// A line for each target: where it goes, or why it can't be reached.
   public var targets: [String]
+  /// Triggers that could not be set.
+  public var warnings: [String] = []
 }
 
 /// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on is captured.
@@ -99,6 +101,9 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
     try? System.unlink(image)
     throw error
   }
+  let sysctls = machine.set(plan.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
+  record.armed.sysctls = sysctls.set.map(\.word)
+  armed.warnings = sysctls.problems
   try record.armed.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
@@ -117,6 +122,10 @@ public func endInOrder(directory: String = ArmRequest().directory) throws(DumpEr
 
 /// Takes the crash kernel back, and what was recorded for it.
 public func disarm(directory: String = ArmRequest().directory) throws(DumpError) {
+  if let record = ArmedRecord(readFrom: "\(directory)/armed") {
+    let machine = Machine()
+    machine.putBack(Sysctl.ofBoot(machine, record))
+  }
   for name in ["armed", "crash.img"] where System.kind(of: "\(directory)/\(name)") != nil {
     try System.unlink("\(directory)/\(name)")
   }

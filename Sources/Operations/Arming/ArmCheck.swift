@@ -1,4 +1,5 @@
 public import DumpBasics
+internal import CaptureInit
 internal import DumpTarget
 
 /// What `mcore arm` would do.
@@ -29,6 +30,8 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
     check.lines.append("modules: \(names.isEmpty ? "none, all is built in" : names.joined(separator: " "))")
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
+  check.lines.append(
+    "panics on: \(plan.panicOn.isEmpty ? "what does by itself" : plan.panicOn.map(\.text).joined(separator: ", "))")
   check.lines.append(
     "memory for the crash kernel: \(humanBytes(machine.crashMemory)) set aside, \(humanBytes(plan.neededMemory)) needed "
       + "(crashkernel=\(check.crashkernelMegabytes)M has room for all targets)")

@@ -8,6 +8,8 @@ struct ArmPlan {
   var targets: [TargetPlan] = []
   /// Words of the settings for the crash kernel.
   var words: [String] = []
+  /// What ends in a panic.
+  var panicOn: [PanicTrigger] = []
   /// What is wrong in the settings.
   var problems: [DumpError] = []
   /// Files of the modules that the targets need, in the order of loading: paths below `moduleDirectory`.
@@ -34,7 +36,7 @@ struct ArmPlan {
     let hasFile = System.kind(of: machine.root + path) != nil
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
-    (words, problems) = (settings.words, settings.problems)
+    (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets
     // A window takes the dump, and nothing else does.

@@ -10,6 +10,8 @@ public struct ArmStatus: Sendable {
   /// What an operator may want to know besides.
   public var notes: [String] = []
   var targets: [TargetStatus] = []
+  /// What the settings say that ends in a panic.
+  var panicOn: [String] = []
   /// What is known to be needed, in bytes.
   var neededMemory: UInt64?
   var crashMemory: UInt64
@@ -31,6 +33,9 @@ public struct ArmStatus: Sendable {
     if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
     lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
     lines += targets.map { printable($0.text) }
+    if isLoaded, armed != nil {
+      lines.append("panics on: \(panicOn.isEmpty ? "what does by itself" : panicOn.joined(separator: ", "))")
+    }
     return (lines + notes.map { "note: \($0)" }).joined(separator: "\n")
   }
 
@@ -40,6 +45,7 @@ public struct ArmStatus: Sendable {
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),
       ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
       ("targets", .array(targets.map(\.json))),
+      ("panic_on", .array(panicOn.map(JSON.string))),
       ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
       ("problems", .array(problems.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
       (
@@ -149,6 +155,11 @@ extension ArmStatus {
     if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
     guard let plan = try? ArmPlan(request, machine) else { return }
     for problem in plan.problems { notes.append("\(problem)") }
+    panicOn = plan.panicOn.map(\.text)
+    for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
+    {
+      notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
+    }
     let estimate = machine.dumpEstimate(plan.words)
     targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
     guard isLoaded, record != nil, !targets.isEmpty, !targets.contains(where: \.isUsable) else { return }

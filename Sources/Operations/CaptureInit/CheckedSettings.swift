@@ -7,6 +7,8 @@ public struct CheckedSettings: Sendable {
   public var targets: [(word: String, origin: String)] = []
   /// What is wrong: each names its place and what is allowed.
   public var problems: [DumpError] = []
+  /// What ends in a panic.
+  public var panicOn: [PanicTrigger] = []
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -18,6 +20,7 @@ public struct CheckedSettings: Sendable {
     let settings = Settings(all)
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
     problems = settings.problems
+    panicOn = settings.panicOn.value
     for word in all {
       guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
       var scratch = Settings([])
