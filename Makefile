@@ -22,8 +22,18 @@ build: ## both programs, in .build/release/
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
 .PHONY: install
-install: build ## programs, man pages, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
+install: build ## programs, man pages, completions, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
 	@scripts/install.sh $(BIN)
+
+.PHONY: deb
+deb: build ## the package for Debian 12 and later, in .build/
+	@scripts/deps.sh test
+	@scripts/deb.sh $(BIN) .build
+
+.PHONY: dist
+dist: build ## a tarball with the programs and an installer, for other systems, in .build/
+	@scripts/deps.sh test
+	@scripts/dist.sh $(BIN) .build
 
 .PHONY: demo
 demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes

@@ -121,10 +121,10 @@ let package = Package(
         "PageSelection",
         "DumpPlan", "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
-    Room.operations.target("Arming", ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
+    Room.operations.target("Arming", ["CaptureInit", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
 
     Room.operations.target(
       "Mounting",
@@ -141,7 +141,12 @@ let package = Package(
         "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: Room.programs.path("mcore"), swiftSettings: strict),
+      path: Room.programs.path("mcore"), swiftSettings: strict,
+      // One file that runs on any Linux: no library of the system is needed, and no symbols are in it.
+      linkerSettings: [
+        .unsafeFlags(
+          ["-static-executable", "-use-ld=lld", "-Xlinker", "--icf=all", "-Xlinker", "-s"], .when(configuration: .release))
+      ]),
     .executableTarget(
       name: "mcore-capture", dependencies: ["CaptureInit", "LinuxSystem"], path: Room.programs.path("mcore-capture"),
       exclude: ["lean.ld"], swiftSettings: strict,
@@ -208,7 +213,7 @@ let package = Package(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
     tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
-    tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
     tests(
       "PageSelectionTests",

@@ -75,6 +75,8 @@ reason_to_wait() {
             reason=$(reason_for "${target#target=}")
             [ -z "$reason" ] || { echo "$reason"; return; }
             ;;
+        # Where the dump comes from.
+        target=memory:*) ;;
         target=*) echo "$target may not be reached yet"; return ;;
         esac
     done

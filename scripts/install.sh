@@ -1,8 +1,9 @@
 #!/bin/sh
-# Puts what `make build` made in place: programs, man pages, the start of the crash initramfs, units of systemd, a script of
-# initramfs-tools, and, where there is none yet, /etc/mcore.conf, which says where dumps go.
+# Puts what `make build` made in place: programs, man pages, completions, the start of the crash initramfs, units of systemd, a script
+# of initramfs-tools, and, where there is none yet, /etc/mcore.conf, which says where dumps go.
 #
-# usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local)
+# usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local; UNITS, RULES and BOOT_SCRIPTS, the directories of systemd's
+#                            units, of udev's rules and of initramfs-tools' scripts, default those for an administrator below /etc)
 set -eu
 cd "$(dirname "$0")/.."
 bin=$1
@@ -13,6 +14,16 @@ install -D -m 0755 "$bin/mcore" "$to/bin/mcore"
 install -D -m 0755 "$bin/mcore-capture" "$to/sbin/mcore-capture"
 install -D -m 0644 man/mcore.1 "$to/share/man/man1/mcore.1"
 install -D -m 0644 man/mcore-capture.8 "$to/share/man/man8/mcore-capture.8"
+install -D -m 0644 man/mcore.conf.5 "$to/share/man/man5/mcore.conf.5"
+# complete SHELL FILE
+complete() {
+    mkdir -p "$to/share/$(dirname "$2")"
+    # Such a file is read by the shell, and not run: no #! in it.
+    "$bin/mcore" --generate-completion-script "$1" | sed '1{/^#!/d}' >"$to/share/$2"
+}
+complete bash bash-completion/completions/mcore
+complete zsh zsh/vendor-completions/_mcore
+complete fish fish/vendor_completions.d/mcore.fish
 
 # No modules: the crash kernel of a soft boot needs no disk. build.sh wants a kernel all the same: one without modules.
 kernel=$(mktemp -d)
@@ -34,8 +45,13 @@ fill() {
 
 # Where initramfs-tools is, its next initramfs has the second stage: update-initramfs -u.
 etc=${DESTDIR:-}/etc
-if [ -d "$etc/initramfs-tools" ]; then fill initramfs/second-stage.sh 0755 "$etc/initramfs-tools/scripts/local-bottom/mcore"; fi
-for unit in units/*.service; do fill "$unit" 0644 "$etc/systemd/system/$(basename "$unit")"; done
+scripts=${BOOT_SCRIPTS:-/etc/initramfs-tools/scripts}
+if [ -n "${BOOT_SCRIPTS:-}" ] || [ -d "$etc/initramfs-tools" ]; then
+    fill initramfs/second-stage.sh 0755 "${DESTDIR:-}$scripts/local-bottom/mcore"
+fi
+units=${DESTDIR:-}${UNITS:-/etc/systemd/system}
+for unit in units/*.service units/*.path; do fill "$unit" 0644 "$units/$(basename "$unit")"; done
+install -D -m 0644 packaging/mcore.rules "${DESTDIR:-}${RULES:-/etc/udev/rules.d}/90-mcore.rules"
 
 [ -d "${DESTDIR:-}/var/crash" ] || install -d -m 0700 "${DESTDIR:-}/var/crash"
-[ -e "${DESTDIR:-}/etc/mcore.conf" ] || echo target=/var/crash >"${DESTDIR:-}/etc/mcore.conf"
+[ -e "$etc/mcore.conf" ] || install -D -m 0644 packaging/mcore.conf "$etc/mcore.conf"

@@ -1,15 +1,15 @@
 internal import DumpBasics
-internal import LinuxSystem
+package import LinuxSystem
 
 /// A line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
 package struct Mount: Sendable, Equatable {
-  var device: DeviceNumber
+  package var device: DeviceNumber
   /// The directory of the file system that stands at `point`: `/` unless it is a bind mount or a subvolume.
-  var root: String
+  package var root: String
   package var point: String
-  var isWritable: Bool
-  var type: String
-  var source: String
+  package var isWritable: Bool
+  package var type: String
+  package var source: String
 }
 
 package enum MountTable {

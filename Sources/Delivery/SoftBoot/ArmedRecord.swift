@@ -25,6 +25,12 @@ public struct ArmedRecord: Sendable, Equatable {
   /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next
   /// boot can save there.
   public var pathsOnRoot: [String] = []
+  /// Where the crash kernel puts the dump, in order. Empty in a record of mcore 0.1, which knew memory: alone.
+  public var targets: [String] = []
+  /// What was set under /proc/sys: `kernel/panic_on_oops=0:1`, with the value before.
+  public var sysctls: [String] = []
+  /// Bytes of memory that it was known to need.
+  public var neededMemory: UInt64 = 0
   /// Whether the system went down in order after it: then it is no sign of a crash.
   public var isEnded = false
   /// When those boots were armed that ended without `disarm`, one after the other, the last ones of them.
@@ -50,6 +56,9 @@ public struct ArmedRecord: Sendable, Equatable {
     isByReset = values["way"] == "reset"
     (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
     pathsOnRoot = words(of: values["on-root"])
+    targets = words(of: values["targets"])
+    sysctls = words(of: values["sysctls"])
+    neededMemory = values["needs"].flatMap { UInt64($0) } ?? 0
     isEnded = values["ended"] == "yes"
     crashes = words(of: values["crashes"]).compactMap { Int64($0) }
   }
@@ -58,11 +67,22 @@ public struct ArmedRecord: Sendable, Equatable {
     var text = "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
     text += "way \(isByReset ? "reset" : "kexec")\nkernel \(kernel)\ninitrd \(initrd)\n"
     if !pathsOnRoot.isEmpty { text += "on-root \(pathsOnRoot.joined(separator: " "))\n" }
+    // A word with a blank would be two.
+    let plain = targets.filter { !$0.utf8.contains(0x20) && !$0.utf8.contains(0x0a) }
+    if !plain.isEmpty { text += "targets \(plain.joined(separator: " "))\n" }
+    if !sysctls.isEmpty { text += "sysctls \(sysctls.joined(separator: " "))\n" }
+    if neededMemory > 0 { text += "needs \(neededMemory)\n" }
     if isEnded { text += "ended yes\n" }
     if let window { text += "window \(window.text)\n" }
     if !crashes.isEmpty { text += "crashes \(crashes.map(String.init).joined(separator: " "))\n" }
     return text
   }
+}
+
+extension ArmedRecord {
+  /// Whether the soft boot is among the ways, and whether a disk is.
+  public var usesMemory: Bool { targets.isEmpty || targets.contains { $0.utf8.starts(with: "memory:".utf8) } }
+  public var usesDisk: Bool { targets.contains { !$0.utf8.starts(with: "memory:".utf8) } }
 }
 
 private func words(of value: String?) -> [String] { (value ?? "").utf8.split(separator: 0x20).map { String(Substring($0)) } }

@@ -9,6 +9,8 @@ public struct File: ~Copyable, Sendable {
     case read
     /// Reading and writing of what exists, for devices.
     case readWrite
+    /// Writing of what exists: files of /sys that can't be read.
+    case write
     /// The same, and of a block device nobody else may have it: mounted, in a RAID, under the device mapper
     /// (open(2), O_EXCL).
     case exclusive
@@ -29,6 +31,7 @@ public struct File: ~Copyable, Sendable {
       switch mode {
       case .read: O_RDONLY
       case .readWrite: O_RDWR
+      case .write: O_WRONLY
       case .exclusive: O_RDWR | O_EXCL
       case .create: O_RDWR | O_CREAT | O_EXCL
       case .replace: O_RDWR | O_CREAT | O_TRUNC
@@ -157,6 +160,21 @@ public struct File: ~Copyable, Sendable {
 }
 
 extension System {
+  /// Bytes that an ordinary user may still write to the file system of `path`; nil where that can't be told.
+  public static func freeBytes(_ path: String) -> UInt64? {
+    var info = statvfs()
+    guard Faults.next(.stat) == nil, unsafe statvfs(path, &info) == 0 else { return nil }
+    let (bytes, overflow) = UInt64(info.f_bavail).multipliedReportingOverflow(by: UInt64(info.f_frsize))
+    return overflow ? UInt64.max : bytes
+  }
+
+  /// When the content of a file last changed, in seconds since 1970; nil where there is none.
+  public static func modificationTime(_ path: String) -> Int64? {
+    var info = Glibc.stat()
+    guard Faults.next(.stat) == nil, unsafe stat(path, &info) == 0 else { return nil }
+    return Int64(info.st_mtim.tv_sec)
+  }
+
   /// The directory's entries are on the device after this.
   public static func synchronizeDirectory(_ path: String) throws(DumpError) {
     let directory = try File(path, .read)

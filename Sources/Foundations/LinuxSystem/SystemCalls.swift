@@ -10,7 +10,7 @@ public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
     case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
-      spawn, wait, ftruncate, lseek, opendir, mmap, kexecFileLoad
+      spawn, wait, ftruncate, lseek, opendir, mmap, kexecFileLoad, ioctl
   }
 
   /// Runs `body` until it does not fail with EINTR; throws on -1.
@@ -128,10 +128,12 @@ public enum System {
   }
 
   /// Loads a kernel module from an open file, by finit_module(2). A module that is there already is no error.
+  /// One that is packed the kernel unpacks, if it can (MODULE_INIT_COMPRESSED_FILE, Linux 5.17).
   public static func loadModule(_ path: String, parameters: String = "") throws(DumpError) {
     let file = try File(path, .read)
     if let injected = Faults.next(.finitModule) { throw failure(.finitModule, injected, path) }
-    let code = unsafe mcore_finit_module(file.descriptor, parameters, 0)
+    let isPlain = path.utf8.suffix(3).elementsEqual(".ko".utf8)
+    let code = unsafe mcore_finit_module(file.descriptor, parameters, isPlain ? 0 : 4)
     if code != 0 && code != -EEXIST { throw failure(.finitModule, -code, path) }
   }
 
@@ -140,6 +142,8 @@ public enum System {
 
   /// EBUSY, for comparing with `DumpError.Kind.system`.
   public static let busy = EBUSY
+  public static let notPermitted = EPERM
+  public static let accessDenied = EACCES
 
   /// `kexec` starts the kernel that was loaded (`loadKernel`).
   public enum Reboot: String, Sendable { case restart, powerOff, halt, kexec }

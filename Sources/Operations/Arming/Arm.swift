@@ -10,6 +10,8 @@ public struct ArmRequest: Sendable {
   /// The start of the crash initramfs: mcore-capture as /init (initramfs/build.sh). Nil: where `make install`
   /// puts it.
   public var base: String?
+  /// Where the dump goes, in place of what the settings say.
+  public var targets: [String] = []
   /// More words for the crash kernel's command line.
   public var append = ""
   /// Memory that was set aside for the dump, as `memory:` has it (SIZE@ADDRESS). Nil: what is free when the
@@ -32,16 +34,21 @@ public struct ArmRequest: Sendable {
 /// What was loaded.
 public struct Armed: Sendable {
   public var kernel: String
+  /// Of the normal kernel that it starts; empty where it starts none.
   public var initrd: String
   /// Bytes of the crash initramfs.
   public var imageSize: UInt64
   /// Bytes that `crashkernel=` set aside, and how many are needed by what is known.
   public var crashMemory: UInt64
   public var neededMemory: UInt64
+  /// A line for each target: where it goes, or why it can't be reached.
+  public var targets: [String]
+  /// Triggers that could not be set.
+  public var warnings: [String] = []
 }
 
-/// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on takes the
-/// soft boot.
+/// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on is captured.
+/// Where this throws before anything was loaded, what was armed before stays armed.
 public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   let machine = Machine(root: request.root)
   let path = "\(request.directory)/armed"
@@ -55,46 +62,48 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   let base = try existing(
     request.base.map { [$0] } ?? ["/usr/local/lib/mcore/crash-base.img", "/usr/lib/mcore/crash-base.img"],
     "the start of the crash initramfs", "run make install, or name it with --base")
-  let normal = try normalFiles(request, machine)
-  guard machine.lockdown == "none" else {
-    throw DumpError(
-      .unsupported, "the kernel is locked down (\(machine.lockdown)): a crash kernel can't write to memory", at: "/dev/mem",
-      advice: "it is because of Secure Boot in most cases")
-  }
+  let plan = try ArmPlan(request, machine)
+  try plan.requireSomething()
   var armed = Armed(
-    kernel: normal.kernel, initrd: normal.initrd, imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: try neededMemory(normal, isByReset: request.isByReset, machine))
+    kernel: try crashKernel(request, machine), initrd: plan.normal?.initrd ?? "", imageSize: 0, crashMemory: machine.crashMemory,
+    neededMemory: plan.neededMemory, targets: plan.targets.map(\.line))
   // What is needed was found by trying, on some machines: elsewhere less may do.
   guard armed.crashMemory >= armed.neededMemory || request.isForced && armed.crashMemory > 0 else {
     throw DumpError(
       .full,
       "\(humanBytes(armed.crashMemory)) of memory are set aside for a crash kernel, and \(humanBytes(armed.neededMemory)) are needed",
       at: "crashkernel=",
-      advice: "put crashkernel=\((armed.neededMemory + 1 << 20 - 1) >> 20)M on the kernel command line and reboot"
+      advice: "put crashkernel=\(megabytes(armed.neededMemory))M on the kernel command line and reboot"
         + (armed.crashMemory > 0 ? ", or mcore arm --force if you know better" : ""))
   }
   var record = try ArmRecord(machine)
   record.armed.crashes = loop.crashes
-  let window = try request.window.map { (word) throws(DumpError) in try setAside(word, machine) }
+  let windows = plan.reachable.first { $0.isMemory }?.memoryWindows
+  let window = try windows.map { (word) throws(DumpError) in try setAside(word, machine) }
   record.armed.isByReset = request.isByReset
-  (record.armed.kernel, record.armed.initrd) = (normal.kernel, normal.initrd)
+  (record.armed.kernel, record.armed.initrd) = (armed.kernel, armed.initrd)
+  record.armed.targets = plan.reachable.compactMap(\.crashWord)
+  record.armed.neededMemory = plan.neededMemory
   if let window { record.take(window, earlier: earlier) }
-  if !request.isByReset { try requireRoomForMap(record) }
+  if plan.normal?.initrd.isEmpty == false, !request.isByReset { try requireRoomForMap(record) }
 
   if try System.mkdir(request.directory, mode: 0o700) { try? System.synchronizeDirectory(request.directory) }
   let image = "\(request.directory)/crash.img"
-  // What is loaded holds for the record that lies there: neither may outlive the other.
-  try? disarm(directory: request.directory)
   do throws(DumpError) {
-    try build(image, base, request.isByReset ? nil : normal, record)
+    try build(image, base, plan, request.isByReset ? nil : plan.normal, record)
     armed.imageSize = try File(image, .read).size()
-    let target = "memory:\(window?.text ?? "")"
+    // What is loaded holds for the record that lies there: neither may outlive the other.
+    try? System.unlink(path)
+    if System.isKernelLoaded(.crash) { try? System.unloadKernel(.crash) }
     try System.loadKernel(
-      normal.kernel, initrd: image, commandLine: crashCommandLine(machine, target, request.append), .crash)
+      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, request.append), .crash)
   } catch {
     try? System.unlink(image)
     throw error
   }
+  let sysctls = machine.set(plan.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
+  record.armed.sysctls = sysctls.set.map(\.word)
+  armed.warnings = sysctls.problems
   try record.armed.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
@@ -113,6 +122,10 @@ public func endInOrder(directory: String = ArmRequest().directory) throws(DumpEr
 
 /// Takes the crash kernel back, and what was recorded for it.
 public func disarm(directory: String = ArmRequest().directory) throws(DumpError) {
+  if let record = ArmedRecord(readFrom: "\(directory)/armed") {
+    let machine = Machine()
+    machine.putBack(Sysctl.ofBoot(machine, record))
+  }
   for name in ["armed", "crash.img"] where System.kind(of: "\(directory)/\(name)") != nil {
     try System.unlink("\(directory)/\(name)")
   }
@@ -128,7 +141,15 @@ private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: 
   throw DumpError(.usage, "\(what) is not there", at: first, advice: advice)
 }
 
-/// What `crashkernel=` has to set aside, in bytes.
+/// The kernel that runs now, which is started for the next crash too.
+func crashKernel(_ request: ArmRequest, _ machine: Machine) throws(DumpError) -> String {
+  let release = machine.release
+  return try existing(
+    (request.kernel.map { [$0] } ?? ["/boot/vmlinuz-\(release)", "/lib/modules/\(release)/vmlinuz"]),
+    "the running kernel's file", "name it with --kernel")
+}
+
+/// What `crashkernel=` has to set aside for the soft boot, in bytes.
 func neededMemory(_ normal: NormalFiles, isByReset: Bool, _ machine: Machine) throws(DumpError) -> UInt64 {
   var memory = try CrashMemory(kernel: normal.kernel, initrd: isByReset ? nil : normal.initrd)
   memory.machineMemory = machine.memory
@@ -143,7 +164,7 @@ struct NormalFiles {
 
 func normalFiles(_ request: ArmRequest, _ machine: Machine) throws(DumpError) -> NormalFiles {
   let release = machine.release
-  let kernel = try existing([request.kernel ?? "/boot/vmlinuz-\(release)"], "the normal kernel", "name it with --kernel")
+  let kernel = try crashKernel(request, machine)
   // A restart through the firmware finds it by itself.
   if request.isByReset, request.initrd == nil { return NormalFiles(kernel: kernel, initrd: "") }
   let initrd = try existing(
@@ -178,29 +199,13 @@ private func requireRoomForMap(_ record: ArmRecord) throws(DumpError) {
   }
 }
 
-/// `normal` is nil where the crash kernel does not start it.
-func build(_ image: String, _ base: String, _ normal: NormalFiles?, _ record: ArmRecord) throws(DumpError) {
-  let archive = try CpioArchive(image, beginningWith: base)
-  try archive.addDirectory("normal")
-  if let normal {
-    try archive.add("normal/vmlinuz", contentsOf: normal.kernel)
-    try archive.add("normal/initrd", contentsOf: normal.initrd)
-  }
-  try archive.add("normal/cmdline", record.commandLine + "\n")
-  try archive.add("normal/memory-map", record.memoryMap)
-  try archive.add("normal/boot-id", record.armed.bootID + "\n")
-  try archive.add("normal/nonce", record.armed.nonce + "\n")
-  if let cpu = record.bootCPU { try archive.add("normal/boot-cpu", "\(cpu)\n") }
-  if let image = record.image { try archive.add("normal/kernel-image", "\(hex(image.start))-\(hex(image.end - 1))\n") }
-  try archive.finish()
-}
-
 /// Consoles as they are now. One CPU: bringing up others from another than the boot CPU can reset the machine
-/// (below 6.9).
-private func crashCommandLine(_ machine: Machine, _ target: String, _ append: String) -> String {
+/// (below 6.9). Memory that was hot-added would be taken for free memory, and written to
+/// (acpi_no_memhotplug).
+private func crashCommandLine(_ machine: Machine, _ append: String) -> String {
   var line = ""
   for word in machine.commandLine.utf8.split(separator: 0x20) where word.starts(with: "console=".utf8) {
     line += String(Substring(word)) + " "
   }
-  return line + "panic=5 nr_cpus=1 reset_devices mcore.target=\(target)" + (append.isEmpty ? "" : " " + append)
+  return line + "panic=5 nr_cpus=1 reset_devices acpi_no_memhotplug" + (append.isEmpty ? "" : " " + append)
 }

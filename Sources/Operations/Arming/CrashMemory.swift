@@ -10,10 +10,12 @@ struct CrashMemory {
   var initrdSize: UInt64
   /// RAM of the machine whose page map is read.
   var machineMemory: UInt64 = 0
+  /// Modules in its initramfs: once packed, once unpacked, once loaded.
+  var modules: UInt64 = 0
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
   /// they work with.
-  var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) }
+  var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules }
   static let rest: UInt64 = 48 << 20
   /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB
   /// (docs/performance.md, "Memory on large machines").
@@ -31,6 +33,12 @@ extension CrashMemory {
     kernelSize = try file.size()
     kernelMemory = bzImageMemory(try file.bytes(at: 0, count: 0x264)) ?? 5 * kernelSize
     if let initrd { initrdSize = try File(initrd, .read).size() } else { initrdSize = 0 }
+  }
+
+  /// Of a crash kernel that starts no other one.
+  init(kernel: String, _ machine: Machine, modules: UInt64) throws(DumpError) {
+    try self.init(kernel: kernel, initrd: nil)
+    (machineMemory, self.modules) = (machine.memory, modules)
   }
 }
 

@@ -29,6 +29,9 @@ struct Machine {
   var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 
+  /// Whether the kernel keeps what it tells a crash kernel of memory up to date by itself (Linux 6.8).
+  var keepsCrashMap: Bool { line("/sys/devices/system/memory/crash_hotplug") == "1" }
+
   /// The CPU that firmware started. A kernel that a soft boot started runs on another one, and its command
   /// line names it.
   var bootCPU: UInt32? {

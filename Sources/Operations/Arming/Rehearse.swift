@@ -21,6 +21,11 @@ public func prepareRehearsal(_ request: ArmRequest, megabytes: Int) throws(DumpE
       .usage, "this machine is not armed, so there is no way to rehearse", at: "\(request.directory)/armed",
       advice: "mcore arm first")
   }
+  guard armed.usesMemory else {
+    throw DumpError(
+      .usage, "this machine is armed for a disk alone, and only the soft boot can be rehearsed", at: "\(request.directory)/armed",
+      advice: "write target=memory: behind the other targets, and mcore arm")
+  }
   var current = try ArmRecord(machine)
   if let window = armed.window { current.take(window, earlier: armed) }
   let normal = try NormalKernel(

@@ -9,26 +9,52 @@ public struct ArmStatus: Sendable {
   public var problems: [String] = []
   /// What an operator may want to know besides.
   public var notes: [String] = []
+  var targets: [TargetStatus] = []
+  /// What the settings say that ends in a panic.
+  var panicOn: [String] = []
+  /// What is known to be needed, in bytes.
+  var neededMemory: UInt64?
   var crashMemory: UInt64
   var isLoaded: Bool
   var armed: ArmedRecord?
 
   public var isCaptured: Bool { problems.isEmpty }
 
+  /// For people: where the dump goes first, and what follows when that fails.
+  private var way: String {
+    guard let armed, armed.usesDisk else { return "by the soft boot (memory:)" }
+    let ways = armed.targets.map { $0.utf8.starts(with: "memory:".utf8) ? "the soft boot (\($0))" : printable($0) }
+    return "to \(ways.joined(separator: ", then by "))"
+  }
+
   public var text: String {
-    var lines = [isCaptured ? "a crash now would be captured, by the soft boot (memory:)" : "a crash now would not be captured"]
+    var lines = [isCaptured ? "a crash now would be captured, \(way)" : "a crash now would not be captured"]
     lines += problems.map { "  because: \($0)" }
     if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
     lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
+    lines += targets.map { printable($0.text) }
+    if isLoaded, armed != nil {
+      lines.append("panics on: \(panicOn.isEmpty ? "what does by itself" : panicOn.joined(separator: ", "))")
+    }
     return (lines + notes.map { "note: \($0)" }).joined(separator: "\n")
   }
 
   /// docs/soft-boot.md, "mcore status".
   public var json: String {
     JSON.object([
-      ("version", .string("1.0")), ("captured", .bool(isCaptured)), ("way", isCaptured ? .string("memory") : .null),
+      ("version", .string("1.0")), ("captured", .bool(isCaptured)),
+      ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
+      ("targets", .array(targets.map(\.json))),
+      ("panic_on", .array(panicOn.map(JSON.string))),
+      ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
       ("problems", .array(problems.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
-      ("crash_kernel", .object([("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory))])),
+      (
+        "crash_kernel",
+        .object([
+          ("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory)),
+          ("needed_bytes", neededMemory.map(JSON.unsigned) ?? .null),
+        ])
+      ),
       (
         "armed",
         armed.map { .object([("time", .number($0.time)), ("release", .string($0.release)), ("boot_id", .string($0.bootID))]) }
@@ -38,14 +64,16 @@ public struct ArmStatus: Sendable {
   }
 }
 
-/// Looks, and changes nothing.
-public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
+/// Looks; with `probes` a file is written to each target, and removed.
+public func armStatus(_ request: ArmRequest = ArmRequest(), probes: Bool = true) -> ArmStatus {
   let machine = Machine(root: request.root)
   let record = ArmedRecord(readFrom: "\(request.directory)/armed")
   var status = ArmStatus(crashMemory: machine.crashMemory, isLoaded: machine.isCrashKernelLoaded, armed: record)
   if status.crashMemory == 0 {
     status.problems.append(
-      "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot")
+      machine.word("crashkernel=") == nil
+        ? "no memory is set aside for a crash kernel: put crashkernel=256M on the kernel command line and reboot"
+        : "no memory is set aside for a crash kernel, though crashkernel= asks for it: dmesg | grep -i crashkernel says why")
   } else if !status.isLoaded {
     let loop = CrashLoop(record, bootID: machine.bootID, now: System.secondsSince1970)
     status.problems.append(
@@ -54,13 +82,14 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
     if record.bootID != machine.bootID {
       status.problems.append(
         "the crash kernel that is loaded is not that of mcore, which was armed in an earlier boot: run mcore arm")
-    } else if record.memory != machine.memory {
+    } else if record.memory != machine.memory, record.usesMemory || !machine.keepsCrashMap {
       status.problems.append("memory was added or removed since: run mcore arm again")
     }
   } else {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
-  if let needed = record.flatMap({ neededMemory($0, machine) }), status.isLoaded, status.crashMemory < needed {
+  status.neededMemory = record.flatMap { neededMemory($0, machine) }
+  if let needed = status.neededMemory, status.isLoaded, status.crashMemory < needed {
     status.notes.append(
       "the crash kernel has \(humanBytes(status.crashMemory)) of memory, and \(humanBytes(needed)) are known to be enough")
   }
@@ -69,7 +98,11 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
       "a dump that nobody saved lies in the memory that is set aside (\(window.text)), and it is never overwritten: "
         + "mcore-capture source=memory: target=... saves it")
   }
-  if machine.lockdown != "none" { status.problems.append("the kernel is locked down (\(machine.lockdown))") }
+  status.checkSurroundings(machine, record)
+  status.checkTargets(request, machine, record, probes)
+  if machine.lockdown != "none", record?.usesDisk != true {
+    status.problems.append("the kernel is locked down (\(machine.lockdown))")
+  }
   if let word = machine.word("mcore.region=") {
     let region = try? RegionExtents(word: word)
     if let region, isDumpWaiting(region, request) {
@@ -95,8 +128,48 @@ public func armStatus(_ request: ArmRequest = ArmRequest()) -> ArmStatus {
   return status
 }
 
+extension ArmStatus {
+  fileprivate mutating func checkSurroundings(_ machine: Machine, _ record: ArmedRecord?) {
+    for rival in machine.rivals {
+      problems.append("\(rival) loads a crash kernel of its own: systemctl disable --now \(rival), then mcore arm")
+    }
+    if machine.isHandingOver {
+      problems.append(
+        "this kernel hands its crash kernel data that it dies of (Kexec HandOver, before Linux 7.1): put kho=off on the kernel command line and reboot"
+      )
+    }
+    if machine.word("crashkernel=")?.utf8.suffix(4).elementsEqual(",cma".utf8) == true {
+      notes.append("crashkernel=...,cma: the crash kernel waits 10 s, and what lay in that memory is not in the dump")
+    }
+    if let record, record.bootID == machine.bootID,
+      let changed = System.modificationTime(machine.root + ArmPlan.configurationFile), changed > record.time
+    {
+      notes.append("\(ArmPlan.configurationFile) has changed since: mcore arm")
+    }
+  }
+
+  fileprivate mutating func checkTargets(_ request: ArmRequest, _ machine: Machine, _ record: ArmedRecord?, _ probes: Bool) {
+    var request = request
+    request.isForced = true
+    // Armed with targets of its own, or with a window: those count.
+    if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
+    guard let plan = try? ArmPlan(request, machine) else { return }
+    for problem in plan.problems { notes.append("\(problem)") }
+    panicOn = plan.panicOn.map(\.text)
+    for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
+    {
+      notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
+    }
+    let estimate = machine.dumpEstimate(plan.words)
+    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
+    guard isLoaded, record != nil, !targets.isEmpty, !targets.contains(where: \.isUsable) else { return }
+    problems.append("none of the targets can take a dump: mcore arm --check says more")
+  }
+}
+
 /// What the crash kernel that was armed needs; nil where what it starts is not there any more.
 private func neededMemory(_ record: ArmedRecord, _ machine: Machine) -> UInt64? {
+  guard record.usesMemory, record.kernel.isEmpty == false else { return record.neededMemory > 0 ? record.neededMemory : nil }
   guard System.kind(of: record.kernel) == .regular else { return nil }
   return try? neededMemory(NormalFiles(kernel: record.kernel, initrd: record.initrd), isByReset: record.isByReset, machine)
 }

@@ -19,6 +19,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   do throws(DumpError) {
     if settings.source.value == memorySource { return try saveFromMemory(settings, reporter) }
     try requireSource(settings.source.value)
+    assembleDevices(settings, reporter)
     waitForDisks(settings, reporter)
     var request = SaveRequest(
       source: settings.source.value, targets: settings.targets.map(\.value), level: settings.level.value)

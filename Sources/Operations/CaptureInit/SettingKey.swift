@@ -16,6 +16,9 @@ struct SettingKey: Sendable {
   var set: @Sendable (_ value: String, _ origin: String, inout Settings) throws(DumpError) -> Bool
 
   static let targetName = "target"
+  static let panicOnName = "panic-on"
+  /// What a crash kernel is not told as it stands: `arm` says it anew, or it is for another kernel.
+  static let ofRunningSystem = [targetName, panicOnName, "source", "modules", "normal", "region", "nonce"]
 
   /// `key=value`, or an error that names what is wrong.
   static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
@@ -130,6 +133,9 @@ struct SettingKey: Sendable {
       name: "attempts", allowed: "0 to 1000",
       help: "source=memory: leaves alone what was begun so often and came to no end; 0 is never (default 3)"
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1000), origin, &settings.attempts) },
+    SettingKey(
+      name: panicOnName, allowed: PanicTrigger.form, help: "what ends in a panic, set by mcore arm (default oops)"
+    ) { (value, origin, settings) throws(DumpError) in assign(PanicTrigger.parse(value), origin, &settings.panicOn) },
     SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"

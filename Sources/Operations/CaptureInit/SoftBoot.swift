@@ -86,6 +86,11 @@ private struct Search {
   }
 }
 
+/// Targets but memory:, which is where the dump comes from.
+private func lastingTargets(_ settings: Settings) -> [String] {
+  settings.targets.map(\.value).filter { (try? TargetSpec($0))?.isMemory != true }
+}
+
 /// What the child does.
 func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpError) -> Int32 {
   let search = Search(settings)
@@ -93,7 +98,7 @@ func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpE
   // At most boots nothing is there.
   if search.expectation.isFoundByScan, try !holdsRegion(memory, search.windows) { return 0 }
   var request = SecondStageRequest(
-    windows: search.windows, expectation: search.expectation, targets: settings.targets.map(\.value))
+    windows: search.windows, expectation: search.expectation, targets: lastingTargets(settings))
   request.threads = settings.threads.value
   request.attemptLimit = UInt32(clamping: settings.attempts.value)
   waitForDisks(settings, reporter)

@@ -234,6 +234,28 @@ struct Last: ParsableCommand {
   }
 }
 
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the dumps of a directory, the newest first.",
+    discussion: "Exit status: 0 every one is whole, 1 the directory can't be read, 3 one is cut or can't be read.")
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  @Argument(help: "Where the dumps lie.")
+  var directory = "/var/crash"
+
+  func run() throws {
+    var dumps: [ListedDump] = []
+    try failing { () throws(DumpError) in
+      dumps = try listDumps(in: directory)
+      let text = listText(dumps, json: json)
+      if !text.isEmpty { try standardOutput(text + "\n") }
+    }
+    if dumps.contains(where: { !$0.isWhole }) { throw ExitCode(3) }
+  }
+}
+
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Re-read a dump and check everything.",

@@ -10,7 +10,7 @@ from .paths import GUEST, build_initramfs, run
 
 TARGET = "/disk/var/crash"
 APPEND = f"rdinit=/armed-init mcore.target={TARGET}"
-ARM = "--kernel /disk/boot/vmlinuz --initrd /disk/boot/initrd.img --base /disk/boot/base.img"
+ARM = "--target memory: --kernel /disk/boot/vmlinuz --initrd /disk/boot/initrd.img --base /disk/boot/base.img"
 # A window in the middle of a guest of 1 GiB: firmware and QEMU put the next kernel below it and its initramfs above.
 WINDOW = "64M@512M"
 RESERVED = "memmap=64M!512M"

@@ -3,6 +3,7 @@
 import pathlib
 import random
 import re
+import subprocess
 import shutil
 import tempfile
 
@@ -23,8 +24,14 @@ CRASH_CMDLINE = "console=ttyS0 panic=5 loglevel=6 nr_cpus=1 reset_devices"
 
 
 def libraries(program: pathlib.Path) -> list:
-    """The shared libraries that a program needs, and its loader."""
-    return [pathlib.Path(path) for path in re.findall(r"(/\S+) \(0x", run("ldd", program))]
+    """The shared libraries that a program needs, and its loader; none of one that is static."""
+    told = subprocess.run(["ldd", str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60).stdout
+    if "not a dynamic executable" in told or "statically linked" in told:
+        return []
+    found = [pathlib.Path(path) for path in re.findall(r"(/\S+) \(0x", told)]
+    if not found:
+        raise OSError(f"ldd says nothing of {program}: {told}")
+    return found
 
 
 def copy_kexec(tree: pathlib.Path) -> None:

@@ -185,7 +185,7 @@ class LongTest(SoftBootTest):
         files = {"/boot/initrd.img": normal, "/boot/crash-base.img": base, **soft_boot.mcore_program(BIN / "mcore")}
         soft_boot.add_to_disk(image, files)
         log = CACHE / "logs" / f"test-{self.release}-soft-arm.log"
-        arm = "mcore arm --kernel /disk/boot/vmlinuz --initrd /disk/boot/initrd.img --base /disk/boot/crash-base.img"
+        arm = "mcore arm --target memory: --kernel /disk/boot/vmlinuz --initrd /disk/boot/initrd.img --base /disk/boot/crash-base.img"
         with system.start(self.kernel, [image], log, initramfs=normal, role="shell", append=soft_boot.NORMAL_APPEND) as guest:
             guest.expect("MCORE-GUEST: shell", 180, or_fail=system.FAILED)
             guest.send("export LD_LIBRARY_PATH=/disk/mcore/lib PATH=/disk/mcore:/bin; mkdir -p /var/lib\n")

@@ -116,7 +116,7 @@ class DebianTest(SoftBootTest, unittest.TestCase):
         with self.session("mended", encrypted=False) as session:
             self.boot(session)
             # Armed anew: the initramfs tries only what arm saw to be on the root.
-            session.check("echo target=/not/there/x >/etc/mcore.conf && mcore arm")
+            session.check("echo target=/not/there/x target=memory: >/etc/mcore.conf && mcore arm --target memory:")
             self.soft_boot(session)
             session.guest.expect("the second stage ended in the initramfs with status 2", 120, or_fail="dump saved")
             self.log_in(session, "degraded", ["mcore-memory.service"])

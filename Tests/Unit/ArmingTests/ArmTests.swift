@@ -7,78 +7,18 @@ import Testing
 @testable import LinuxSystem
 @testable import SoftBoot
 
-/// A machine under a directory: what `arm` and `status` read of /proc and /sys, a kernel and an initramfs.
-private struct FakeMachine {
-  let scratch: Scratch
-  var request = ArmRequest()
-
-  init() throws {
-    scratch = try Scratch()
-    request.root = scratch.file("root")
-    request.directory = scratch.file("state")
-    request.kernel = scratch.file("vmlinuz")
-    request.initrd = scratch.file("initrd.img")
-    request.base = scratch.file("base.img")
-    for (path, text) in [
-      ("/proc/sys/kernel/osrelease", "6.1.0-test\n"),
-      ("/proc/sys/kernel/random/boot_id", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n"),
-      ("/proc/cmdline", "root=/dev/vda1 console=ttyS0 quiet\n"), ("/sys/kernel/kexec_crash_size", "268435456\n"),
-      ("/sys/kernel/kexec_crash_loaded", "0\n"), ("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
-      ("/sys/devices/system/cpu/present", "0-1\n"), ("/sys/devices/system/cpu/online", "0-1\n"),
-      ("/proc/cpuinfo", "processor\t: 0\napicid\t\t: 4\ninitial apicid\t: 4\n\nprocessor\t: 1\napicid\t\t: 5\n"),
-      ("/proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n00100000-7ffdbfff : System RAM\n"),
-      ("/sys/firmware/memmap/0/start", "0x0\n"), ("/sys/firmware/memmap/0/end", "0x9fbff\n"),
-      ("/sys/firmware/memmap/0/type", "System RAM\n"), ("/sys/firmware/memmap/1/start", "0x100000\n"),
-      ("/sys/firmware/memmap/1/end", "0x7ffdbfff\n"), ("/sys/firmware/memmap/1/type", "System RAM\n"),
-    ] { try write(path, text) }
-    try Data(noise(50_001, seed: 1)).write(to: URL(fileURLWithPath: scratch.file("vmlinuz")))
-    try Data(noise(70_002, seed: 2)).write(to: URL(fileURLWithPath: scratch.file("initrd.img")))
-    try Data(noise(1001, seed: 3)).write(to: URL(fileURLWithPath: scratch.file("base.img")))
-  }
-
-  func write(_ path: String, _ text: String) throws {
-    let url = URL(fileURLWithPath: request.root + path)
-    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try text.write(to: url, atomically: true, encoding: .utf8)
-  }
-
-  func reason() -> String {
-    do {
-      _ = try arm(request)
-      return ""
-    } catch { return "\(error)" }
-  }
-}
-
-/// The files of a newc archive, which begins at `offset`.
-private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UInt8]] {
-  var files: [String: [UInt8]] = [:]
-  var position = offset
-  while true {
-    #expect(Array(image[position..<position + 6]) == Array("070701".utf8))
-    let fields = try (0..<13).map { index in
-      let start = position + 6 + 8 * index
-      return try #require(Int(String(decoding: image[start..<start + 8], as: UTF8.self), radix: 16))
-    }
-    let name = String(decoding: image[position + 110..<position + 109 + fields[11]], as: UTF8.self)
-    if name == "TRAILER!!!" { return files }
-    let data = (position + 110 + fields[11] + 3) & ~3
-    files[name] = Array(image[data..<data + fields[6]])
-    position = (data + fields[6] + 3) & ~3
-  }
-}
-
 @Suite(.serialized) struct ArmTests {
   @Test func theImageHoldsWhatTheCrashKernelNeedsToKnow() throws {
     let fake = try FakeMachine()
     let record = try ArmRecord(Machine(root: fake.request.root))
-    let files = NormalFiles(kernel: fake.scratch.file("vmlinuz"), initrd: fake.scratch.file("initrd.img"))
-    try build(fake.scratch.file("image"), fake.scratch.file("base.img"), files, record)
+    let plan = try ArmPlan(fake.request, Machine(root: fake.request.root))
+    try build(fake.scratch.file("image"), fake.scratch.file("base.img"), plan, plan.normal, record)
     let image = Array(try Data(contentsOf: URL(fileURLWithPath: fake.scratch.file("image"))))
     #expect(Array(image[..<1001]) == noise(1001, seed: 3))
     let unpackedFiles = try unpacked(image, from: 1004)
+    #expect(unpackedFiles["etc/mcore.conf"].map { String(decoding: $0, as: UTF8.self) } == "target=memory:\n")
     #expect(
-      Set(unpackedFiles.keys)
+      Set(unpackedFiles.keys).subtracting(["etc", "etc/mcore.conf"])
         == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce", "boot-cpu"].reduce(into: []) {
           $0.insert($1 == "normal" ? $1 : "normal/" + $1)
         })
@@ -86,7 +26,7 @@ private func unpacked(_ image: [UInt8], from offset: Int) throws -> [String: [UI
     // As the crash kernel reads it.
     let directory = fake.scratch.file("normal")
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-    for (name, bytes) in unpackedFiles where name != "normal" {
+    for (name, bytes) in unpackedFiles where name.hasPrefix("normal/") {
       try Data(bytes).write(to: URL(fileURLWithPath: fake.scratch.file(name)))
     }
     let normal = try NormalKernel(directory)

@@ -32,6 +32,13 @@ int mcore_guarded_copy(void *to, const void *from, size_t count);
 /// memcpy(3) into a mapping, and the processor's caches written out behind it. Returns 0, or -1 when a page of it can't be
 /// had; part of it may have been copied then.
 int mcore_guarded_store(void *to, const void *from, size_t count);
+/// The table of a mapped device, as text (linux/dm-ioctl.h): lines "START LENGTH TYPE PARAMETERS". Returns 0 or -errno.
+int mcore_mapper_table(const char *name, char *text, size_t size);
+/// Makes a mapped device with such a table: /dev/dm-`minor_number`. Returns 0 or -errno.
+int mcore_mapper_create(const char *name, unsigned int minor_number, const char *table);
+/// Starts the array behind `fd` with superblocks of version 1.`minor_version` (linux/raid/md_u.h). `devices` are pairs of major and
+/// minor number; of the `count` pairs one that can't be added is passed over. Returns 0 or -errno.
+int mcore_array_assemble(int fd, int minor_version, const uint32_t *devices, size_t count);
 /// malloc_trim(0): freed memory goes back to the system.
 void mcore_return_freed_memory(void);
 /// mallopt(M_MMAP_THRESHOLD): from now on a buffer of 128 KiB and more is a mapping of its own, unless it fits between others.

@@ -1,0 +1,13 @@
+/// For whoever prepares a crash kernel: where a target lies on the running system.
+extension TargetSpec {
+  /// The disk as it is named, and the directory on its file system; nil for other kinds.
+  package var deviceAndPath: (device: String, path: String)? {
+    (kind as? DeviceTarget).map { ($0.device.description, $0.path) }
+  }
+
+  /// The path of that disk's device, or nil while it is not there.
+  package var devicePath: String? { (kind as? DeviceTarget)?.device.resolve() }
+
+  /// A path of the running system; nil for other kinds.
+  package var directoryPath: String? { (kind as? PathTarget)?.path }
+}

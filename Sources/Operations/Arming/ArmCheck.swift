@@ -1,0 +1,45 @@
+public import DumpBasics
+internal import CaptureInit
+internal import DumpTarget
+
+/// What `mcore arm` would do.
+public struct ArmCheck: Sendable {
+  /// For people.
+  public var lines: [String] = []
+  /// What is wrong in the settings; with any, arm refuses.
+  public var problems: [DumpError] = []
+  /// Why it would not arm besides.
+  public var refusal: DumpError?
+  /// What `crashkernel=` has to set aside, in MiB, as this machine is now; a multiple of 16.
+  public var crashkernelMegabytes: UInt64 = 0
+}
+
+/// Looks, and changes nothing.
+public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
+  let machine = Machine(root: request.root)
+  var check = ArmCheck()
+  // For the largest of the ways: where memory is short, the soft boot is left out of what would be armed.
+  var generous = request
+  generous.isForced = true
+  if let plan = try? ArmPlan(generous, machine) { check.crashkernelMegabytes = (megabytes(plan.neededMemory) + 15) / 16 * 16 }
+  let plan = try ArmPlan(request, machine)
+  check.problems = plan.problems
+  for target in plan.targets { check.lines.append("target \(target.line)") }
+  if plan.usesDisk {
+    let names = plan.modules.map { ModuleIndex.name(ofFile: $0) }
+    check.lines.append("modules: \(names.isEmpty ? "none, all is built in" : names.joined(separator: " "))")
+  }
+  for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
+  check.lines.append(
+    "panics on: \(plan.panicOn.isEmpty ? "what does by itself" : plan.panicOn.map(\.text).joined(separator: ", "))")
+  check.lines.append(
+    "memory for the crash kernel: \(humanBytes(machine.crashMemory)) set aside, \(humanBytes(plan.neededMemory)) needed "
+      + "(crashkernel=\(check.crashkernelMegabytes)M has room for all targets)")
+  do throws(DumpError) { try plan.requireSomething() } catch { check.refusal = error }
+  if check.refusal == nil, machine.crashMemory < plan.neededMemory {
+    check.refusal = DumpError(
+      .full, "too little memory is set aside for a crash kernel", at: "crashkernel=",
+      advice: "put crashkernel=\(check.crashkernelMegabytes)M on the kernel command line and reboot")
+  }
+  return check
+}

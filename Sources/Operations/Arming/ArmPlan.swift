@@ -1,0 +1,133 @@
+internal import CaptureInit
+internal import DumpBasics
+internal import DumpTarget
+internal import LinuxSystem
+
+/// What `arm` is about to do, found out without changing anything.
+struct ArmPlan {
+  var targets: [TargetPlan] = []
+  /// Words of the settings for the crash kernel.
+  var words: [String] = []
+  /// What ends in a panic.
+  var panicOn: [PanicTrigger] = []
+  /// What is wrong in the settings.
+  var problems: [DumpError] = []
+  /// Files of the modules that the targets need, in the order of loading: paths below `moduleDirectory`.
+  var modules: [String] = []
+  var moduleDirectory = ""
+  /// The files of the normal kernel, where memory: is among the targets.
+  var normal: NormalFiles?
+  /// Memory that the crash kernel needs, in bytes.
+  var neededMemory: UInt64 = 0
+
+  var reachable: [TargetPlan] { targets.filter { $0.crashWord != nil } }
+  var usesMemory: Bool { reachable.contains { $0.isMemory } }
+  var usesDisk: Bool { reachable.contains { !$0.isMemory } }
+  var assemblies: [DeviceAssembly] {
+    var all: [DeviceAssembly] = []
+    for assembly in reachable.flatMap(\.assemblies) where !all.contains(assembly) { all.append(assembly) }
+    return all
+  }
+
+  static let configurationFile = "/etc/mcore.conf"
+
+  init(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
+    let path = ArmPlan.configurationFile
+    let hasFile = System.kind(of: machine.root + path) != nil
+    let settings = CheckedSettings(
+      file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
+    (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
+    moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
+    var wanted = settings.targets
+    // A window takes the dump, and nothing else does.
+    if let window = request.window {
+      wanted = [("memory:\(window)", "--window")]
+    } else if !request.targets.isEmpty {
+      wanted = request.targets.map { ($0, "--target") }
+    }
+    // Without modules nothing can be said of disks; of memory it can.
+    let index: Result<ModuleIndex, DumpError> = result { () throws(DumpError) in
+      try ModuleIndex(moduleDirectory, loaded: (try? System.names(in: "\(machine.root)/sys/module")) ?? [])
+    }
+    for (word, origin) in wanted {
+      switch index {
+      case .success(let index): targets.append(TargetPlanner(machine, index).plan(word, origin))
+      case .failure(let error):
+        var plan = TargetPlan(word, origin)
+        if let spec = try? TargetSpec(word), spec.isMemory {
+          (plan.isMemory, plan.crashWord, plan.memoryWindows) = (true, word, spec.memoryWindows?.text)
+        } else {
+          plan.reason = error
+        }
+        targets.append(plan)
+      }
+    }
+    if case .success(let index) = index, usesDisk { modules = try index.loadOrder(reachable.flatMap(\.modules)) }
+    try judgeMemory(request, machine)
+  }
+
+  /// What the memory of the crash kernel has to hold. Where it can't hold the normal kernel beside a target
+  /// that needs none, memory: is left out.
+  private mutating func judgeMemory(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
+    let own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
+    neededMemory = own.own
+    guard usesMemory else { return }
+    do throws(DumpError) {
+      try requireMemoryTarget(machine)
+      let normal = try normalFiles(request, machine)
+      var memory = own
+      if !request.isByReset { memory.initrdSize = try File(normal.initrd, .read).size() }
+      let needed = request.isByReset ? own.own : memory.withNormalKernel
+      if usesDisk, machine.crashMemory < needed, machine.crashMemory >= own.own, !request.isForced {
+        throw DumpError(
+          .full,
+          "the soft boot needs \(humanBytes(needed)) of memory for the crash kernel, and \(humanBytes(machine.crashMemory)) are set aside",
+          at: "crashkernel=", advice: "put crashkernel=\(megabytes(needed))M on the kernel command line and reboot")
+      }
+      self.normal = normal
+      neededMemory = needed
+    } catch {
+      guard usesDisk else { throw error }
+      for place in targets.indices where targets[place].isMemory {
+        (targets[place].crashWord, targets[place].reason) = (nil, error)
+      }
+    }
+  }
+
+  /// - Throws: where nothing would be captured, or the settings are wrong.
+  func requireSomething() throws(DumpError) {
+    if let problem = problems.first { throw problem }
+    if targets.isEmpty {
+      throw DumpError(
+        .usage, "no target is given: where should the dump go?", at: ArmPlan.configurationFile,
+        advice: "write target=/var/crash, and target=memory: on the next line")
+    }
+    if !reachable.isEmpty { return }
+    throw DumpError(
+      .unsupported, "no target can be reached by a crash kernel: " + targets.map(\.line).joined(separator: "; "),
+      at: ArmPlan.configurationFile, advice: "write target=memory: on a line of its own: then the next boot saves the dump")
+  }
+
+  private func requireMemoryTarget(_ machine: Machine) throws(DumpError) {
+    guard machine.lockdown == "none" else {
+      throw DumpError(
+        .unsupported, "the kernel is locked down (\(machine.lockdown)): a crash kernel can't write to memory", at: "/dev/mem",
+        advice: "it is because of Secure Boot in most cases")
+    }
+  }
+
+  /// Bytes of the modules as they are loaded; of those that are compressed about three times their files.
+  private var moduleBytes: UInt64 {
+    modules.reduce(0) { sum, path in
+      let size = (try? File("\(moduleDirectory)/\(path)", .read).size()) ?? 0
+      return sum + (path.utf8.suffix(3).elementsEqual(".ko".utf8) ? size : 3 * size)
+    }
+  }
+}
+
+/// Rounded up.
+func megabytes(_ bytes: UInt64) -> UInt64 { (bytes + 1 << 20 - 1) >> 20 }
+
+private func result<T>(_ body: () throws(DumpError) -> T) -> Result<T, DumpError> {
+  do throws(DumpError) { return .success(try body()) } catch { return .failure(error) }
+}

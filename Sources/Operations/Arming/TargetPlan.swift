@@ -1,0 +1,190 @@
+internal import DumpBasics
+internal import DumpTarget
+internal import LinuxSystem
+
+/// One target of the settings, and how the crash kernel gets there.
+struct TargetPlan {
+  /// As it was written, and where.
+  var word: String
+  var origin: String
+  /// As the crash kernel is told; nil where it can't be reached.
+  var crashWord: String?
+  /// Why not.
+  var reason: DumpError?
+  var isMemory = false
+  var memoryWindows: String?
+  /// Names of kernel modules, without what they depend on.
+  var modules: [String] = []
+  /// What is put together before.
+  var assemblies: [DeviceAssembly] = []
+
+  init(_ word: String, _ origin: String) {
+    (self.word, self.origin) = (word, origin)
+  }
+
+  /// For people.
+  var line: String {
+    guard let crashWord else { return "\(word) can't be reached: \(reason?.description ?? "it is not known why")" }
+    return isMemory ? "\(word) (the soft boot)" : crashWord == word ? word : "\(word) as \(crashWord)"
+  }
+}
+
+/// Finds out for each target what a crash kernel needs to reach it. Looks, and changes nothing.
+struct TargetPlanner {
+  private let machine: Machine
+  private let index: ModuleIndex
+  private let mounts: [Mount]
+
+  init(_ machine: Machine, _ index: ModuleIndex) {
+    (self.machine, self.index) = (machine, index)
+    mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
+  }
+
+  func plan(_ word: String, _ origin: String) -> TargetPlan {
+    var plan = TargetPlan(word, origin)
+    do throws(DumpError) {
+      let spec = try TargetSpec(word)
+      if spec.isMemory {
+        plan.isMemory = true
+        plan.memoryWindows = spec.memoryWindows?.text
+        plan.crashWord = word
+      } else if let (device, path) = spec.deviceAndPath {
+        guard let resolved = spec.devicePath, let number = System.blockDevice(resolved) else {
+          throw DumpError("there is no such disk", at: device, advice: "lsblk -f shows those that are there")
+        }
+        let mount = mounts.last { $0.device == number || $0.source == resolved }
+        try reach(number, mount?.type ?? TargetPlanner.fileSystem(of: resolved), path, &plan)
+      } else if let path = spec.directoryPath {
+        try reach(path, &plan)
+      } else {
+        throw DumpError("a crash kernel has nobody to give this to", at: word)
+      }
+    } catch {
+      plan.reason = error
+      plan.crashWord = nil
+    }
+    return plan
+  }
+
+  /// A path of the running system.
+  private func reach(_ path: String, _ plan: inout TargetPlan) throws(DumpError) {
+    guard path.utf8.first == 0x2f else {
+      throw DumpError(.usage, "this path does not begin at the root", at: path, advice: "write it with a slash in front")
+    }
+    if let kind = System.kind(of: machine.root + path), kind != .directory {
+      throw DumpError(.usage, "this is no directory", at: path, advice: "name a directory: each dump gets one of its own in it")
+    }
+    let real = realPath(path)
+    guard let mount = mounts.last(where: { TargetPlanner.rest(of: real, below: $0.point) != nil && isTop($0, real) }),
+      let rest = TargetPlanner.rest(of: real, below: mount.point)
+    else { throw DumpError("it can't be told which file system this lies on", at: path) }
+    // What btrfs shows is no device: there the source is.
+    var number = mount.device
+    if number.major == 0 {
+      guard mount.source.utf8.starts(with: "/dev/".utf8), let found = System.blockDevice(machine.root + mount.source) else {
+        throw DumpError(
+          TargetPlanner.isNetwork(mount.type)
+            ? "this is on the network (\(mount.type)), which a crash kernel does not have"
+            : "this file system is on no disk (\(mount.type))", at: mount.point)
+      }
+      number = found
+    }
+    let path = mount.root == "/" ? rest : rest == "/" ? mount.root : mount.root + rest
+    try reach(number, mount.type, path, &plan)
+  }
+
+  private func reach(
+    _ number: DeviceNumber, _ type: String, _ path: String, _ plan: inout TargetPlan
+  ) throws(DumpError) {
+    var chain = DeviceChain(machine, index)
+    try chain.add(number)
+    try addFileSystem(type, &chain)
+    // All that is needed is there.
+    _ = try index.loadOrder(chain.modules)
+    let name = System.realPath("\(machine.root)/sys/dev/block/\(number)").map { DeviceChain.name($0) } ?? ""
+    if path.utf8.contains(0x22) || path.utf8.contains(0x0a) {
+      throw DumpError(.usage, "a quotation mark or a newline in the path can't be handed to a crash kernel", at: path)
+    }
+    plan.modules = chain.modules
+    plan.assemblies = chain.assemblies
+    plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)"):\(path)"
+  }
+
+  // MARK: file systems
+
+  private func addFileSystem(_ type: String, _ chain: inout DeviceChain) throws(DumpError) {
+    if type.isEmpty {
+      throw DumpError("there is no file system on it that this system knows", advice: "mkfs makes one; blkid tells what is there")
+    }
+    if type == "fuseblk" { throw DumpError("this file system is a program (FUSE), which a crash kernel does not have") }
+    let modules = index.has(type) ? [type] : index.modules(forAlias: "fs-\(type)")
+    if modules.isEmpty, !isBuiltIn(type) { throw DumpError("the running kernel has no module for the file system \(type)") }
+    for module in modules { chain.add(module: module) }
+    // The names of files on FAT; asked for by name when it is mounted.
+    if type == "vfat" {
+      for module in ["nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"] where index.has(module) { chain.add(module: module) }
+    }
+  }
+
+  private func isBuiltIn(_ type: String) -> Bool {
+    let list = (try? machine.text("/proc/filesystems")) ?? ""
+    return list.utf8.split(separator: 0x0a).contains { $0.first == 0x09 && $0.dropFirst().elementsEqual(type.utf8) }
+  }
+
+  /// As blkid tells it; empty where it does not.
+  private static func fileSystem(of device: String) -> String {
+    let command = Command("blkid", ["-o", "value", "-s", "TYPE", device], output: .collect)
+    guard let result = try? System.run(command, limitSeconds: 20), result.end == .exited(0) else { return "" }
+    return result.output
+  }
+
+  private static func isNetwork(_ type: String) -> Bool { ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs"].contains(type) }
+
+  // MARK: names
+
+  /// A name that holds in another kernel, where disks may be found in another order.
+  private func tag(_ name: String) -> String {
+    let device = System.realPath("\(machine.root)/dev/\(name)") ?? "/dev/\(name)"
+    for (tag, directory) in [("UUID", "by-uuid"), ("PARTUUID", "by-partuuid")] {
+      let links = "\(machine.root)/dev/disk/\(directory)"
+      for value in (try? System.names(in: links)) ?? [] where System.realPath("\(links)/\(value)") == device {
+        // What udev had to encode is left to other names.
+        if !value.utf8.contains(0x5c) { return "\(tag)=\(value)" }
+      }
+    }
+    return "/dev/\(name)"
+  }
+
+  /// The path with its symbolic links followed, as far as it exists.
+  private func realPath(_ path: String) -> String {
+    var (place, missing) = (path, "")
+    while true {
+      if let real = System.realPath(machine.root + place) {
+        let inside = String(Substring(real.utf8.dropFirst(System.realPath(machine.root + "/")?.utf8.count ?? 0)))
+        let base = machine.root.isEmpty ? real : inside.isEmpty ? "/" : inside
+        return base == "/" ? (missing.isEmpty ? "/" : missing) : base + missing
+      }
+      let parent = parentDirectory(of: place)
+      if parent == place { return path }
+      missing = "/\(lastName(place))" + missing
+      place = parent
+    }
+  }
+
+  private func lastName(_ path: String) -> String {
+    path.utf8.split(separator: 0x2f).last.map { String(Substring($0)) } ?? ""
+  }
+
+  /// Whether no other mount, nearer to the path, lies on this one.
+  private func isTop(_ mount: Mount, _ path: String) -> Bool {
+    !mounts.contains { $0.point.utf8.count > mount.point.utf8.count && TargetPlanner.rest(of: path, below: $0.point) != nil }
+  }
+
+  /// What of the path comes behind `directory`, with a slash in front; nil where it lies elsewhere.
+  static func rest(of path: String, below directory: String) -> String? {
+    if directory == "/" { return path }
+    if path == directory { return "/" }
+    guard path.utf8.starts(with: "\(directory)/".utf8) else { return nil }
+    return String(Substring(path.utf8.dropFirst(directory.utf8.count)))
+  }
+}

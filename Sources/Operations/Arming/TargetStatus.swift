@@ -1,0 +1,98 @@
+internal import CoreEncoding
+internal import DumpBasics
+internal import DumpTarget
+internal import LinuxSystem
+
+/// A target of the settings, tried on the running system.
+struct TargetStatus: Sendable {
+  /// As it was written.
+  var word: String
+  var isMemory: Bool
+  /// Why a crash kernel can't reach it.
+  var reason: String?
+  /// Why nothing can be written there now.
+  var fault: String?
+  /// Whether something was written there, and removed.
+  var isTried = false
+  var free: UInt64?
+  /// What a dump of this moment may take.
+  var estimate: UInt64
+
+  var isUsable: Bool { reason == nil && fault == nil }
+  var isTight: Bool { free.map { $0 < estimate } ?? false }
+
+  var text: String {
+    if let reason { return "target \(word): out of reach of a crash kernel: \(reason)" }
+    if let fault { return "target \(word): \(fault)" }
+    if isMemory { return "target \(word): the soft boot" }
+    let room = free.map { ", \(humanBytes($0)) free, a dump now takes about \(humanBytes(estimate)) at most" } ?? ""
+    return "target \(word): \(isTried ? "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
+  }
+
+  var json: JSON {
+    .object([
+      ("target", .string(word)), ("usable", .bool(isUsable)), ("tried", .bool(isTried)), ("reason", .optional(reason ?? fault)),
+      ("free_bytes", free.map(JSON.unsigned) ?? .null), ("estimate_bytes", .unsigned(estimate)),
+    ])
+  }
+
+  /// - Parameter probes: whether a file is written, synced and removed.
+  init(_ plan: TargetPlan, _ machine: Machine, estimate: UInt64, probes: Bool) {
+    (word, isMemory, self.estimate) = (plan.word, plan.isMemory, estimate)
+    reason = plan.reason?.description
+    guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan, machine) else { return }
+    free = System.freeBytes(directory)
+    guard probes, System.kind(of: directory) == .directory else { return }
+    let probe = "\(directory)/.mcore-probe"
+    do throws(DumpError) {
+      defer { try? System.unlink(probe) }
+      try System.replaceFile(probe, with: [UInt8](repeating: 0x6d, count: 4096))
+      isTried = true
+    } catch {
+      // Without root nothing is known.
+      if error.kind == .system(System.notPermitted) || error.kind == .system(System.accessDenied) { return }
+      fault = "nothing can be written there: \(error)"
+    }
+  }
+
+  /// Where it is on the running system; nil for a disk that is not mounted. The nearest directory that is
+  /// there, where it is to be made.
+  private static func directory(_ plan: TargetPlan, _ machine: Machine) -> String? {
+    guard let spec = try? TargetSpec(plan.word) else { return nil }
+    var path: String
+    if let place = spec.directoryPath {
+      path = machine.root + place
+    } else if let (_, place) = spec.deviceAndPath, let device = spec.devicePath, let number = System.blockDevice(device) {
+      let mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
+      guard let mount = mounts.last(where: { $0.device == number && $0.root == "/" && $0.isWritable }) else { return nil }
+      path = machine.root + (mount.point == "/" ? place : mount.point + place)
+    } else {
+      return nil
+    }
+    while System.kind(of: path) == nil, parentDirectory(of: path) != path { path = parentDirectory(of: path) }
+    return path
+  }
+}
+
+extension Machine {
+  /// What a dump of this moment takes at most, roughly, in bytes: the memory that the level keeps, of which
+  /// compression leaves a third or less (docs/performance.md).
+  func dumpEstimate(_ words: [String]) -> UInt64 {
+    var values: [String: UInt64] = [:]
+    for line in ((try? text("/proc/meminfo")) ?? "").utf8.split(separator: 0x0a) {
+      let words = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x3a }).map { String(Substring($0)) }
+      if words.count > 1, let value = UInt64(words[1]) { values[words[0]] = value << 10 }
+    }
+    let total = values["MemTotal"] ?? memory
+    let free = values["MemFree"] ?? 0
+    var left = free
+    let level = words.last { $0.utf8.starts(with: "level=".utf8) } ?? "level=kern"
+    if level == "level=all" || level == "level=0" { left = 0 }
+    if level == "level=kern" || level == "level=31" {
+      for key in ["Buffers", "Cached", "AnonPages", "SwapCached"] { left += values[key] ?? 0 }
+      // It counts as page cache, and is none that is left out twice.
+      left -= min(left, values["Shmem"] ?? 0)
+    }
+    return (total - min(total, left)) / 3
+  }
+}

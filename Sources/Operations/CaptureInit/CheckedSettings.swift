@@ -1,0 +1,30 @@
+public import DumpBasics
+internal import LinuxSystem
+
+/// The settings of this machine, looked at before a crash: for whoever prepares a crash kernel.
+public struct CheckedSettings: Sendable {
+  /// As they stand, in order, each with where it stood.
+  public var targets: [(word: String, origin: String)] = []
+  /// What is wrong: each names its place and what is allowed.
+  public var problems: [DumpError] = []
+  /// What ends in a panic.
+  public var panicOn: [PanicTrigger] = []
+  /// What the crash kernel is told beside its targets: words `key=value`.
+  public var words: [String] = []
+
+  /// - Parameters:
+  ///   - file: the text of the file at `path`.
+  ///   - commandLine: of the running kernel; what stands there comes later and wins.
+  public init(file: String, path: String, commandLine: String) {
+    let all = Words.ofFile(file, path) + Words.ofKernelCommandLine(commandLine)
+    let settings = Settings(all)
+    targets = settings.targets.map { ($0.value, $0.origin ?? path) }
+    problems = settings.problems
+    panicOn = settings.panicOn.value
+    for word in all {
+      guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
+      var scratch = Settings([])
+      if (try? key.apply(value, word, &scratch)) != nil { words.append("\(key.name)=\(value)") }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+"""A guest that is a real Debian 12 system into which the package is installed, as an administrator does it.
+
+The root is that of scripts/installed-root.sh. Needs root: the files of a root keep their owners.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+from . import debian, disk
+from .paths import CACHE, REPOSITORY, kernel_release, run
+from .qemu import Guest
+
+CMDLINE = "root=/dev/vda ro console=ttyS0 panic=5 loglevel=6 systemd.show_status=true"
+
+
+def root_of(kernel: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(run(REPOSITORY / "scripts/installed-root.sh", kernel_release(kernel), timeout=1800).strip())
+
+
+def package(programs: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(run(REPOSITORY / "scripts/deb.sh", programs, work, timeout=300).strip())
+
+
+# What dpkg does in a root that does not run: its triggers make the initramfs anew.
+INSTALL = 'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" dpkg -i "/root/$2"'
+
+
+def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="", installed=False) -> pathlib.Path:
+    """The guest's disk, with the package in /root, or `installed`. The initramfs that lies on it lies beside the image too, as .initrd."""
+    image = pathlib.Path(image)
+    with tempfile.TemporaryDirectory(dir=CACHE) as directory:
+        tree = pathlib.Path(directory) / "root"
+        run("cp", "-a", "--reflink=auto", root, tree)
+        shutil.copy2(deb, tree / "root" / deb.name)
+        (tree / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n" + fstab)
+        (tree / "boot/grub").mkdir(exist_ok=True)
+        if installed:
+            run("unshare", "--mount", "--propagation", "private", "sh", "-ec", INSTALL, "sh", tree, deb.name, timeout=420)
+        shutil.copy2(debian.initramfs_of(tree), image.with_suffix(".initrd"))
+        disk.make_ext4(image, size, tree)
+    return image
+
+
+class Installed(debian.Debian):
+    """A session with such a guest. Each start of one is a boot by a boot loader that takes the kernel and the initramfs from its disk, and
+    `append` for what else is on the command line."""
+
+    def __init__(self, root: pathlib.Path, disks, log, *, append="", **options):
+        (kernel,) = (root / "boot").glob("vmlinuz-*")
+        self.encrypted = False
+        self.guest = Guest(
+            kernel=kernel, initramfs=pathlib.Path(disks[0]).with_suffix(".initrd"), append=f"{CMDLINE} {append}".strip(), disks=disks,
+            log=log, **options)
+
+    def boot(self) -> None:
+        """To a shell on a system whose boot is over."""
+        self.unlock()
+        self.wait_for_login()
+        self.log_in()
+        self.run("systemctl is-system-running --wait", 300)
+
+    def failed_units(self) -> list:
+        return [line.split()[0] for line in self.check("systemctl list-units --failed --plain --no-legend").splitlines()]
+
+    def crashkernel(self) -> str:
+        """What grub would put on the command line."""
+        line = self.check("grep -m1 '^[[:space:]]*linux' /boot/grub/grub.cfg")
+        return re.search(r"crashkernel=\S+", line)[0]
+
+
+def take_initramfs(image) -> None:
+    """What the boot loader would find: the initramfs that lies on the disk now."""
+    image = pathlib.Path(image)
+    (name,) = [name for name in disk.list_directory(image, "/boot") if name.startswith("initrd.img-")]
+    image.with_suffix(".initrd").unlink()
+    disk.extract_file(image, f"/boot/{name}", image.with_suffix(".initrd"))

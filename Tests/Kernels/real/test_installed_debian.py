@@ -1,0 +1,123 @@
+"""The package on a real Debian 12 system in QEMU: installed, rebooted once, and a crash is captured by the crash kernel itself.
+
+Needs root, for the files of that system.
+"""
+
+import json
+import os
+import pathlib
+import tempfile
+import unittest
+
+from guest import disk, installed
+from guest.paths import CACHE, fetch_kernel, kernel_release
+
+from .test_dumps import BIN, mcore
+
+SERIES = "6.1"  # Debian 12's own
+ERROR = r"error: .*\n|no targets? .*\n"
+
+
+@unittest.skipUnless(os.geteuid() == 0, "a root of Debian can only be made by root")
+class InstalledTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="mcore-installed-", dir=CACHE)
+        self.addCleanup(directory.cleanup)
+        self.work = pathlib.Path(directory.name)
+        kernel = fetch_kernel(SERIES)
+        self.release = kernel_release(kernel)
+        self.root = installed.root_of(kernel)
+        self.deb = installed.package(BIN, self.work)
+
+    def session(self, name: str, disks, append="") -> installed.Installed:
+        log = CACHE / "logs" / f"test-{self.release}-installed-{name}.log"
+        return installed.Installed(self.root, disks, log, append=append, memory="2G")
+
+    def install(self, session) -> str:
+        """As an administrator does it. Returns what the boot loader's next command line asks for."""
+        told = session.check(f"apt-get install -y /root/{self.deb.name}", 900)
+        self.assertNotIn("failed", told)
+        self.assertEqual(session.failed_units(), [])
+        status, told = session.run("mcore status")
+        self.assertEqual(status, 1, told)
+        self.assertIn("no memory is set aside for a crash kernel", told)
+        crashkernel = session.crashkernel()
+        self.assertEqual(crashkernel, session.check("mcore arm --crashkernel").strip())
+        return crashkernel
+
+    def crash_and_come_back(self, session, expected: str) -> None:
+        """By sysrq-c. `expected` is what the crash kernel says of the target."""
+        session.crash()
+        session.guest.expect(rf"dump saved: {expected}\S*, .*, complete\n", 300, or_fail=ERROR)
+        session.guest.expect("handing off: reboot", 60, or_fail=ERROR)
+        session.boot()
+
+    def check_listed(self, session) -> str:
+        """One dump, and a whole one."""
+        listed = json.loads(session.check("mcore list --json"))
+        self.assertEqual(len(listed["dumps"]), 1, listed)
+        (dump,) = listed["dumps"]
+        self.assertEqual((dump["status"], dump["kernel"]), ("complete", self.release))
+        self.assertIn("sysrq triggered crash", dump["reason"])
+        session.check(f"mcore verify -q {dump['path']}", 240)
+        return dump["path"]
+
+    def test_logical_volume_on_raid(self):
+        """The dumps' disk is a logical volume, striped over two physical ones, on RAID 1: the crash kernel puts all of it together."""
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb, installed=True)
+        disks = [image]
+        for number in range(4):
+            disks.append(self.work / f"member{number}.img")
+            with open(disks[-1], "wb") as file:
+                file.truncate(256 << 20)
+        with self.session("raid", disks, "crashkernel=256M") as session:
+            session.boot()
+            session.check(
+                "mdadm --create /dev/md126 --run --level=1 --raid-devices=2 --metadata=1.2 /dev/vdb /dev/vdc && "
+                "mdadm --create /dev/md127 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vdd /dev/vde && "
+                "pvcreate -q /dev/md126 /dev/md127 && vgcreate -q dumps /dev/md126 /dev/md127 && "
+                "lvcreate -q -y -i 2 -L 256M -n crash dumps && mkfs.ext4 -q /dev/dumps/crash && "
+                "mdadm --detail --scan >>/etc/mdadm/mdadm.conf && "
+                "echo /dev/dumps/crash /var/crash ext4 defaults 0 0 >>/etc/fstab && systemctl daemon-reload && mount /var/crash", 240)
+            checked = session.check("mcore arm --check", 240)
+            self.assertRegex(checked, r"put together: array md126 2 md:[0-9a-f]{32} 2\n")
+            self.assertRegex(checked, r"put together: mapped dumps-crash 0 0 \d+ striped 2 \d+ pv:\S+ \d+ pv:\S+ \d+\n")
+            session.check("mcore arm && mcore status", 240)
+            self.crash_and_come_back(session, "/dev/dm-0:/")
+            self.assertIn("/dev/mapper/dumps-crash /var/crash ext4", session.check("cat /proc/mounts"))
+            self.check_listed(session)
+            # No member was left out of what was written.
+            self.assertEqual(session.check("cat /sys/block/md12?/md/degraded"), "0\n0\n")
+            self.assertIn("md126 is put together", session.guest.console.text)
+            session.power_off()
+
+    def test_one_file_one_reboot(self):
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb)
+        with self.session("install", [image]) as session:
+            session.boot()
+            crashkernel = self.install(session)
+            session.power_off()
+        installed.take_initramfs(image)
+        with self.session("crash", [image], crashkernel) as session:
+            session.boot()
+            self.assertEqual(session.failed_units(), [])
+            status, told = session.run("mcore status")
+            self.assertEqual(status, 0, told)
+            self.assertRegex(told, r"^a crash now would be captured, to UUID=[0-9a-f-]+:/var/crash, then by the soft boot \(memory:\)\n")
+            armed = json.loads(session.check("mcore status --json"))
+            self.assertEqual((armed["way"], armed["problems"]), ("disk", []))
+            self.crash_and_come_back(session, "UUID=")
+            path = self.check_listed(session)
+            self.assertEqual(session.run("mcore status")[0], 0)
+            # Away, and nothing is left.
+            session.check("apt-get purge -y mcore", 900)
+            left = session.check("ls -d /etc/*mcore* /etc/*/*mcore* /etc/*/*/*mcore* /usr/*/*mcore* /var/lib/*mcore* 2>/dev/null || true")
+            self.assertEqual(left, "")
+            self.assertEqual(session.check("cat /sys/kernel/kexec_crash_loaded"), "0\n")
+            self.assertNotIn("crashkernel", session.check("cat /boot/grub/grub.cfg"))
+            session.power_off()
+        disk.check(image)
+        dump = disk.extract_tree(image, path, self.work)
+        manifest = json.loads((dump / "dump.json").read_text())
+        self.assertEqual((manifest["status"], manifest["kernel"]["release"]), ("complete", self.release))
+        mcore("verify", "-q", dump)

@@ -1,0 +1,102 @@
+import DumpBasics
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Arming
+@testable import LinuxSystem
+@testable import SoftBoot
+
+/// What `mcore status` says of targets, of other programs and of the kernel.
+@Suite(.serialized) struct StatusTests {
+  private let fake: FakeMachine
+
+  init() throws {
+    var fake = try FakeMachine()
+    fake.request.targets = []
+    self.fake = fake
+    try fake.write("/sys/kernel/kexec_crash_loaded", "1\n")
+    try fake.write("/etc/mcore.conf", "target=/var/crash target=memory:")
+    try fake.write("/var/crash/x", "")
+    try fake.write("/proc/meminfo", "MemTotal: 3000 kB\nMemFree: 600 kB\nCached: 1000 kB\nShmem: 100 kB\nAnonPages: 200 kB\n")
+    try fake.write("/lib/modules/6.1.0-test/modules.dep", "k/virtio_blk.ko:\n")
+    try fake.write("/proc/filesystems", "nodev\ttmpfs\n\text4\n")
+    try fake.write("/proc/self/mountinfo", "20 1 254:1 / / rw - ext4 /dev/vda1 rw\n")
+    try fake.write("/sys/devices/pci0/block/vda1/size", "1")
+    try FileManager.default.createDirectory(atPath: fake.request.root + "/sys/dev/block", withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(
+      atPath: fake.request.root + "/sys/dev/block/254:1", withDestinationPath: "../../devices/pci0/block/vda1")
+    try FileManager.default.createDirectory(atPath: fake.request.directory, withIntermediateDirectories: false)
+    var record = try ArmRecord(Machine(root: fake.request.root)).armed
+    record.targets = ["/dev/vda1:/var/crash", "memory:"]
+    record.time = System.secondsSince1970 + 5
+    (record.kernel, record.initrd) = (fake.scratch.file("vmlinuz"), fake.scratch.file("initrd.img"))
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+  }
+
+  @Test func targetsAreTried() throws {
+    let status = armStatus(fake.request)
+    #expect(status.isCaptured && status.notes.isEmpty && status.targets.count == 2, "\(status.text)")
+    let disk = status.targets[0]
+    #expect(disk.isTried && disk.isUsable && disk.free ?? 0 > 0 && disk.estimate == 1300 << 10 / 3)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.root + "/var/crash") == ["x"])
+    #expect(!armStatus(fake.request, probes: false).targets[0].isTried)
+    // The disk is full: memory: is left.
+    Faults.set([.init(call: .write, after: 0, errno: 28, times: 100)])
+    let full = armStatus(fake.request)
+    Faults.set([])
+    #expect(full.isCaptured && full.targets[0].text.contains("No space left") && !full.targets[0].isUsable)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.root + "/var/crash") == ["x"])
+    // And without it nothing is.
+    try fake.write("/etc/mcore.conf", "target=/var/crash")
+    Faults.set([.init(call: .write, after: 0, errno: 28, times: 100)])
+    let none = armStatus(fake.request)
+    Faults.set([])
+    #expect(none.problems == ["none of the targets can take a dump: mcore arm --check says more"])
+  }
+
+  @Test func theEstimateGoesByTheLevel() throws {
+    let machine = Machine(root: fake.request.root)
+    #expect(machine.dumpEstimate(["level=all"]) == 1000 << 10 && machine.dumpEstimate(["level=used"]) == 800 << 10)
+  }
+
+  @Test func changedSettingsAndRivalsAreNoticed() throws {
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    record.time = 1000
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    #expect(armStatus(fake.request).notes == ["/etc/mcore.conf has changed since: mcore arm"])
+    let wanted = fake.request.root + "/etc/systemd/system/multi-user.target.wants"
+    try FileManager.default.createDirectory(atPath: wanted, withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(atPath: wanted + "/kdump-tools.service", withDestinationPath: "/lib/x")
+    #expect(armStatus(fake.request).problems.first?.contains("systemctl disable --now kdump-tools.service") == true)
+    try fake.write("/etc/default/kdump-tools", "USE_KDUMP=0\n")
+    #expect(armStatus(fake.request).isCaptured)
+  }
+
+  @Test func aKernelThatHandsOverIsNoticed() throws {
+    for (release, line, expected) in [
+      ("6.16.1-amd64", "quiet kho=on", true), ("7.0.0", "kho=1", true), ("7.1.0-rc1", "kho=on", false),
+      ("6.16.1", "kho=off", false),
+      ("6.1.0-test", "root=x", false),
+    ] {
+      try fake.write("/proc/sys/kernel/osrelease", release + "\n")
+      try fake.write("/proc/cmdline", line + " crashkernel=1G,cma\n")
+      #expect(Machine(root: fake.request.root).isHandingOver == expected, "\(release) \(line)")
+    }
+    #expect(armStatus(fake.request).notes.contains { $0.contains("cma") })
+    try fake.write("/proc/cmdline", "x\n")
+    try fake.write("/sys/kernel/debug/kho/out/fdt", "")
+    #expect(armStatus(fake.request).problems.contains { $0.contains("kho=off") })
+  }
+
+  @Test func metricsAreInTheFormatOfPrometheus() throws {
+    try fake.write("/etc/mcore.conf", "target=/var/crash\ntarget=memory:\n\"target=/odd \\x\"")
+    let text = armStatus(fake.request).metrics
+    #expect(text.contains("# TYPE mcore_captured gauge\nmcore_captured 1\n"))
+    #expect(
+      text.contains("mcore_target_usable{target=\"/odd \\\\x\"} 1\n") && text.contains("mcore_crash_memory_bytes 268435456\n"))
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+      #expect(line.wholeMatch(of: /mcore_[a-z_]+(\{target="[^"]*"\})? \d+/) != nil, "\(line)")
+    }
+  }
+}
