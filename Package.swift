@@ -98,7 +98,7 @@ let package = Package(
 
     // Delivery: where a dump goes.
     Room.delivery.target("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
-    Room.delivery.target("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
+    Room.delivery.target("DumpTarget", ["DumpBasics", "LinuxSystem", "CoreEncoding", "SoftBoot", "Workers"]),
 
     // Operations: what a person asks for, made of the stages above.
     Room.operations.target(
@@ -116,7 +116,7 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "PageClasses", "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict),
@@ -180,11 +180,12 @@ let package = Package(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
     tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
-    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
+    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
       "PageSelectionTests",
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
-    tests("CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
+    tests(
+      "CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "DumpTarget", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -110,6 +110,23 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
+  /// Writes all of `buffer` at `offset`; the current position stays as it is.
+  public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(DumpError) {
+    guard let base = buffer.baseAddress else { return }
+    var done = 0
+    while done < buffer.count {
+      let position = Int(clamping: offset.addingReportingOverflow(UInt64(done)).partialValue)
+      let wanted = Faults.clip(.write, buffer.count - done)
+      done += try System.retrying(.write, "\(path), offset \(hex(UInt64(position)))") {
+        unsafe pwrite(descriptor, base + done, wanted, position)
+      }
+    }
+  }
+
+  public func write(_ bytes: [UInt8], at offset: UInt64) throws(DumpError) {
+    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer, at: offset) }
+  }
+
   public func write(_ bytes: [UInt8]) throws(DumpError) {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -44,6 +45,8 @@ int mcore_pidfd_open(int pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0);
   return fd >= 0 ? (int)fd : -errno;
 }
+
+int mcore_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 const int MCORE_SPAWN_SETSID = POSIX_SPAWN_SETSID;
 

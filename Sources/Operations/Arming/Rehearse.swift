@@ -62,6 +62,7 @@ public func restartForRehearsal(_ rehearsal: Rehearsal) throws(DumpError) {
     return
   }
   System.sync()
+  System.sync()
   try System.reboot(rehearsal.isByReset ? .restart : .kexec)
 }
 

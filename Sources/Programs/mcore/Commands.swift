@@ -22,6 +22,10 @@ struct Save: ParsableCommand {
         FILE                      one plain file (its directory has to exist)
         /dev/vda1:/var/crash      a directory on a file system that is mounted for it
         UUID=…:/path LABEL=…:/path
+        ssh:user@host:/path nfs:host:/export https://host/path/
+                                  another machine, through the system's ssh, mount.nfs and curl
+        raw:/dev/vdb              a disk without a file system; 'mcore save raw:/dev/vdb TARGET' gets it from there
+        pipe:COMMAND              the input of a command
         -                         standard output
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
@@ -52,23 +56,19 @@ struct Save: ParsableCommand {
   @Option(help: "End before the dump file gets larger: \(Limits.sizeForm).")
   var maxSize: String?
 
+  @OptionGroup var transfer: TransferArguments
   @OptionGroup var work: WorkOptions
 
-  @Argument(help: "/proc/vmcore, or a dump.")
+  @Argument(help: "/proc/vmcore, a dump, or raw:/dev/DISK for one that waits on a raw disk.")
   var source: String
 
   @Argument(help: "Where to: see below.")
   var targets: [String]
 
   private func limits() throws -> Limits {
-    func value(_ name: String, _ text: String?, _ form: String, _ parse: (String) -> UInt64?) throws -> UInt64 {
-      guard let text else { return 0 }
-      guard let value = parse(text) else { throw ValidationError("\(name) \(text): allowed is \(form)") }
-      return value
-    }
     var limits = Limits()
-    limits.seconds = try value("--max-time", maxTime, Limits.timeForm, Limits.seconds)
-    limits.bytes = try value("--max-size", maxSize, Limits.sizeForm, Limits.bytes)
+    limits.seconds = try amount("--max-time", maxTime, Limits.timeForm, Limits.seconds) ?? 0
+    limits.bytes = try amount("--max-size", maxSize, Limits.sizeForm, Limits.bytes) ?? 0
     return limits
   }
 
@@ -78,17 +78,24 @@ struct Save: ParsableCommand {
       throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
     }
     if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
-    _ = try limits()
+    let limits = try limits()
+    if isRawWord(source), !given.compactMap({ $0 }).isEmpty || limits != Limits() {
+      throw ValidationError("the dump on a raw disk is copied as it is: what goes into it was chosen when it was written")
+    }
   }
 
   func run() throws {
     let limits = try limits()
+    let (options, mirrors) = (try transfer.options(), transfer.mirror)
     try report(work) { (reporter) throws(DumpError) in
+      if isRawWord(source) { return try saveRaw(source, to: targets, options, threads: work.threads, reporter) }
       let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
       var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
       request.trust = trust
       request.order = order
       request.limits = limits
+      request.transfer = options
+      request.mirrors = mirrors
       request.format = format
       request.threads = work.threads
       return try save(request, reporter)
@@ -182,6 +189,31 @@ struct Last: ParsableCommand {
       let found = try lastResort(disk)
       isEmpty = found.isEmpty
       if isEmpty { standardError("\(disk): nothing was written here") } else { try standardOutput(found.text) }
+    }
+    if isEmpty { throw ExitCode(1) }
+  }
+}
+
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the dumps that wait on raw disks.",
+    discussion: """
+      One line each: where, whether it is whole, cut, or was not written to its end (writing), its name and size. \
+      'mcore save raw:/dev/DISK DIRECTORY' copies one to files and marks it as saved.
+
+      Exit status: 0 there is one, 1 there is none.
+      """)
+
+  @Argument(help: "Disks, or images of them. Without any: all disks of this machine.")
+  var disks: [String] = []
+
+  func run() throws {
+    var isEmpty = false
+    try failing { () throws(DumpError) in
+      let lines = try listRawDumps(disks)
+      isEmpty = lines.isEmpty
+      for line in lines { try standardOutput(printable(line) + "\n") }
+      if isEmpty { standardError("mcore: no disk holds a dump") }
     }
     if isEmpty { throw ExitCode(1) }
   }

@@ -40,7 +40,7 @@ struct MCore: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Last.self, Arm.self, Disarm.self, Rehearse.self,
+      Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Last.self, List.self, Arm.self, Disarm.self, Rehearse.self,
       Status.self,
     ])
 }
