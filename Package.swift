@@ -111,7 +111,7 @@ let package = Package(
 
     // Delivery: where a dump goes.
     Room.delivery.target("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
-    Room.delivery.target("DumpTarget", ["DumpBasics", "LinuxSystem", "SoftBoot"]),
+    Room.delivery.target("DumpTarget", ["DumpBasics", "LinuxSystem", "CoreEncoding", "SoftBoot", "Workers"]),
 
     // Operations: what a person asks for, made of the stages above.
     Room.operations.target(
@@ -137,8 +137,8 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "KernelReport", "Mounting", "PageClasses",
-        "PageSelection",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
+        "PageClasses", "PageSelection",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict,
@@ -214,11 +214,12 @@ let package = Package(
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
     tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
-    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics"]),
+    tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
       "PageSelectionTests",
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
-    tests("CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "CoreFormat", "PageSelection", "LinuxSystem"]),
+    tests(
+      "CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "DumpTarget", "CoreFormat", "PageSelection", "LinuxSystem"]),
   ],
   swiftLanguageModes: [.v6]
 )

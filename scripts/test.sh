@@ -57,6 +57,7 @@ step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script
+step 'targets: ssh, https, raw disks, failover' python3 -m unittest -q real.test_targets
 step 'guests in QEMU' python3 -m unittest -q real.test_guests
 if [ $full = no ]; then export MCORE_TEST_SOFT_BOOT_SHORT=1; fi
 step 'soft boot in QEMU' python3 -m unittest -q real.test_soft_boot

@@ -24,11 +24,17 @@ public protocol Destination: AnyObject {
   func abandon(note: String) -> String
   /// Where the dump is after `complete` or `abandon`.
   var whereabouts: Whereabouts { get }
+  /// Bytes that have room; nil where nobody knows.
+  var room: UInt64? { get }
+  /// After an error: how much of the dump is there, where that is not what the sink took; nil where it is.
+  func bytesThere() -> UInt64?
 }
 
 extension Destination {
   public var dumpPath: String? { nil }
   public var whereabouts: Whereabouts { .stored }
+  public var room: UInt64? { nil }
+  public func bytesThere() -> UInt64? { nil }
 }
 
 /// Where a dump is once its destination has ended.

@@ -38,7 +38,7 @@ struct DeviceTarget: TargetKind {
         .usage, "there is no such disk", at: device.description,
         advice: "is its driver loaded, and does it need more time to appear (wait=SECONDS)?")
     }
-    let fileSystem = try MountedFileSystem(found)
+    let fileSystem = try MountedFileSystem(found, limit: dump.transfer.stallSeconds)
     do throws(DumpError) {
       let directory = try fileSystem.directory(path)
       return MountedDestination(
@@ -66,6 +66,7 @@ final class MountedDestination: Destination {
   var name: String { shown(inner.name) }
   var acceptsSideFiles: Bool { inner.acceptsSideFiles }
   var dumpPath: String? { inner.dumpPath }
+  var room: UInt64? { inner.room }
 
   func openDump(fileName: String) throws(DumpError) -> any DumpSink {
     let sink = try inner.openFile(fileName)

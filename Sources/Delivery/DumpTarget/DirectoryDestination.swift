@@ -18,6 +18,7 @@ final class DirectoryDestination: Destination {
   let name: String
   let acceptsSideFiles = true
   var dumpPath: String? { sink?.path }
+  var room: UInt64? { System.freeBytes(of: directory) }
   private let parent: String
   /// Where it is now, and where it will be.
   private var directory: String

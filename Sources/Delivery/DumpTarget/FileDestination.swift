@@ -6,6 +6,7 @@ final class FileDestination: Destination {
   let name: String
   let acceptsSideFiles = false
   var dumpPath: String? { path }
+  var room: UInt64? { System.freeBytes(of: parent) }
   private let parent: String
   private var path: String
   private let sink: FileSink

@@ -9,21 +9,37 @@ final class MountedFileSystem {
   let isOurs: Bool
   private var isMounted: Bool
 
-  /// A journal's replay may take its time; longer than this is a disk that hangs. In seconds.
-  private static let mountLimit: UInt64 = 180
+  /// `limit`: seconds that mounting may take. A journal's replay takes its time; longer is a disk that hangs.
+  convenience init(_ device: String, limit: UInt64) throws(DumpError) {
+    try self.init(MountedFileSystem.existing(device)) { (point) throws(DumpError) in
+      try MountedFileSystem.mount(
+        device, on: point, [], limit: limit,
+        advice: "is it the right disk, does it hold a file system, and is the module of that file system loaded?")
+    }
+  }
 
-  init(_ device: String) throws(DumpError) {
-    if let mount = MountedFileSystem.existing(device) {
-      point = mount.point
+  /// `source` is a directory of another machine, `host:/path`.
+  convenience init(remote source: String, type: String, options: String, limit: UInt64) throws(DumpError) {
+    let existing = (try? MountTable.current())?.first { mount in
+      mount.source == source && mount.root == "/" && mount.isWritable && mount.type.dropping(prefix: type) != nil
+        && System.fileSystem(of: mount.point) == mount.device
+    }
+    try self.init(existing) { (point) throws(DumpError) in
+      try MountedFileSystem.mount(source, on: point, ["-t", type, "-o", options], limit: limit, advice: "")
+    }
+  }
+
+  private init(_ existing: Mount?, mount: (String) throws(DumpError) -> Void) throws(DumpError) {
+    isMounted = false
+    if let existing {
+      point = existing.point
       isOurs = false
-      isMounted = false
       return
     }
     point = try MountedFileSystem.makeMountPoint()
     isOurs = true
-    isMounted = false
     do throws(DumpError) {
-      try MountedFileSystem.mount(device, on: point)
+      try mount(point)
       isMounted = true
     } catch {
       release()
@@ -86,26 +102,27 @@ final class MountedFileSystem {
     throw DumpError(last.kind, last.what, at: last.place, advice: "mount the file system and name a directory on it")
   }
 
-  private static func mount(_ device: String, on point: String) throws(DumpError) {
-    let command = Command("mount", ["-o", "rw,nosuid,nodev,noexec", device, point], output: .collect)
+  private static func mount(
+    _ device: String, on point: String, _ options: [String], limit: UInt64, advice: String
+  ) throws(DumpError) {
+    let command = Command("mount", ["-o", "rw,nosuid,nodev,noexec"] + options + [device, point], output: .collect)
     let result: ProcessResult
     do throws(DumpError) {
-      result = try System.run(command, limitSeconds: mountLimit)
+      result = try System.run(command, limitSeconds: limit > 0 ? limit : nil)
     } catch {
       // No mount program: what the kernel can mount by itself still works.
-      if (try? mountDirectly(device, on: point)) != nil { return }
+      if options.isEmpty, (try? mountDirectly(device, on: point)) != nil { return }
       throw error
     }
     if result.end == .exited(0) { return }
     let reason =
       switch result.end {
-      case .timedOut: "mount did not come to an end within \(mountLimit) s"
+      case .timedOut: "mount did not come to an end within \(limit) s"
       case .killed(let signal): "mount was ended by signal \(signal)"
       case .exited(let status): result.output.isEmpty ? "mount ended with status \(status)" : lastLine(result.output)
       }
-    throw DumpError(
-      .input, "cannot mount: \(reason)", at: device,
-      advice: "is it the right disk, does it hold a file system, and is the module of that file system loaded?")
+    let kind: DumpError.Kind = result.end == .timedOut ? .system(System.timedOut) : .input
+    throw DumpError(kind, "cannot mount: \(reason)", at: device, advice: advice)
   }
 
   private static func mountDirectly(_ device: String, on point: String) throws(DumpError) {
@@ -118,9 +135,5 @@ final class MountedFileSystem {
       } catch { last = error }
     }
     throw last
-  }
-
-  private static func lastLine(_ text: String) -> String {
-    text.utf8.split(separator: 0x0a).last.map { String(decoding: $0, as: UTF8.self) } ?? text
   }
 }

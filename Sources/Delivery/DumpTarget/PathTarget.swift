@@ -9,6 +9,12 @@ struct PathTarget: TargetKind {
   init?(parsing word: String) throws(DumpError) {
     guard !word.isEmpty else { throw DumpError(.usage, "an empty word is no target", advice: "name a directory or a file") }
     if word.utf8.contains(0) { throw DumpError(.usage, "a path can't hold a NUL byte", at: word) }
+    // A typing error in the name of a kind must not become a file. A path of that name is written with ./ in
+    // front.
+    if let (kind, _) = word.split(atFirst: ":"), !kind.isEmpty, kind.utf8.allSatisfy({ (0x61...0x7a).contains($0) }) {
+      throw DumpError(
+        .usage, "there is no kind of target \(kind):", at: word, advice: "for a file of that name write ./\(word)")
+    }
     path = word
   }
 

@@ -9,6 +9,8 @@ struct StandardOutputTarget: TargetKind {
     if word != "-" { return nil }
   }
 
+  var endsByItself: Bool { true }
+
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     if System.isTerminal(1) {
       throw DumpError(

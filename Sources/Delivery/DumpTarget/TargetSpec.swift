@@ -1,4 +1,5 @@
 public import DumpBasics
+public import SoftBoot
 internal import LinuxSystem
 
 /// A kind of target. A new kind is a file with a type that conforms, and a line in `targetKinds`.
@@ -11,12 +12,25 @@ protocol TargetKind: Sendable {
   func isPresent() -> Bool
   /// Whether another kernel has to take the dump on from here.
   var nextKernel: NextKernelNeed { get }
+  /// Windows of memory that were set aside for the dump; nil where there are none.
+  var windows: RegionExtents? { get }
+  /// The word as it may be shown to anybody; nil where it holds nothing that is secret.
+  var shown: String? { get }
+  /// Whether the dump leaves the machine over a network.
+  var isRemote: Bool { get }
+  /// Whether nothing of it waits longer than `stallSeconds`, or a person does; else it works in a thread that
+  /// can be left behind.
+  var endsByItself: Bool { get }
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination
 }
 
 extension TargetKind {
   func isPresent() -> Bool { true }
   var nextKernel: NextKernelNeed { .none }
+  var windows: RegionExtents? { nil }
+  var shown: String? { nil }
+  var isRemote: Bool { false }
+  var endsByItself: Bool { false }
 }
 
 /// Whether a target needs a kernel that is started after the dump was written.
@@ -28,7 +42,8 @@ public enum NextKernelNeed: Int, Sendable, Comparable {
 
 /// The kinds, in the order in which a word is tried. A path comes last, since every word could be one.
 private let targetKinds: [any TargetKind.Type] = [
-  StandardOutputTarget.self, DeviceTarget.self, MemoryTarget.self, LaterTarget.self, PathTarget.self,
+  StandardOutputTarget.self, DeviceTarget.self, MemoryTarget.self, RawTarget.self, NFSTarget.self, SSHTarget.self,
+  HTTPTarget.self, PipeTarget.self, PathTarget.self,
 ]
 
 /// A TARGET word, understood: where a dump goes.
@@ -49,12 +64,25 @@ public struct TargetSpec: Sendable {
     throw DumpError(.usage, "'\(word)' is no target", advice: "a target is \(TargetSpec.forms)")
   }
 
+  /// For tests.
+  init(_ kind: any TargetKind, word: String) {
+    self.kind = kind
+    self.word = word
+  }
+
   /// Every way to write a target, for messages and help.
   public static var forms: String { targetKinds.map { $0.form }.filter { !$0.isEmpty }.joined(separator: ", ") }
 
   public func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination { try kind.open(dump) }
 
   public var nextKernel: NextKernelNeed { kind.nextKernel }
+  /// Whether the dump waits in memory for that kernel.
+  public var waitsInMemory: Bool { kind.nextKernel != .none }
+  /// Windows of memory that were set aside for it; nil where there are none.
+  public var memoryWindows: RegionExtents? { kind.windows }
+
+  /// The word without what is secret in it.
+  public var shown: String { kind.shown ?? word }
 
   /// Waits until the device of this target is there, for at most `seconds`. True when it is, or when the
   /// target has none. `onWait` is called once, if there is a wait at all.

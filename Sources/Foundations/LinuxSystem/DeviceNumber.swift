@@ -28,6 +28,17 @@ extension System {
     return DeviceNumber(info.st_rdev)
   }
 
+  /// Bytes that are free on the file system that `path` lies on; nil where it does not tell, or tells of none
+  /// at all, as file systems without a limit do.
+  public static func freeBytes(of path: String) -> UInt64? {
+    var info = statvfs()
+    guard unsafe statvfs(path, &info) == 0, info.f_blocks > 0 else { return nil }
+    // Root may use what is set aside for it.
+    let blocks = UInt64(geteuid() == 0 ? info.f_bfree : info.f_bavail)
+    let (bytes, overflow) = blocks.multipliedReportingOverflow(by: UInt64(info.f_frsize))
+    return overflow ? nil : bytes
+  }
+
   /// The number of the file system that `path` lies on.
   public static func fileSystem(of path: String) -> DeviceNumber? {
     var info = stat()

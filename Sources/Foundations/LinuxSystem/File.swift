@@ -116,21 +116,25 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
-  public func write(_ bytes: [UInt8]) throws(DumpError) {
-    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
-  }
-
-  /// Writes all of `bytes` at `offset` (pwrite(2)); the current position stays.
-  public func write(_ bytes: [UInt8], at offset: UInt64) throws(DumpError) {
-    unsafe try bytes.lent { (buffer) throws(DumpError) in
-      guard let base = buffer.baseAddress else { return }
-      var done = 0
-      while done < bytes.count {
-        let wanted = Faults.clip(.write, bytes.count - done)
-        let position = Int(clamping: clampedSum(offset, UInt64(done)))
-        done += try System.retrying(.write, path) { unsafe pwrite(descriptor, base + done, wanted, position) }
+  /// Writes all of `buffer` at `offset`; the current position stays as it is.
+  public func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(DumpError) {
+    guard let base = buffer.baseAddress else { return }
+    var done = 0
+    while done < buffer.count {
+      let position = Int(clamping: offset.addingReportingOverflow(UInt64(done)).partialValue)
+      let wanted = Faults.clip(.write, buffer.count - done)
+      done += try System.retrying(.write, "\(path), offset \(hex(UInt64(position)))") {
+        unsafe pwrite(descriptor, base + done, wanted, position)
       }
     }
+  }
+
+  public func write(_ bytes: [UInt8], at offset: UInt64) throws(DumpError) {
+    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer, at: offset) }
+  }
+
+  public func write(_ bytes: [UInt8]) throws(DumpError) {
+    unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
   }
 
   public func write(_ text: String) throws(DumpError) { try write(Array(text.utf8)) }

@@ -24,8 +24,14 @@ public struct Command: Sendable {
   /// A terminal (such as `/dev/ttyS0`) to run on: it becomes standard input, output and error, and the
   /// controlling terminal of a session of its own, so that Ctrl-C and job control work.
   public var terminal: String?
+  /// It says by `System.tellStatus` how it ends, before it does: a thread of it that hangs in the kernel
+  /// keeps it from ending.
+  public var tellsStatus: Bool
 
-  public init(_ program: String, _ arguments: [String] = [], output: Output = .inherit, terminal: String? = nil) {
+  public init(
+    _ program: String, _ arguments: [String] = [], output: Output = .inherit, terminal: String? = nil, tellsStatus: Bool = false
+  ) {
+    self.tellsStatus = tellsStatus
     self.program = program
     self.arguments = arguments
     self.output = output
@@ -64,11 +70,27 @@ extension System {
     }
     defer { if reading >= 0 { close(reading) } }
     defer { if writing >= 0 { close(writing) } }
-    let pid = try spawn(command, output: writing)
+    var told: [Int32] = [-1, -1]
+    if command.tellsStatus { _ = try retrying(.spawn, command.program) { unsafe Int(mcore_pipe(&told)) } }
+    defer { if told[0] >= 0 { close(told[0]) } }
+    let pid: Int32
+    do {
+      defer { if told[1] >= 0 { close(told[1]) } }
+      pid = try spawn(command, output: writing, status: told[1])
+    }
     var collected = CollectedOutput(reading)
-    let end = try wait(for: pid, command.program, limitSeconds, &collected)
+    let end = try wait(for: pid, command.program, limitSeconds, &collected, status: told[0])
     collected.drain()
     return ProcessResult(end: end, output: collected.text)
+  }
+
+  /// Where a child says how it ends.
+  private static let statusDescriptor: Int32 = 3
+
+  /// In a child that was started with `tellsStatus`: how it ends, right before it does.
+  public static func tellStatus(_ status: Int32) {
+    var byte = UInt8(truncatingIfNeeded: status)
+    unsafe _ = Glibc.write(statusDescriptor, &byte, 1)
   }
 
   /// Lets go of processes that have ended and that nobody waits for. PID 1 inherits every orphan of the
@@ -93,7 +115,11 @@ extension System {
 
   // MARK: spawning
 
-  private static func spawn(_ command: Command, output: Int32) throws(DumpError) -> Int32 {
+  /// Starts the program: with /dev/null as its input where `output` is taken and `input` is not given.
+  /// `apart`: in a process group of its own, so that what it started can be ended with it.
+  static func spawn(
+    _ command: Command, input: Int32 = -1, output: Int32, status: Int32 = -1, apart: Bool = false
+  ) throws(DumpError) -> Int32 {
     if let injected = Faults.next(.spawn) { throw failure(.spawn, injected, command.program) }
     var actions = unsafe posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
@@ -108,9 +134,19 @@ extension System {
       unsafe posix_spawn_file_actions_adddup2(&actions, 0, 1)
       unsafe posix_spawn_file_actions_adddup2(&actions, 0, 2)
     } else if output >= 0 {
-      unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+      if input >= 0 {
+        unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
+      } else {
+        unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+      }
       unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
       unsafe posix_spawn_file_actions_adddup2(&actions, output, 2)
+    }
+    if status == statusDescriptor {
+      // It would be closed at exec, being the same already.
+      _ = fcntl(status, F_SETFD, 0)
+    } else if status >= 0 {
+      unsafe posix_spawn_file_actions_adddup2(&actions, status, statusDescriptor)
     }
     // A child gets the usual SIGPIPE, whatever this process does with it.
     var defaults = sigset_t()
@@ -118,7 +154,8 @@ extension System {
     unsafe sigaddset(&defaults, SIGPIPE)
     unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
     let session = command.terminal == nil ? 0 : MCORE_SPAWN_SETSID
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | session))
+    let group = apart ? POSIX_SPAWN_SETPGROUP : 0
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | session | group))
 
     var words = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) }
     unsafe words.append(nil)
@@ -135,8 +172,10 @@ extension System {
   /// What is killed gets this long to be gone, in nanoseconds.
   private static let killGrace: UInt64 = 5_000_000_000
 
-  private static func wait(
-    for pid: Int32, _ name: String, _ limitSeconds: UInt64?, _ output: inout CollectedOutput
+  /// `apart`: what is killed is its process group.
+  static func wait(
+    for pid: Int32, _ name: String, _ limitSeconds: UInt64?, _ output: inout CollectedOutput, status: Int32 = -1,
+    apart: Bool = false
   ) throws(DumpError) -> ProcessEnd {
     if let injected = Faults.next(.wait) { throw failure(.wait, injected, name) }
     // Where there is no pidfd (before Linux 5.3), the descriptor is negative, poll(2) skips it, and the waits
@@ -150,13 +189,18 @@ extension System {
       $0.overflow ? UInt64.max : monotonicNanoseconds.addingReportingOverflow($0.partialValue).partialValue
     }
     var killed = false
+    var statusPipe = status
+    var told: Int32?
     while true {
       if isInit { reapOrphans() }
-      if let status = try endStatus(of: pid, name) { return killed ? .timedOut : status }
+      if let status = try endStatus(of: pid, name) {
+        if let told { return .exited(told) }
+        return killed ? .timedOut : status
+      }
       let now = monotonicNanoseconds
       if let passed = deadline, now >= passed {
-        if killed { return .timedOut }
-        kill(pid, SIGKILL)
+        if killed { return told.map { .exited($0) } ?? .timedOut }
+        kill(apart ? -pid : pid, SIGKILL)
         killed = true
         deadline = now + killGrace
         continue
@@ -165,9 +209,19 @@ extension System {
       var waiting = [
         pollfd(fd: handle, events: Int16(POLLIN), revents: 0),
         pollfd(fd: output.descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: statusPipe, events: Int16(POLLIN), revents: 0),
       ]
-      unsafe _ = poll(&waiting, 2, Int32(clamping: min(left, longest)))
+      unsafe _ = poll(&waiting, 3, Int32(clamping: min(left, longest)))
       if waiting[1].revents != 0 { output.drain() }
+      if waiting[2].revents != 0 {
+        var byte: UInt8 = 0
+        // At its end it was closed without a word.
+        if unsafe Glibc.read(statusPipe, &byte, 1) == 1 {
+          told = Int32(byte)
+          deadline = monotonicNanoseconds + killGrace
+        }
+        statusPipe = -1
+      }
     }
   }
 
@@ -215,7 +269,7 @@ private enum Children {
 
 /// What a child says, up to a limit. Not waited for to its end: a daemon that the child left behind may hold
 /// the pipe.
-private struct CollectedOutput {
+struct CollectedOutput {
   private(set) var descriptor: Int32
   private var bytes: [UInt8] = []
 

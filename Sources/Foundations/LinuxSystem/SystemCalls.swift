@@ -148,10 +148,9 @@ public enum System {
   /// `kexec` starts the kernel that was loaded (`loadKernel`).
   public enum Reboot: String, Sendable { case restart, powerOff, halt, kexec }
 
-  /// Ends this system. Returns only by throwing.
+  /// Ends this system; what is not written out yet (`sync`) is lost. Returns only by throwing.
   public static func reboot(_ how: Reboot) throws(DumpError) {
     if let injected = Faults.next(.reboot) { throw failure(.reboot, injected, how.rawValue) }
-    Glibc.sync()
     let command =
       switch how {
       case .restart: MCORE_REBOOT_RESTART

@@ -50,11 +50,18 @@ internal import Glibc
     unsafe _ = pthread_cond_timedwait(condition, mutex, &end)
   }
 
+  /// The clock of these waits, in milliseconds.
+  static var now: UInt64 {
+    var now = timespec()
+    unsafe _ = clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+  }
+
   /// Wakes all that wait. Call with the lock held.
   func wakeAll() { unsafe _ = pthread_cond_broadcast(condition) }
 }
 
-/// A running thread. `join` has to be called exactly once.
+/// A running thread. `join` or `leave` has to be called exactly once.
 @safe struct WorkerThread: ~Copyable {
   private let id: pthread_t
 
@@ -81,4 +88,7 @@ internal import Glibc
   }
 
   consuming func join() { _ = pthread_join(id, nil) }
+
+  /// Nobody waits for its end.
+  consuming func leave() { _ = pthread_detach(id) }
 }

@@ -47,6 +47,8 @@ int mcore_pidfd_open(int pid) {
   return fd >= 0 ? (int)fd : -errno;
 }
 
+int mcore_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 const int MCORE_SPAWN_SETSID = POSIX_SPAWN_SETSID;
 
 extern char **environ;

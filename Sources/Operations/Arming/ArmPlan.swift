@@ -54,7 +54,7 @@ struct ArmPlan {
       case .success(let index): targets.append(TargetPlanner(machine, index).plan(word, origin))
       case .failure(let error):
         var plan = TargetPlan(word, origin)
-        if let spec = try? TargetSpec(word), spec.isMemory {
+        if let spec = try? TargetSpec(word), spec.waitsInMemory {
           (plan.isMemory, plan.crashWord, plan.memoryWindows) = (true, word, spec.memoryWindows?.text)
         } else {
           plan.reason = error

@@ -67,6 +67,7 @@ public func restartForRehearsal(_ rehearsal: Rehearsal) throws(DumpError) {
     return
   }
   System.sync()
+  System.sync()
   try System.reboot(rehearsal.isByReset ? .restart : .kexec)
 }
 

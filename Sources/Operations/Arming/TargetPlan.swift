@@ -44,7 +44,7 @@ struct TargetPlanner {
     var plan = TargetPlan(word, origin)
     do throws(DumpError) {
       let spec = try TargetSpec(word)
-      if spec.isMemory {
+      if spec.waitsInMemory {
         plan.isMemory = true
         plan.memoryWindows = spec.memoryWindows?.text
         plan.crashWord = word

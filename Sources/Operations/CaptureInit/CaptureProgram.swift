@@ -61,7 +61,9 @@ private func runAsChild(_ words: [String]) -> Int32 {
   let reporter = ConsoleReporter(allowTerminal: false)
   let settings = Settings(Words.ofArguments(words))
   for problem in settings.problems { reporter.warning(problem.description) }
-  return capture(settings, reporter)
+  let status = capture(settings, reporter)
+  System.tellStatus(status)
+  return status
 }
 
 /// Settings that are not arguments.

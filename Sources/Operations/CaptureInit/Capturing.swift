@@ -18,6 +18,13 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   let status: Int32
   do throws(DumpError) {
     if settings.source.value == memorySource { return try saveFromMemory(settings, reporter) }
+    if isRawWord(settings.source.value) {
+      waitForDisks(settings, reporter)
+      return report(
+        try saveRaw(
+          settings.source.value, to: settings.targets.map(\.value), settings.transfer, threads: settings.threads.value, reporter),
+        reporter)
+    }
     try requireSource(settings.source.value)
     assembleDevices(settings, reporter)
     waitForDisks(settings, reporter)
@@ -28,6 +35,8 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value
     request.limits.bytes = settings.maxSize.value
+    request.transfer = settings.transfer
+    request.mirrors = settings.mirrors.map(\.value)
     request.lastResort = settings.last?.value
     request.region.normal = normalKernel(settings)
     // By a child before this one, which was killed: then the start of a dump is in memory.

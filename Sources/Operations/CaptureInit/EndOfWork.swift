@@ -2,6 +2,7 @@ internal import Capture
 internal import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem
+internal import Workers
 
 /// A shell for a person: on the console with job control where this is PID 1, else where this program runs.
 /// Returns when it is left.
@@ -26,8 +27,20 @@ func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) 
   if staysUp { Watchdogs.disarm(settings, reporter) }
   let watchdogs = staysUp ? nil : Watchdogs.ofCrashKernel(settings, reporter)
   watchdogs?.feed()
-  System.sync()
-  unmountDisks()
+  // A disk that hangs must not keep the machine down.
+  let limit = settings.stallTime.value
+  if let thread = SideThread() {
+    thread.begin {
+      System.sync()
+      unmountDisks()
+    }
+    if !thread.wait(milliseconds: limit.multipliedReportingOverflow(by: 1000).partialValue) {
+      reporter.warning("a file system can't be written out or unmounted within \(limit) s: going on without")
+    }
+  } else {
+    System.sync()
+    unmountDisks()
+  }
   watchdogs?.feed()
   // Open until the machine ends. Where it does not end, they run down.
   defer { withExtendedLifetime(watchdogs) {} }

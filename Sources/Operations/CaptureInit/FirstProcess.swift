@@ -67,7 +67,7 @@ struct FirstProcess {
     let others = [("with one thread", ["threads=1"]), ("with every page", ["threads=1", "trust=nothing"])]
     for attempt in 0...others.count {
       do throws(DumpError) {
-        let result = try System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words))
+        let result = try System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words, tellsStatus: true))
         switch result.end {
         case .exited(let status): return status
         case .killed(let signal): reporter.warning("saving was ended by signal \(signal)")
@@ -93,18 +93,29 @@ struct FirstProcess {
     var settings = settings
     settings.targets = []
     let words = FirstProcess.childWords(settings) + ["threads=1", "trust=nothing"]
-    _ = try? System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words), limitSeconds: 120)
+    _ = try? System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words, tellsStatus: true), limitSeconds: 120)
   }
 
   /// The settings that saving goes by, as words.
   static func childWords(_ settings: Settings) -> [String] {
-    let limits = [("max-time", settings.maxTime.value), ("max-size", settings.maxSize.value)]
-    return settings.targets.map { "target=\($0.value)" } + limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" } + [
+    let limits = [
+      ("max-time", settings.maxTime.value), ("max-size", settings.maxSize.value), ("max-rate", settings.maxRate.value),
+    ]
+    let files = [("ssh-key", settings.sshKey), ("ssh-known-hosts", settings.sshKnownHosts), ("curl-config", settings.curlConfig)]
+    let stall = settings.stallTime.value
+    var words = settings.targets.map { "target=\($0.value)" } + settings.mirrors.map { "mirror=\($0.value)" }
+    words += limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" }
+    words += [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
       "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
       "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)", "attempts=\(settings.attempts.value)",
-    ] + (settings.region.map { ["region=\($0.value)"] } ?? []) + (settings.nonce.map { ["nonce=\($0.value)"] } ?? [])
-      + (settings.last.map { ["last=\($0.value)"] } ?? [])
+      "stall-time=\(stall == 0 ? "none" : "\(stall)")", "force=\(settings.force.value ? "yes" : "no")",
+    ]
+    words += files.compactMap { name, path in path.map { "\(name)=\($0.value)" } }
+    words += settings.region.map { ["region=\($0.value)"] } ?? []
+    words += settings.nonce.map { ["nonce=\($0.value)"] } ?? []
+    words += settings.last.map { ["last=\($0.value)"] } ?? []
+    return words
   }
 
   // MARK: the end

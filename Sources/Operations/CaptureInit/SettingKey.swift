@@ -89,8 +89,8 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads)
     },
     SettingKey(
-      name: "source", allowed: "a path, or memory:",
-      help: "what is saved (default /proc/vmcore); memory: is what a crash kernel left in memory"
+      name: "source", allowed: "a path, memory:, or raw:/dev/DISK",
+      help: "what is saved (default /proc/vmcore); memory: is what a crash kernel left in memory, raw: on a raw disk"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
     SettingKey(
       name: "max-time", allowed: Limits.timeForm, help: "saving ends then, with what is written (default none)"
@@ -141,7 +141,40 @@ struct SettingKey: Sendable {
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"
     ) { (value, origin, settings) throws(DumpError) in assign(LastResort.isDevice(value) ? value : nil, origin, &settings.last) },
     SettingKey(
-      name: "wait", allowed: "0 to 3600", help: "seconds that the disks of targets get to appear (default 30)"
+      name: "mirror", allowed: TargetSpec.forms,
+      help: "a target that gets the dump at the same time as the one that is tried; repeat it for more"
+    ) { (value, origin, settings) throws(DumpError) in
+      guard try TargetSpec(value).nextKernel == .none else { return false }
+      settings.mirrors.append(Placed(value, from: origin))
+      return true
+    },
+    SettingKey(
+      name: "max-rate", allowed: Limits.sizeForm,
+      help: "bytes a second that go out over a network, to each target (default none)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Limits.bytes(value), origin, &settings.maxRate) },
+    SettingKey(
+      name: "stall-time", allowed: Limits.timeForm,
+      help: "a target that takes no byte for so long has failed, and the next one gets the dump (default 3m)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Limits.seconds(value), origin, &settings.stallTime) },
+    SettingKey(
+      name: "ssh-key", allowed: "a path", help: "the private key for targets ssh: (default: those that ssh looks for)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.sshKey) },
+    SettingKey(
+      name: "ssh-known-hosts", allowed: "a path",
+      help: "the host keys that targets ssh: may have (default: those that ssh knows)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.sshKnownHosts) },
+    SettingKey(
+      name: "curl-config", allowed: "a path",
+      help: "options of curl for targets https:, one a line: cacert, user, header, proxy (default none)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.curlConfig) },
+    SettingKey(
+      name: "force", allowed: "yes, no", help: "targets raw: are written to whatever is on the disk (default no)"
+    ) { (value, origin, settings) throws(DumpError) in
+      assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.force)
+    },
+    SettingKey(
+      name: "wait", allowed: "0 to 3600",
+      help: "seconds that the disks of targets get to appear, and far sides to answer (default 30)"
     ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...3600), origin, &settings.wait) },
   ]
 }

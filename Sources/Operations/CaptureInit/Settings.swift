@@ -1,5 +1,6 @@
 internal import CoreFormat
 internal import DumpBasics
+internal import DumpTarget
 internal import PageClasses
 internal import PageSelection
 internal import SoftBoot
@@ -34,6 +35,8 @@ struct Settings: Sendable, Equatable {
 
   /// Tried in order.
   var targets: [Placed<String>] = []
+  /// Those that get the dump at the same time as the target that is tried.
+  var mirrors: [Placed<String>] = []
   /// By `level=` or by `exclude=`, whichever is the last.
   var level = Placed(Level.kern)
   var trust = Placed(Trust.checked)
@@ -64,8 +67,30 @@ struct Settings: Sendable, Equatable {
   var last: Placed<String>?
   /// For `mcore arm` alone.
   var panicOn = Placed([PanicTrigger(kind: .oops)])
+  /// Bytes a second over a network; 0 is no limit.
+  var maxRate = Placed<UInt64>(0)
+  /// Seconds without a byte after which a target has failed; 0 is never.
+  var stallTime = Placed(TransferOptions.standardStall)
+  var sshKey: Placed<String>?
+  var sshKnownHosts: Placed<String>?
+  var curlConfig: Placed<String>?
+  /// Whether targets `raw:` write over anything.
+  var force = Placed(false)
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
+
+  /// How dumps travel.
+  var transfer: TransferOptions {
+    var transfer = TransferOptions()
+    transfer.stallSeconds = stallTime.value
+    transfer.maxRate = maxRate.value
+    transfer.waitSeconds = wait.value
+    transfer.sshKey = sshKey?.value
+    transfer.sshKnownHosts = sshKnownHosts?.value
+    transfer.curlConfig = curlConfig?.value
+    transfer.force = force.value
+    return transfer
+  }
 
   /// What was wrong with the words: each is left out, and the rest holds.
   private(set) var problems: [DumpError] = []

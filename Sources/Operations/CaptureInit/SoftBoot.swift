@@ -49,7 +49,7 @@ func runSecondStage(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
   if Search(settings).windows.isEmpty { return 0 }
   let limit = settings.maxTime.value > 0 ? settings.maxTime.value : 600
   do throws(DumpError) {
-    let child = Command("/proc/self/exe", [FirstProcess.childWord] + FirstProcess.childWords(settings))
+    let child = Command("/proc/self/exe", [FirstProcess.childWord] + FirstProcess.childWords(settings), tellsStatus: true)
     switch try System.run(child, limitSeconds: limit).end {
     case .exited(let status): return status
     case .killed(let signal): reporter.warning("saving the dump in memory was ended by signal \(signal)")
@@ -88,7 +88,7 @@ private struct Search {
 
 /// Targets but memory:, which is where the dump comes from.
 private func lastingTargets(_ settings: Settings) -> [String] {
-  settings.targets.map(\.value).filter { (try? TargetSpec($0))?.isMemory != true }
+  settings.targets.map(\.value).filter { (try? TargetSpec($0))?.waitsInMemory != true }
 }
 
 /// What the child does.
@@ -100,6 +100,7 @@ func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpE
   var request = SecondStageRequest(
     windows: search.windows, expectation: search.expectation, targets: lastingTargets(settings))
   request.threads = settings.threads.value
+  request.transfer = settings.transfer
   request.attemptLimit = UInt32(clamping: settings.attempts.value)
   waitForDisks(settings, reporter)
   guard let result = try saveRegion(memory, request, reporter) else {

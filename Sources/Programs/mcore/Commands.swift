@@ -23,6 +23,10 @@ struct Save: ParsableCommand {
         FILE                      one plain file (its directory has to exist)
         /dev/vda1:/var/crash      a directory on a file system that is mounted for it
         UUID=…:/path LABEL=…:/path
+        ssh:user@host:/path nfs:host:/export https://host/path/
+                                  another machine, through the system's ssh, mount.nfs and curl
+        raw:/dev/vdb              a disk without a file system; 'mcore save raw:/dev/vdb TARGET' gets it from there
+        pipe:COMMAND              the input of a command
         -                         standard output
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
@@ -53,25 +57,21 @@ struct Save: ParsableCommand {
   @Option(help: "End before the dump file gets larger: \(Limits.sizeForm).")
   var maxSize: String?
 
+  @OptionGroup var transfer: TransferArguments
   @OptionGroup var work: WorkOptions
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "/proc/vmcore, or a dump.")
+  @Argument(help: "/proc/vmcore, a dump, or raw:/dev/DISK for one that waits on a raw disk.")
   var source: String
 
   @Argument(help: "Where to: see below.")
   var targets: [String]
 
   private func limits() throws -> Limits {
-    func value(_ name: String, _ text: String?, _ form: String, _ parse: (String) -> UInt64?) throws -> UInt64 {
-      guard let text else { return 0 }
-      guard let value = parse(text) else { throw ValidationError("\(name) \(text): allowed is \(form)") }
-      return value
-    }
     var limits = Limits()
-    limits.seconds = try value("--max-time", maxTime, Limits.timeForm, Limits.seconds)
-    limits.bytes = try value("--max-size", maxSize, Limits.sizeForm, Limits.bytes)
+    limits.seconds = try amount("--max-time", maxTime, Limits.timeForm, Limits.seconds) ?? 0
+    limits.bytes = try amount("--max-size", maxSize, Limits.sizeForm, Limits.bytes) ?? 0
     return limits
   }
 
@@ -81,17 +81,24 @@ struct Save: ParsableCommand {
       throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
     }
     if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
-    _ = try limits()
+    let limits = try limits()
+    if isRawWord(source), !given.compactMap({ $0 }).isEmpty || limits != Limits() {
+      throw ValidationError("the dump on a raw disk is copied as it is: what goes into it was chosen when it was written")
+    }
   }
 
   func run() throws {
     let limits = try limits()
+    let (options, mirrors) = (try transfer.options(), transfer.mirror)
     try report(work) { (reporter) throws(DumpError) in
+      if isRawWord(source) { return try saveRaw(source, to: targets, options, threads: work.threads, reporter) }
       let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
       var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
       request.trust = trust
       request.order = order
       request.limits = limits
+      request.transfer = options
+      request.mirrors = mirrors
       request.format = format
       request.threads = work.threads
       request.vmcoreInfo = knowledge.vmcoreinfo
@@ -236,23 +243,35 @@ struct Last: ParsableCommand {
 
 struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the dumps of a directory, the newest first.",
-    discussion: "Exit status: 0 every one is whole, 1 the directory can't be read, 3 one is cut or can't be read.")
+    abstract: "List the dumps of this machine, the newest first.",
+    discussion: """
+      Of each place: a directory with dumps, or a raw disk (raw:/dev/DISK) on which one waits. Without any: /var/crash, and \
+      all disks of this machine. 'mcore save raw:/dev/DISK DIRECTORY' copies one from a disk to files and marks it as saved.
 
-  @Flag(help: "Print JSON.")
+      Exit status: 0 every one is whole, 1 a place can't be read, 3 one is cut, can't be read or waits on a disk.
+      """)
+
+  @Flag(help: "Print JSON. Directories alone have it.")
   var json = false
 
-  @Argument(help: "Where the dumps lie.")
-  var directory = "/var/crash"
+  @Argument(help: "Directories, and raw:/dev/DISK.")
+  var places: [String] = []
 
   func run() throws {
-    var dumps: [ListedDump] = []
+    let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map { $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0 }
+    let directories = places.isEmpty ? ["/var/crash"] : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
+    var isWhole = true
     try failing { () throws(DumpError) in
-      dumps = try listDumps(in: directory)
+      var dumps: [ListedDump] = []
+      for directory in directories { dumps += try listDumps(in: directory) }
       let text = listText(dumps, json: json)
       if !text.isEmpty { try standardOutput(text + "\n") }
+      if json { return }
+      let waiting = places.isEmpty ? (try? listRawDumps([])) ?? [] : disks.isEmpty ? [] : try listRawDumps(disks)
+      for line in waiting { try standardOutput(printable(line) + "\n") }
+      isWhole = waiting.isEmpty && !dumps.contains { !$0.isWhole }
     }
-    if dumps.contains(where: { !$0.isWhole }) { throw ExitCode(3) }
+    if !isWhole { throw ExitCode(3) }
   }
 }
 

@@ -1,5 +1,6 @@
 import CoreFormat
 import DumpBasics
+import DumpTarget
 import Foundation
 import PageSelection
 import Testing
@@ -35,7 +36,7 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   #expect(settings(file: "target=/a target=/b\ntarget=/c").targets.map(\.value) == ["/a", "/b", "/c"])
   #expect(settings(file: "target=/a", kernel: "mcore.level=all").targets == [Placed("/a", from: "/etc/mcore.conf, line 1")])
   // A wrong word in a later place does not cost the right ones of an earlier.
-  let wrong = settings(file: "target=/a", kernel: "mcore.target=nfs:host:/x")
+  let wrong = settings(file: "target=/a", kernel: "mcore.target=nsf:host:/x")
   #expect(wrong.targets.isEmpty == false)
   #expect(wrong.problems.count == 1)
 }
@@ -59,7 +60,7 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("threads=1025", ["0 to 1024"]), ("threads=99999999999999999999", ["0 to 1024"]), ("wait=", ["wait=", "0 to 3600"]),
   ("wait=+5", ["0 to 3600"]), ("shell", ["'shell'", "shell=VALUE", "yes, no"]), ("shell=maybe", ["yes, no"]),
   ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
-  ("target=nfs:h:/x", ["nfs:", "not in this version", "argument 1"]),
+  ("target=nsf:h:/x", ["nsf:", "no kind of target", "argument 1"]),
   ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, kexec, shell, exit"]),
   ("source=", ["a path"]), ("max-time=0", ["max-time=0", "15m"]), ("max-time=5x", ["s, m or h"]),
   ("max-size=1.5G", ["max-size=1.5G", "K, M, G or T"]), ("max-size=-1", ["none"]),
@@ -111,6 +112,25 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
   #expect(child.maxSize.value == 5 << 20 && child.maxTime.value == 0)
   #expect(
     child.attempts.value == 7 && child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
+}
+
+@Test func theChildGetsHowDumpsTravel() {
+  let given = settings(
+    kernel: "mcore.mirror=/a mcore.mirror=ssh:h:/b mcore.stall-time=90s mcore.max-rate=2M mcore.ssh-key=/k", "force=yes",
+    "ssh-known-hosts=/h", "curl-config=/c", "wait=7")
+  #expect(given.problems.isEmpty)
+  let child = Settings(Words.ofArguments(FirstProcess.childWords(given)))
+  #expect(child.problems.isEmpty)
+  #expect(child.transfer == given.transfer && child.mirrors.map(\.value) == ["/a", "ssh:h:/b"])
+  var expected = TransferOptions()
+  expected.stallSeconds = 90
+  expected.maxRate = 2 << 20
+  expected.waitSeconds = 7
+  (expected.sshKey, expected.sshKnownHosts, expected.curlConfig, expected.force) = ("/k", "/h", "/c", true)
+  #expect(child.transfer == expected)
+  let unlimited = Settings(Words.ofArguments(FirstProcess.childWords(settings(kernel: "mcore.stall-time=none"))))
+  #expect(unlimited.problems.isEmpty && unlimited.transfer.stallSeconds == 0)
+  #expect(settings("mirror=memory:").problems.count == 1 && settings("force=maybe").problems.count == 1)
 }
 
 @Test func theChildGetsWhereADumpWaitsInMemory() {

@@ -31,9 +31,40 @@ func wrongWordsAreRefusedWithAdvice(word: String) throws {
   }
 }
 
-@Test(arguments: ["raw:/dev/vdb", "nfs:host:/export", "ssh:user@host:/path", "pipe:cat"])
-func laterKindsAreRefusedByName(word: String) {
-  #expect { try TargetSpec(word) } throws: { ($0 as? DumpError)?.kind == .unsupported }
+@Test func farSidesAreTakenApart() throws {
+  for (word, user, host, port, path) in [
+    ("ssh:root@host:/var/crash", "root", "host", nil, "/var/crash"), ("ssh:host.example:/a:b", nil, "host.example", nil, "/a:b"),
+    ("ssh:u@[fe80::1%eth0]:/c d", "u", "fe80::1%eth0", nil, "/c d"), ("ssh:u@[::1]:2222:/", "u", "::1", 2222, "/"),
+    ("ssh:u@10.0.0.1:22:/x@y", "u", "10.0.0.1", 22, "/x@y"),
+  ] as [(String, String?, String, UInt16?, String)] {
+    let place = try #require(try SSHTarget(parsing: word)).place
+    #expect(place.user == user && place.host == host && place.port == port && place.path == path, "\(word)")
+    #expect(try TargetSpec(word).isRemote)
+  }
+  #expect(try #require(try NFSTarget(parsing: "nfs:[2001:db8::1]:/export/a")).place.inBrackets == "[2001:db8::1]")
+  #expect(try HTTPTarget(parsing: "https://[::1]:8443/a/b/")?.base == "https://[::1]:8443/a/b/")
+  #expect(try RawTarget(parsing: "raw:PARTUUID=7")?.device.description == "PARTUUID=7")
+}
+
+@Test(arguments: [
+  "ssh:host", "ssh:host:relative", "ssh:-oProxyCommand=x@host:/x", "ssh:u@-host:/x", "ssh:u:password@host:/x", "ssh:@host:/x",
+  "ssh:u@[::1:/x", "ssh:u@[host]:/x", "ssh:u@host:0:/x", "ssh:u@host:70000:/x", "ssh:u@host:/a\nb", "ssh:", "nfs:u@host:/x",
+  "nfs:host:2049:/x", "nfs:host:x", "raw:vdb", "raw:/tmp/x", "raw:UUID=", "pipe:", "pipe:  ", "https://host", "https:///x/",
+  "https://host/x", "https://host/x/?token=y", "https://host/a b/", "https://host/#/",
+])
+func wrongFarSidesAreRefused(word: String) throws {
+  #expect { try TargetSpec(word) } throws: { ($0 as? DumpError)?.kind == .usage && ($0 as? DumpError)?.advice.isEmpty == false }
+}
+
+@Test(arguments: ["https://user:secret@host/path/", "https://user:secret@host", "https://host/x/?secret", "http://secret@host/"])
+func whatIsSecretInAnAddressIsRefusedAndNotRepeated(word: String) {
+  #expect { try TargetSpec(word) } throws: { error in !("\(error)").contains("secret") }
+}
+
+@Test func whatFollowsACommandIsNotShown() throws {
+  #expect(try TargetSpec("pipe:curl -H token=secret x").shown == "pipe:curl ...")
+  #expect(try TargetSpec("pipe:receiver").shown == "pipe:receiver")
+  #expect(try TargetSpec("/var/crash").shown == "/var/crash")
 }
 
 @Test func windowsOfMemoryAreTakenApart() throws {

@@ -19,6 +19,8 @@ int mcore_block_device_size(int fd, uint64_t *bytes);
 int mcore_pidfd_open(int pid);
 /// The environment, as execve(2) takes it. Not to be kept: setenv(3) moves it.
 char **mcore_environment(void);
+/// pipe2(2) with O_CLOEXEC, which the Glibc module hides.
+int mcore_pipe(int ends[2]);
 /// posix_spawn's flag for a session of its own, which the Glibc module hides.
 extern const int MCORE_SPAWN_SETSID;
 /// open(2)'s flag for a file without a name, which the Glibc module hides.

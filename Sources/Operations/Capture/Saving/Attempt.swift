@@ -9,7 +9,7 @@ internal import Pipeline
 struct Attempt {
   /// What came of it.
   struct Outcome {
-    /// The TARGET word.
+    /// The TARGET word, without what is secret in it.
     let target: String
     /// The dump that is there: whole, or cut short and of use. Nil where nothing is.
     var result: SaveResult?
@@ -21,6 +21,10 @@ struct Attempt {
     var reason: DumpError?
     /// Whether a limit of the request ended it, which holds for every other target too.
     var endedByLimit = false
+    /// Where it was left because it had too little room: that room.
+    var lackedRoom: UInt64?
+    /// Targets that got the same dump at the same time, and failed.
+    var dropped: [DroppedTarget] = []
   }
 
   /// How far writing got: whole groups alone.
@@ -34,34 +38,62 @@ struct Attempt {
     /// The side files that are there.
     var files: [(String, JSON)] = []
     var metLimit = false
+    var lackedRoom: UInt64?
+    /// The ends of the last groups, for targets that did not get all that they took.
+    private var borders: [(content: UInt64, bytes: UInt64)] = []
+    private static let borderLimit = 256
+
+    mutating func step(_ content: UInt64, _ bytes: UInt64) {
+      self.content = content
+      self.bytes = bytes
+      if borders.count == 2 * Reached.borderLimit { borders.removeFirst(Reached.borderLimit) }
+      borders.append((content, bytes))
+    }
+
+    /// Only so many bytes of the dump file are there.
+    mutating func limit(to there: UInt64) {
+      guard there < bytes else { return }
+      (content, bytes) = borders.last { $0.bytes <= there } ?? (0, 0)
+    }
   }
 
   private let capture: PreparedCapture
   private let target: String
+  /// Those that fail before this one.
+  private let earlier: [Outcome]
+  /// Whether a target that surely is too small is left before the first byte.
+  private let needsRoom: Bool
   private var reporter: any Reporter { capture.reporter }
 
-  init(_ capture: PreparedCapture, _ target: String) {
+  init(_ capture: PreparedCapture, _ target: String, after earlier: [Outcome] = [], needsRoom: Bool = false) {
     self.capture = capture
     self.target = target
+    self.earlier = earlier
+    self.needsRoom = needsRoom
   }
 
   /// Never throws: that a target failed is an outcome like others.
   func run() -> Outcome {
+    // To turn to another target is to go forward.
+    Activity.step()
     let start = System.monotonicNanoseconds
-    var outcome = Outcome(target: target)
+    var outcome = Outcome(target: shownTarget(target))
     var reached = Reached()
     do throws(DumpError) {
-      let destination = try TargetSpec(target).open(capture)
+      let destination = try capture.open(target)
       do throws(DumpError) {
         outcome.result = try write(to: destination, &reached)
       } catch {
-        let (told, cut) = end(destination, error, reached)
+        outcome.bytes = reached.bytes
+        let (told, cut) = end(destination, error, &reached)
         outcome.result = cut
         outcome.reason = told
       }
+      outcome.dropped = (destination as? TargetGroup)?.dropped ?? []
     } catch { outcome.reason = error }
-    outcome.bytes = reached.bytes
+    if outcome.reason == nil { outcome.bytes = reached.bytes }
     outcome.endedByLimit = reached.metLimit
+    outcome.lackedRoom = reached.lackedRoom
     outcome.duration = System.monotonicNanoseconds - start
     return outcome
   }
@@ -70,6 +102,7 @@ struct Attempt {
     // The log first: whatever happens after this, it is safe.
     try writeLog(to: destination, &reached)
     let plan = try capture.plan()
+    if needsRoom { try requireRoom(destination, plan, &reached) }
     let sink = try destination.openDump(fileName: capture.request.format.fileName)
     reporter.message("writing \(sink.name)")
     let written = try writeDump(plan, to: sink, destination, &reached)
@@ -80,6 +113,20 @@ struct Attempt {
     return SaveResult(
       status: facts.status == .complete ? .complete : .findings, path: path, bytesWritten: written.bytesWritten,
       findings: lines(facts, written), whereabouts: destination.whereabouts)
+  }
+
+  /// Known before the first byte: that it will not fit. What is estimated may be wrong by a tenth.
+  private func requireRoom(
+    _ destination: any Destination, _ plan: DumpPlan, _ reached: inout Reached
+  ) throws(DumpError) {
+    guard let group = destination as? TargetGroup, let room = group.room, room < plan.trailerOffset else { return }
+    let estimate = try capture.estimatedBytes()
+    do throws(DumpError) {
+      try group.requireRoom(for: estimate - estimate / 10)
+    } catch {
+      reached.lackedRoom = room
+      throw error
+    }
   }
 
   private func writeLog(to destination: any Destination, _ reached: inout Reached) throws(DumpError) {
@@ -112,22 +159,24 @@ struct Attempt {
       changed: { reached.changed += $0 },
       progress: { done, bytes in
         Activity.step()
-        reached.content = done
-        reached.bytes = bytes
+        reached.step(done, bytes)
         reporter.progress(done: done, total: total)
       })
   }
 
   private func writeManifest(_ facts: DumpFacts, to destination: any Destination, _ reached: Reached) throws(DumpError) {
-    let text = facts.json(files: .object(reached.files)).text() + "\n"
-    try destination.writeSideFile("dump.json", Array(text.utf8))
+    guard case .object(var members) = facts.json(files: .object(reached.files)) else { return }
+    let failed = attemptsJSON(earlier, (destination as? TargetGroup)?.dropped ?? [])
+    if !failed.isEmpty { members.append(("attempts", .array(failed))) }
+    try destination.writeSideFile("dump.json", Array((JSON.object(members).text() + "\n").utf8))
   }
 
   /// The way out of an error: what is there stays, and says how far it got. It is of use when it holds all of
   /// pass 1.
   private func end(
-    _ destination: any Destination, _ error: DumpError, _ reached: Reached
+    _ destination: any Destination, _ error: DumpError, _ reached: inout Reached
   ) -> (told: DumpError, cut: SaveResult?) {
+    if reached.bytes > 0, let there = destination.bytesThere() { reached.limit(to: there) }
     let facts = capture.planIfMade.flatMap { plan in
       reached.content >= plan.note.passEnds[0]
         ? capture.facts(plan, content: reached.content, bytes: reached.bytes, changed: reached.changed) : nil

@@ -4,6 +4,7 @@ internal import DumpPlan
 internal import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
+internal import Pipeline
 internal import SoftBoot
 internal import Workers
 
@@ -21,6 +22,7 @@ final class PreparedCapture {
   private let findings: [String]
   /// Nil until somebody asks for the plan.
   private(set) var planIfMade: DumpPlan?
+  private var estimate: UInt64?
 
   /// - Throws: when the file that `vmcoreInfo` names can't be read.
   init(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) throws(DumpError) {
@@ -53,6 +55,23 @@ final class PreparedCapture {
     return made
   }
 
+  /// About how large the dump file will be.
+  func estimatedBytes() throws(DumpError) -> UInt64 {
+    if let estimate { return estimate }
+    let made = try Pipeline(try plan(), request.format, work).estimatedSize(source)
+    estimate = made
+    return made
+  }
+
+  /// Opens a target, and those that get the same dump at the same time. A region of memory is one of a kind.
+  func open(_ target: String) throws(DumpError) -> any Destination {
+    let spec = try TargetSpec(target)
+    if spec.nextKernel != .none { return try spec.open(self) }
+    let reporter = reporter
+    let mirrors = try request.mirrors.map { (word) throws(DumpError) in try TargetSpec(word) }
+    return try openTargets([spec] + mirrors, NamedDump(directoryName, request.transfer)) { reporter.message($0) }
+  }
+
   /// The log and the registers, where nothing else could be kept. `failures`: a line for each target.
   func writeLastResort(_ disk: String, _ failures: [String]) {
     do throws(DumpError) {
@@ -68,6 +87,8 @@ extension PreparedCapture: DumpOffer {
   var directoryName: String {
     dumpName(crashTime: kernel.crashTime ?? System.secondsSince1970, release: kernel.release ?? "unknown")
   }
+
+  var transfer: TransferOptions { request.transfer }
 
   func openRegion(_ windows: RegionExtents?) throws(DumpError) -> any Destination {
     try Capture.openRegion(windows, request.region, kernel, try plan(), request.trust)

@@ -12,15 +12,30 @@ package func save(
 ) throws(DumpError) -> SaveResult {
   let capture = try PreparedCapture(request, source, reporter)
   var attempts: [Attempt.Outcome] = []
-  for (index, target) in request.targets.enumerated() {
-    let outcome = Attempt(capture, target).run()
+  /// True when there is nothing left to try.
+  func isSettled(_ target: String, needsRoom: Bool, hasNext: Bool) -> Bool {
+    let outcome = Attempt(capture, target, after: attempts, needsRoom: needsRoom).run()
     attempts.append(outcome)
-    guard let reason = outcome.reason else { break }
-    // A limit holds for every target: no other one would get further.
-    if outcome.endedByLimit { break }
-    if index + 1 < request.targets.count {
-      reporter.warning("target \(target) failed: \(reason); trying the next")
+    for dropped in outcome.dropped {
+      reporter.warning(failureText(dropped.target, dropped.bytes, dropped.duration, dropped.reason) + "; the others go on")
     }
+    guard let reason = outcome.reason else { return true }
+    // A limit holds for every target: no other one would get further.
+    if outcome.endedByLimit { return true }
+    if hasNext {
+      reporter.warning(failureText(outcome.target, outcome.bytes, outcome.duration, reason) + "; trying the next")
+    }
+    return false
+  }
+  let count = request.targets.count
+  for (index, target) in request.targets.enumerated() {
+    if isSettled(target, needsRoom: count > 1, hasNext: index + 1 < count) { return try settled(attempts, capture) }
+  }
+  // None took the whole dump: then as much as there is room for is better than nothing, on the largest first.
+  let crowded = zip(request.targets, attempts).compactMap { target, outcome in outcome.lackedRoom.map { (target, $0) } }
+  for (target, _) in crowded.sorted(by: { $0.1 > $1.1 }) {
+    reporter.message("target \(shownTarget(target)) once more, for as much as has room there")
+    if isSettled(target, needsRoom: false, hasNext: false) || attempts.last?.result != nil { break }
   }
   return try settled(attempts, capture)
 }

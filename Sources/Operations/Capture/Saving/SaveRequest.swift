@@ -1,4 +1,5 @@
 public import CoreFormat
+public import DumpTarget
 public import PageClasses
 public import PageSelection
 
@@ -10,16 +11,19 @@ public struct SaveRequest: Sendable {
   public var vmcoreInfo: String?
   /// TARGET words, tried in order (`TargetSpec`).
   public var targets: [String]
+  /// Targets that get the dump at the same time as the one that is tried.
+  public var mirrors: [String] = []
   public var level: Level
   /// How far the kernel's page map is believed.
   public var trust: Trust = .checked
   public var format: OutputFormat = .elfGzip
   public var order: DumpOrder = .critical
   public var limits = Limits()
-  /// Worker threads; 0 is one for each usable CPU. With 1 no thread is made at all.
+  /// Worker threads; 0 is one for each usable CPU. With 1 none is made.
   public var threads = 0
   /// A disk that gets the log and the registers when no target takes anything (`LastResort`).
   public var lastResort: String?
+  public var transfer = TransferOptions()
   /// For the target `memory:`.
   public var region = RegionSettings()
 

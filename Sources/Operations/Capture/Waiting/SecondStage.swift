@@ -1,7 +1,7 @@
 internal import CoreEncoding
 public import DumpBasics
 internal import DumpSource
-internal import DumpTarget
+public import DumpTarget
 public import SoftBoot
 
 /// What the second stage goes by: the normal kernel, in its initramfs or after the boot.
@@ -16,6 +16,7 @@ public struct SecondStageRequest: Sendable {
   public var attemptLimit: UInt32 = 3
   /// Where the result of a rehearsal goes.
   public var rehearsal = RehearsalRecord.standardPath
+  public var transfer = TransferOptions()
   /// For checking a dump that was put together without a head; 0 is one for each CPU.
   public var threads = 0
 
@@ -80,8 +81,8 @@ private struct SecondStage {
 
   func save(to target: String) throws(DumpError) -> SaveResult {
     let identity = region.head.identity
-    let destination = try openTarget(
-      target, dumpName: dumpName(crashTime: identity.crashTime, release: identity.release))
+    let name = dumpName(crashTime: identity.crashTime, release: identity.release)
+    let destination = try TargetSpec(target).open(NamedDump(name, request.transfer))
     do throws(DumpError) {
       return try save(to: destination)
     } catch {
@@ -112,7 +113,8 @@ private struct SecondStage {
     var findings = damage(outcome)
     let isWhole = outcome.isWhole || isWholeByItself(outcome, destination.dumpPath)
     if isWhole, !outcome.isWhole { findings.append("the dump's own checksums show that it is whole") }
-    let status = sideFiles(destination, written, digest?.finish(), outcome, isWhole, &findings)
+    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole)
+    let status = copy.writeSideFiles(to: destination, travelled: travelled(outcome), &findings)
     if isWhole {
       return SaveResult(status: status, path: try destination.complete(), bytesWritten: written, findings: findings)
     }
@@ -139,12 +141,7 @@ private struct SecondStage {
     } catch { reporter.warning("the region could not be wiped: \(error)") }
   }
 
-  /// A claim of the region: only a name that the crash kernel may have written becomes a file.
-  private var fileName: String {
-    let name = region.head.identity.fileName
-    let isPlain = name.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2e || $0 == 0x2d }
-    return isPlain && name.utf8.starts(with: "vmcore.".utf8) ? name : "vmcore.elf.gz"
-  }
+  private var fileName: String { CopiedDump.fileName(region.head.identity.fileName) }
 
   private func damage(_ outcome: Region.Outcome) -> [String] {
     var lines = outcome.damaged.prefix(8).map {
@@ -164,31 +161,6 @@ private struct SecondStage {
       let result = try? verify(path, threads: request.threads, reporter)
     else { return false }
     return result.verdict == .whole
-  }
-
-  /// The log and the manifest, from the dump that was just written. They are not worth failing for.
-  private func sideFiles(
-    _ destination: any Destination, _ bytes: UInt64, _ sha256: String?, _ outcome: Region.Outcome, _ isWhole: Bool,
-    _ findings: inout [String]
-  ) -> SaveStatus {
-    guard destination.acceptsSideFiles, let path = destination.dumpPath else { return .complete }
-    do throws(DumpError) {
-      var files = [(fileName, fileEntry(bytes, sha256))]
-      if let log = try? dmesg(path) {
-        let text = Array(log.utf8)
-        try destination.writeSideFile("dmesg.txt", text)
-        files.append(("dmesg.txt", fileEntry(UInt64(text.count), Digest.of(text))))
-      }
-      var facts = try inspect(try openDump(path), path)
-      if !isWhole { facts.status = .cut }
-      guard case .object(var members) = facts.json(files: .object(files)) else { return .complete }
-      members.append(("travelled", travelled(outcome)))
-      try destination.writeSideFile("dump.json", Array((JSON.object(members).text() + "\n").utf8))
-      return facts.status == .findings ? .findings : .complete
-    } catch {
-      findings.append("dmesg.txt and dump.json could not be made: \(error)")
-      return .findings
-    }
   }
 
   private func travelled(_ outcome: Region.Outcome) -> JSON {

@@ -1,0 +1,89 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// A dump on a web server. With WebDAV it is a directory that is called `….incomplete/` until it is whole;
+/// without, `dump.json` comes last and says so.
+final class HTTPDestination: Destination {
+  let acceptsSideFiles = true
+  private let curl: Curl
+  /// Where the dump will be, and where its files go until then; both end in a slash.
+  private let final: String
+  private let directory: String
+  private var sink: CommandSink?
+  private var isComplete = false
+
+  init(_ curl: Curl, in base: String, dumpName: String) throws(DumpError) {
+    self.curl = curl
+    let found = try HTTPDestination.claim(curl, base, dumpName)
+    final = found.final
+    directory = found.directory
+  }
+
+  private static func claim(
+    _ curl: Curl, _ base: String, _ dumpName: String
+  ) throws(DumpError) -> (final: String, directory: String) {
+    for number in 1...1000 {
+      let final = base + (number == 1 ? dumpName : "\(dumpName)-\(number)")
+      let there = try curl.statuses(["--head"], [final, final + incompleteSuffix, final + "/dump.json"])
+      // A directory without its slash is answered with a redirection.
+      if there.contains(where: { (200..<400).contains($0) }) { continue }
+      let directory = final + incompleteSuffix + "/"
+      switch try curl.statuses(["--request", "MKCOL"], [directory]).first ?? 0 {
+      case 201: return (final + "/", directory)
+      // No such method: no WebDAV.
+      case 400, 405, 501: return (final + "/", final + "/")
+      case 409: throw DumpError(.usage, "there is no such directory", at: base, advice: "make it on the server")
+      case 507: throw DumpError(.full, "the server has no room", at: base)
+      case let status: throw curl.refused(status, base)
+      }
+    }
+    throw DumpError("there are 1000 dumps of this name", at: base, advice: "move some away")
+  }
+
+  var name: String { String(decoding: final.utf8.dropLast(), as: UTF8.self) }
+  private var isRenamed: Bool { directory != final }
+
+  func openDump(fileName: String) throws(DumpError) -> any DumpSink {
+    let url = directory + fileName
+    let curl = curl
+    let made = try CommandSink(curl.put(url), name: url, stall: curl.transfer.stallSeconds) { curl.reason($0, url) }
+    sink = made
+    return made
+  }
+
+  func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
+    try put(fileName, bytes, limit: curl.transfer.stallSeconds)
+  }
+
+  private func put(_ fileName: String, _ bytes: [UInt8], limit: UInt64) throws(DumpError) {
+    let url = directory + fileName
+    let curl = curl
+    let sink = try CommandSink(curl.put(url), name: url, stall: limit) { curl.reason($0, url) }
+    try sink.write(bytes)
+    try sink.finish()
+  }
+
+  func complete() throws(DumpError) -> String {
+    try sink?.finish()
+    if isRenamed {
+      let status = try curl.statuses(
+        ["--request", "MOVE", "--header", "Destination: \(final)", "--header", "Overwrite: F"], [directory])
+      guard status == [201] || status == [204] else {
+        throw DumpError("the server does not rename the directory: status \(status.first ?? 0)", at: directory)
+      }
+    }
+    isComplete = true
+    return name
+  }
+
+  func abandon(note: String) -> String {
+    if !isComplete {
+      _ = sink?.abandon()
+      try? put(DirectoryDestination.noteName, Array(note.utf8), limit: 15)
+    }
+    return isComplete || !isRenamed ? name : name + incompleteSuffix
+  }
+
+  /// A server keeps what was sent as a whole.
+  func bytesThere() -> UInt64? { 0 }
+}

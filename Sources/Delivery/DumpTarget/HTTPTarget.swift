@@ -1,0 +1,90 @@
+internal import DumpBasics
+internal import LinuxSystem
+
+/// `https://host/path/`: each file by a PUT of its own, through the system's curl. Where the server has
+/// WebDAV the dump gets a directory that is renamed when it is whole.
+struct HTTPTarget: TargetKind {
+  static let form = "https://HOST[:PORT]/path/"
+  /// Ends in a slash.
+  let base: String
+
+  init?(parsing word: String) throws(DumpError) {
+    guard let rest = word.dropping(prefix: "https://") ?? word.dropping(prefix: "http://") else { return nil }
+    func wrong(_ what: String, _ shown: String) -> DumpError {
+      DumpError(.usage, what, at: shown, advice: "write \(HTTPTarget.form)")
+    }
+    guard let (authority, _) = rest.split(atFirst: "/"), !authority.isEmpty else {
+      throw wrong("the path is missing", rest.utf8.contains(0x40) ? "https:" : word)
+    }
+    // It would stand in logs and in the list of processes. It must not even be told in this message.
+    if authority.utf8.contains(0x40) {
+      throw DumpError(
+        .usage, "a name or a password has no place in an address", at: "https:", advice: "put it into the file of curl-config=")
+    }
+    if word.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f || $0 == 0x22 || $0 == 0x5c }) {
+      throw wrong("there is a character in it that addresses don't have", word)
+    }
+    if word.utf8.contains(where: { $0 == 0x3f || $0 == 0x23 }) { throw wrong("names of files can't follow a ? or #", "https:") }
+    if word.utf8.last != 0x2f { throw wrong("the path has to end in a slash", word) }
+    base = word
+  }
+
+  var isRemote: Bool { true }
+  var endsByItself: Bool { true }
+
+  func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
+    try HTTPDestination(Curl(dump.transfer), in: base, dumpName: dump.directoryName)
+  }
+}
+
+/// Requests, each by a curl of its own.
+struct Curl: Sendable {
+  let transfer: TransferOptions
+
+  init(_ transfer: TransferOptions) { self.transfer = transfer }
+
+  /// `arguments` and what holds for every request. No globbing: brackets stand for IPv6 addresses.
+  func command(_ arguments: [String]) -> Command {
+    let config = transfer.curlConfig.map { ["--config", $0] } ?? []
+    let stall = transfer.stallSeconds == 0 ? TransferOptions.standardStall : transfer.stallSeconds
+    let common = ["--silent", "--show-error", "--globoff", "--connect-timeout", "\(min(stall, 30))"]
+    return Command("curl", config + common + arguments, output: .collect)
+  }
+
+  func put(_ url: String) -> Command { command(["--fail", "--upload-file", "-", "--output", "/dev/null", url]) }
+
+  /// The status codes of a request to each of `urls`.
+  func statuses(_ arguments: [String], _ urls: [String], limit: UInt64? = nil) throws(DumpError) -> [Int] {
+    let outputs = urls.flatMap { ["--output", "/dev/null", $0] }
+    let child = try PipedChild(command(arguments + ["--write-out", "%{http_code}\\n"] + outputs))
+    let result = try child.wait(stall: limit ?? transfer.stallSeconds)
+    guard result.end == .exited(0) else { throw reason(result, urls[0]) }
+    let codes = result.output.utf8.split(separator: 0x0a).map { Int(String(decoding: $0, as: UTF8.self)) ?? 0 }
+    if codes.contains(401) { throw refused(401, urls[0]) }
+    return codes
+  }
+
+  func refused(_ status: Int, _ url: String) -> DumpError {
+    DumpError(
+      .system(System.accessRefused), "the server refuses access: status \(status)", at: url,
+      advice: "a login stands in the file of curl-config=, and the server has to allow PUT there")
+  }
+
+  /// The exit statuses of curl(1).
+  func reason(_ result: ProcessResult, _ url: String) -> DumpError {
+    guard case .exited(let status) = result.end else {
+      return DumpError(.system(System.timedOut), told(result, "curl"), at: url)
+    }
+    // Status codes may stand behind it.
+    let output = line(of: result.output, with: "curl: (") ?? lastLine(result.output)
+    let what = output.isEmpty ? "curl ended with status \(status)" : output
+    switch status {
+    case 5, 6, 7, 28, 52, 55, 56: return DumpError(.system(System.unreachable), what, at: url)
+    case 22 where output.split(atFirst: "error: 401") != nil: return refused(401, url)
+    case 22 where output.split(atFirst: "error: 403") != nil: return refused(403, url)
+    case 22 where output.split(atFirst: "error: 413") != nil: return DumpError(.full, what, at: url)
+    case 22 where output.split(atFirst: "error: 507") != nil: return DumpError(.full, what, at: url)
+    default: return DumpError(.input, what, at: url)
+    }
+  }
+}

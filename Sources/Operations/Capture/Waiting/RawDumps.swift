@@ -1,0 +1,111 @@
+internal import CoreEncoding
+public import DumpBasics
+public import DumpTarget
+internal import LinuxSystem
+
+// Dumps that wait on a raw disk, where a crash kernel wrote them by the target raw:.
+
+/// Whether a source is a raw disk.
+public func isRawWord(_ word: String) -> Bool { word.utf8.starts(with: "raw:".utf8) }
+
+/// Copies the dump on a raw disk (`raw:/dev/DISK`) to the first of the targets that takes it, and marks it as
+/// saved. Throws when there is none, when it was saved before, and when no target took it: then it stays.
+public func saveRaw(
+  _ word: String, to targets: [String], _ transfer: TransferOptions, threads: Int, _ reporter: any Reporter
+) throws(DumpError) -> SaveResult {
+  let disk = try RawDisk(String(decoding: word.utf8.dropFirst(4), as: UTF8.self), forWriting: true)
+  guard let header = try disk.header() else {
+    throw DumpError(.usage, "there is no dump on this disk", at: disk.path, advice: "mcore list shows where dumps are")
+  }
+  guard header.state != .saved else {
+    throw DumpError(.usage, "the dump \(header.name) on this disk was saved already", at: disk.path)
+  }
+  var last = DumpError(.usage, "no target given", advice: "name a directory, or a device with a path")
+  for (index, target) in targets.enumerated() {
+    do throws(DumpError) {
+      let (result, isSound) = try copy(disk, header, to: target, transfer, reporter)
+      if isSound {
+        try disk.markSaved(header)
+      } else {
+        reporter.warning("the dump stays on the disk: not all of it came through")
+      }
+      return result
+    } catch {
+      last = error
+      let more = index + 1 < targets.count
+      reporter.warning("target \(shownTarget(target)) failed: \(error)\(more ? "; trying the next" : "")")
+    }
+  }
+  throw last
+}
+
+/// `isSound`: the bytes are those that were written.
+private func copy(
+  _ disk: borrowing RawDisk, _ header: RawHeader, to target: String, _ transfer: TransferOptions, _ reporter: any Reporter
+) throws(DumpError) -> (result: SaveResult, isSound: Bool) {
+  let destination = try TargetSpec(target).open(NamedDump(header.name, transfer))
+  do throws(DumpError) {
+    let fileName = CopiedDump.fileName(header.fileName)
+    let sink = try destination.openDump(fileName: fileName)
+    reporter.message("writing \(sink.name)")
+    let length = disk.length(of: header)
+    var digest = Digest()
+    var checksum: UInt32 = 0
+    var done: UInt64 = 0
+    while done < length {
+      let piece = try disk.bytes(at: done, count: Int(min(1 << 20, length - done)))
+      if piece.isEmpty { break }
+      unsafe piece.withUnsafeBytes {
+        unsafe checksum = CRC32.of($0, from: checksum)
+        unsafe digest?.update($0)
+      }
+      try sink.write(piece)
+      done += UInt64(piece.count)
+      reporter.progress(done: done, total: length)
+    }
+    try sink.finish()
+    let isSound = done == header.length && checksum == header.checksum
+    var findings: [String] = []
+    if !isSound { findings.append("what is on the disk is not what was written to it: its checksum is wrong") }
+    if header.state == .cut { findings.append("the dump did not fit onto the disk: its most important part is here") }
+    if header.state == .writing { findings.append("the dump was not written to its end: its most important part is here") }
+    let isWhole = isSound && header.state == .whole
+    let copied = CopiedDump(fileName: fileName, bytes: done, sha256: digest?.finish(), isWhole: isWhole)
+    let travelled = JSON.object([("by", .string("raw")), ("checksum", .string(isSound ? "right" : "wrong"))])
+    let status = copied.writeSideFiles(to: destination, travelled: travelled, &findings)
+    if isWhole {
+      return (
+        SaveResult(status: status, path: try destination.complete(), bytesWritten: done, findings: findings), isSound
+      )
+    }
+    let stays = destination.abandon(
+      note: "This dump waited on a raw disk.\n" + findings.joined(separator: "\n")
+        + "\nWhat is there can be read: mcore info, mcore dmesg.\n")
+    return (SaveResult(status: .cut, path: stays, bytesWritten: done, findings: findings), isSound)
+  } catch {
+    let stays = destination.abandon(note: "mcore did not finish this dump: \(error)\nIt is still on the raw disk.\n")
+    throw DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+  }
+}
+
+/// A target word without what is secret in it.
+func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? word }
+
+/// `mcore list`: a line for each dump on a raw disk: all disks of this machine, or `disks`. What can't be
+/// read is passed over, unless it was named.
+public func listRawDumps(_ disks: [String]) throws(DumpError) -> [String] {
+  var lines: [String] = []
+  for path in try disks.isEmpty ? System.names(in: "/sys/class/block").map({ "/dev/" + $0 }) : disks {
+    do throws(DumpError) {
+      let disk = try RawDisk(path, forWriting: false)
+      guard let header = try disk.header() else {
+        if !disks.isEmpty { throw DumpError(.usage, "there is no dump on this disk", at: disk.path) }
+        continue
+      }
+      lines.append(
+        "raw:\(disk.path)  \(header.state.rawValue)  \(header.name)  \(humanBytes(disk.length(of: header)))  written \(UTCTime(secondsSince1970: Int64(clamping: header.time)).text)"
+      )
+    } catch { if !disks.isEmpty { throw error } }
+  }
+  return lines
+}

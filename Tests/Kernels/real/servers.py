@@ -1,0 +1,183 @@
+"""Servers that take dumps: OpenSSH's sshd and nginx, each with a configuration, keys and a port of its own on 127.0.0.1."""
+
+import contextlib
+import getpass
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+LIMIT = 20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def children(pid: int) -> list[int]:
+    """All processes below `pid`, the deepest last."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child] + children(child)
+    return found
+
+
+def wait_until(condition, what: str, limit: float = LIMIT):
+    """Looks again and again: what servers do can't be waited for otherwise."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {limit} s: {what}")
+
+
+class Server:
+    """A process in the foreground. Ended with everything below it when the block is left."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.directory = directory
+        directory.mkdir(mode=0o700)
+        self.port = free_port()
+        self.process = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def __enter__(self):
+        self.log = open(self.directory / "log", "wb")
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        wait_until(self.answers, f"{self.command()[0]} answers: {(self.directory / 'log').read_text()}")
+        return self
+
+    def answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError((self.directory / "log").read_text())
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def signal_sessions(self, number: int) -> int:
+        """To what serves connections at present, not to the server itself. Returns to how many."""
+        count = 0
+        for pid in children(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+                count += 1
+        return count
+
+    def __exit__(self, *_):
+        self.signal_sessions(signal.SIGCONT)
+        self.signal_sessions(signal.SIGKILL)
+        self.process.kill()
+        self.process.wait(LIMIT)
+        self.log.close()
+
+
+class SSHServer(Server):
+    """sshd for the user that runs the tests."""
+
+    def __init__(self, directory: pathlib.Path):
+        super().__init__(directory)
+        for name in ("host", "client", "stranger"):
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", directory / name], check=True, timeout=LIMIT
+            )
+        self.key = directory / "client"
+        shutil.copy(directory / "client.pub", directory / "authorized_keys")
+        self.known_hosts = directory / "known_hosts"
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {(directory / 'host.pub').read_text()}")
+        (directory / "config").write_text(
+            f"""
+            Port {self.port}
+            ListenAddress 127.0.0.1
+            HostKey {directory}/host
+            AuthorizedKeysFile {directory}/authorized_keys
+            PidFile none
+            PasswordAuthentication no
+            KbdInteractiveAuthentication no
+            PermitRootLogin prohibit-password
+            StrictModes no
+            UsePAM no
+            """
+        )
+
+    def command(self):
+        # Where sshd puts an unprivileged process; Debian's service makes it at its start.
+        if os.geteuid() == 0:
+            pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        return [shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.directory / "config")]
+
+    def target(self, path) -> str:
+        return f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}:{path}"
+
+    def options(self, **changes) -> list[str]:
+        chosen = {"ssh-key": self.key, "ssh-known-hosts": self.known_hosts} | changes
+        return [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
+
+
+class WebServer(Server):
+    """nginx with TLS: /dav/ has WebDAV, /put/ takes PUT alone, /shut/ refuses, /token/ wants one, /small/ takes a MiB."""
+
+    TOKEN = "a-secret-that-nobody-may-see"
+
+    def __init__(self, directory: pathlib.Path, has_expired: bool = False):
+        super().__init__(directory)
+        self.root = directory / "root"
+        for name in ("dav", "put", "shut", "token", "small"):
+            (self.root / name).mkdir(parents=True)
+        self.certificate = directory / "certificate.pem"
+        key = directory / "key.pem"
+
+        def openssl(*words):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=LIMIT)
+
+        openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=test"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-keyout", key, "-out", self.certificate),
+        )
+        if has_expired:
+            openssl("x509", "-in", self.certificate, "-signkey", key, "-days", "-1", "-out", self.certificate)
+        self.config = directory / "curl"
+        self.config.write_text(f'cacert = "{self.certificate}"\n')
+        self.token_config = directory / "curl-token"
+        self.token_config.write_text(f'cacert = "{self.certificate}"\nheader = "Authorization: Bearer {self.TOKEN}"\n')
+        temporary = "".join(
+            f"{kind}_temp_path {directory}/tmp-{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        user = "user root;" if os.geteuid() == 0 else ""
+        dav = "dav_methods PUT DELETE MKCOL MOVE; create_full_put_path on;"
+        (directory / "config").write_text(
+            f"""
+            daemon off; {user} pid {directory}/pid; error_log stderr; worker_processes 1;
+            events {{}}
+            http {{
+              access_log off; {temporary} client_max_body_size 0;
+              server {{
+                listen 127.0.0.1:{self.port} ssl;
+                ssl_certificate {self.certificate}; ssl_certificate_key {directory}/key.pem;
+                root {self.root};
+                location /dav/ {{ {dav} }}
+                location /put/ {{ dav_methods PUT; create_full_put_path on; }}
+                location /shut/ {{ {dav} limit_except GET HEAD MKCOL {{ deny all; }} }}
+                location /token/ {{ {dav} if ($http_authorization != "Bearer {self.TOKEN}") {{ return 401; }} }}
+                location /small/ {{ {dav} client_max_body_size 1m; }}
+              }}
+            }}
+            """
+        )
+
+    def command(self):
+        nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+        return [nginx, "-e", "stderr", "-c", str(self.directory / "config"), "-p", str(self.directory)]
+
+    def target(self, location: str) -> str:
+        return f"https://127.0.0.1:{self.port}/{location}/"

@@ -1,0 +1,500 @@
+"""Dumps that leave the machine: OpenSSH, nginx, raw disks, commands. What arrives is read by `mcore verify` on the other side."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from guest import dumps
+from guest.paths import REPOSITORY
+
+from .servers import SSHServer, WebServer, free_port, wait_until
+
+BIN = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release"))
+MCORE = BIN / "mcore"
+# Large enough to be in the middle when every buffer on the way is full: some 15 MiB at level kern.
+SERIES = "6.1"
+
+
+class Ended:
+    """How a command ended."""
+
+    def __init__(self, status: int, text: str):
+        self.status, self.text = status, text
+
+
+class TargetTests(unittest.TestCase):
+    """A core, a directory for what is to arrive, and a way to save the one to the other."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.core = dumps.raw_dump(SERIES)
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="mcore-targets-")
+        self.addCleanup(self.directory.cleanup)
+        self.work = pathlib.Path(self.directory.name)
+        self.there = self.work / "there"
+        self.there.mkdir()
+        self.local = self.work / "local"
+        self.local.mkdir()
+        self.stack = contextlib.ExitStack()
+        self.addCleanup(self.stack.close)
+
+    def start(self, *words) -> subprocess.Popen:
+        command = [MCORE, "save", *words]
+        return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(self, process, status=0) -> Ended:
+        try:
+            text, _ = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        self.assertEqual(process.returncode, status, text)
+        return Ended(process.returncode, text)
+
+    def save(self, *words, status=0) -> Ended:
+        """`words`: targets, and lists of options."""
+        options = [part for word in words if isinstance(word, list) for part in word]
+        targets = [word for word in words if not isinstance(word, list)]
+        return self.end(self.start(*options, self.core, *targets), status)
+
+    def mcore(self, *words, status=0) -> str:
+        result = subprocess.run([str(word) for word in (MCORE, *words)], capture_output=True, text=True, timeout=120)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        return result.stdout + result.stderr
+
+    def only(self, directory: pathlib.Path) -> pathlib.Path:
+        """The one dump in a directory."""
+        names = sorted(directory.iterdir())
+        self.assertEqual(len(names), 1, names)
+        return names[0]
+
+    def assert_whole(self, dump: pathlib.Path) -> dict:
+        """By `mcore verify`, and by the digests in its dump.json, which is returned."""
+        self.assertFalse(dump.name.endswith(".incomplete"))
+        self.mcore("verify", "-q", dump)
+        manifest = json.loads((dump / "dump.json").read_text())
+        self.assertEqual({path.name for path in dump.iterdir()}, set(manifest["files"]) | {"dump.json"})
+        for name, entry in manifest["files"].items():
+            data = (dump / name).read_bytes()
+            self.assertEqual((len(data), hashlib.sha256(data).hexdigest()), (entry["bytes"], entry["sha256"]))
+        return manifest
+
+
+class OverSSH(TargetTests):
+    def setUp(self):
+        super().setUp()
+        self.server = self.stack.enter_context(SSHServer(self.work / "sshd"))
+
+    def test_a_dump_directory_arrives_whole_and_looks_like_one_on_a_disk(self):
+        target = self.server.target(self.there / "new/directory")
+        self.save(self.server.options(), target)
+        dump = self.only(self.there / "new/directory")
+        manifest = self.assert_whole(dump)
+        self.assertEqual(set(manifest["files"]), {"dmesg.txt", "vmcore.elf.gz"})
+        self.assertIn(f"Linux version {SERIES}", (dump / "dmesg.txt").read_text())
+        self.assertEqual(dump.stat().st_mode & 0o777, 0o700)
+        self.assertEqual({path.stat().st_mode & 0o777 for path in dump.iterdir()}, {0o600})
+        # The same as on a disk, byte for byte.
+        self.save(self.local)
+        for name in ("dmesg.txt", "vmcore.elf.gz", "dump.json"):
+            self.assertEqual((self.only(self.local) / name).read_bytes(), (dump / name).read_bytes())
+
+    def test_names_that_are_taken_get_a_number_and_odd_paths_are_paths(self):
+        path = self.there / 'it\'s $HOME; a `b` "c"'
+        for _ in range(2):
+            self.save(self.server.options(), self.server.target(path))
+        first, second = sorted(path.iterdir())
+        self.assertEqual(second.name, first.name + "-2")
+        for dump in (first, second):
+            self.assert_whole(dump)
+
+    def test_a_server_without_a_shell_of_sorts_is_told(self):
+        (self.server.directory / "authorized_keys").write_text(
+            'command="cat /dev/urandom | head -c 100000" ' + (self.server.directory / "client.pub").read_text()
+        )
+        ended = self.save(self.server.options(), self.server.target(self.there), self.local)
+        self.assertIn("the far side does not answer as a shell does", ended.text)
+        self.assert_whole(self.only(self.local))
+
+
+class OverHTTPS(TargetTests):
+    def setUp(self):
+        super().setUp()
+        self.server = self.stack.enter_context(WebServer(self.work / "nginx"))
+
+    def options(self, config=None):
+        return ["--curl-config", str(config or self.server.config)]
+
+    def test_with_webdav_a_directory_is_renamed_when_it_is_whole(self):
+        for _ in range(2):
+            self.save(self.options(), self.server.target("dav"))
+        first, second = sorted((self.server.root / "dav").iterdir())
+        self.assertEqual(second.name, first.name + "-2")
+        for dump in (first, second):
+            self.assert_whole(dump)
+
+    def test_without_webdav_the_manifest_comes_last(self):
+        for _ in range(2):
+            self.save(self.options(), self.server.target("put"))
+        first, second = sorted((self.server.root / "put").iterdir())
+        self.assertEqual(second.name, first.name + "-2")
+        for dump in (first, second):
+            self.assert_whole(dump)
+            last = max(dump.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            self.assertEqual(last.name, "dump.json")
+
+    def test_a_token_opens_and_is_seen_by_nobody(self):
+        process = self.start(*self.options(self.server.token_config), self.core, self.server.target("token"))
+        seen = set()
+        while process.poll() is None:
+            for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.add(path.read_bytes())
+        ended = self.end(process)
+        self.assertTrue(any(b"curl" in words and b"/token/" in words for words in seen))
+        self.assertFalse(any(self.server.TOKEN.encode() in words for words in seen))
+        self.assertNotIn(self.server.TOKEN, ended.text)
+        dump = self.only(self.server.root / "token")
+        self.assert_whole(dump)
+        self.assertNotIn(self.server.TOKEN, (dump / "dump.json").read_text())
+
+
+class ToACommand(TargetTests):
+    def test_a_command_gets_the_dump(self):
+        out = self.work / "out.gz"
+        self.save(f"pipe:cat > {out}")
+        self.mcore("verify", "-q", out)
+
+    def test_a_command_that_fails_says_why_and_the_next_gets_it(self):
+        ended = self.save("pipe:head -c 100000 >/dev/null; echo too much secret=xyz >&2; exit 7", self.local)
+        self.assertIn("too much", ended.text)
+        self.assert_whole(self.only(self.local))
+
+
+class ToARawDisk(TargetTests):
+    """An image stands for the disk where loop devices are not to be had: every check but that of its owner is the same."""
+
+    def disk(self, mib: int) -> str:
+        image = self.work / f"disk-{mib}"
+        with open(image, "wb") as out:
+            out.truncate(mib << 20)
+        loop = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, timeout=20)
+        if loop.returncode != 0:
+            self.skipTest(f"no loop device: {loop.stderr}")
+        self.stack.callback(subprocess.run, ["losetup", "-d", loop.stdout.strip()], check=True, timeout=20)
+        return loop.stdout.strip()
+
+    def test_a_dump_is_found_copied_and_marked_saved(self):
+        disk = self.disk(64)
+        self.save(f"raw:{disk}")
+        self.assertRegex(self.mcore("list"), rf"(?m)^raw:{disk}  whole  \S+  1\d\.\d MiB")
+        # Never over a dump that nobody has saved.
+        ended = self.save(f"raw:{disk}", self.there)
+        self.assertIn("is not saved yet", ended.text)
+        self.assert_whole(self.only(self.there))
+        self.mcore("save", "-q", f"raw:{disk}", self.local)
+        manifest = self.assert_whole(self.only(self.local))
+        self.assertEqual(manifest["travelled"], {"by": "raw", "checksum": "right"})
+        saved, direct = self.only(self.local), self.only(self.there)
+        self.assertEqual((saved / "vmcore.elf.gz").read_bytes(), (direct / "vmcore.elf.gz").read_bytes())
+        self.assertRegex(self.mcore("list", disk), r"  saved  ")
+        self.assertIn("saved already", self.mcore("save", "-q", f"raw:{disk}", self.local, status=2))
+        self.save(f"raw:{disk}")
+
+    def test_a_disk_that_ends_keeps_what_matters_most(self):
+        disk = self.disk(12)
+        self.save(f"raw:{disk}", status=3)
+        self.assertRegex(self.mcore("list", disk), r"  cut  ")
+        self.mcore("save", "-q", f"raw:{disk}", self.local, status=3)
+        dump = self.only(self.local)
+        self.assertTrue(dump.name.endswith(".incomplete"))
+        # All that has room but the last group of blocks.
+        self.assertGreater((dump / "vmcore.elf.gz").stat().st_size, 8 << 20)
+        self.mcore("verify", "-q", dump, status=3)
+        self.assertEqual(json.loads((dump / "dump.json").read_text())["status"], "cut")
+
+    def test_what_belongs_to_somebody_else_stays_unless_forced(self):
+        for make in (
+            ["mkfs.ext4", "-q", "-F"],
+            ["mkswap"],
+            ["sh", "-c", 'echo "label: gpt" | sfdisk -q "$0"'],
+        ):
+            with self.subTest(make[0]):
+                disk = self.disk(64)
+                self.save(f"raw:{disk}")
+                self.mcore("save", "-q", f"raw:{disk}", self.local)
+                subprocess.run([*make, disk], check=True, capture_output=True, timeout=60)
+                before = pathlib.Path(disk).read_bytes()
+                self.assertIn("nothing is overwritten", self.save(f"raw:{disk}", status=2).text)
+                self.assertEqual(pathlib.Path(disk).read_bytes(), before)
+                self.save(["--force"], f"raw:{disk}")
+                self.assertRegex(self.mcore("list", disk), r"  whole  ")
+
+    def test_damage_on_the_disk_is_told_and_the_disk_keeps_it(self):
+        disk = self.disk(64)
+        self.save(f"raw:{disk}")
+        with open(disk, "r+b") as device:
+            device.seek(8 << 20)
+            device.write(b"damage")
+        ended = self.mcore("save", f"raw:{disk}", self.local, status=3)
+        self.assertIn("checksum is wrong", ended)
+        self.assertRegex(self.mcore("list", disk), r"  whole  ")
+
+
+class Failover(TargetTests):
+    """Everything that goes wrong with a target: the next one has the whole dump, and its dump.json says why."""
+
+    def next_has_it(self, reason: str, target, *options, while_it_runs=None) -> dict:
+        """Saves to `target` first and to a directory second. Returns the attempt that failed."""
+        process = self.start(*options, self.core, target, self.local)
+        try:
+            if while_it_runs:
+                while_it_runs()
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        ended = self.end(process)
+        manifest = self.assert_whole(self.only(self.local))
+        self.assertEqual(len(manifest["attempts"]), 1, manifest["attempts"])
+        attempt = manifest["attempts"][0]
+        self.assertIn(reason, attempt["reason"])
+        self.assertIn(reason, ended.text)
+        return attempt
+
+    def sshd(self) -> SSHServer:
+        return self.stack.enter_context(SSHServer(self.work / "sshd"))
+
+    def nginx(self, **options) -> WebServer:
+        return self.stack.enter_context(WebServer(self.work / "nginx", **options))
+
+    def mount(self, *words) -> pathlib.Path:
+        point = self.work / "mount"
+        point.mkdir()
+        result = subprocess.run(["mount", *words, point], capture_output=True, text=True, timeout=20)
+        if result.returncode != 0:
+            self.skipTest(f"cannot mount: {result.stderr}")
+        self.stack.callback(subprocess.run, ["umount", point], check=True, timeout=60)
+        return point
+
+    def loop(self, mib: int, *make) -> str:
+        image = self.work / f"disk-{mib}"
+        with open(image, "wb") as out:
+            out.truncate(mib << 20)
+        if make:
+            subprocess.run([*make, image], check=True, capture_output=True, timeout=60)
+        loop = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, timeout=20)
+        if loop.returncode != 0:
+            self.skipTest(f"no loop device: {loop.stderr}")
+        self.stack.callback(subprocess.run, ["losetup", "-d", loop.stdout.strip()], check=True, timeout=20)
+        return loop.stdout.strip()
+
+    # Disks.
+
+    def test_a_disk_that_is_missing(self):
+        self.next_has_it("there is no such disk", "/dev/mcore-no-such-disk:/var/crash")
+
+    def test_a_disk_that_can_not_be_mounted(self):
+        self.next_has_it("cannot mount", f"{self.loop(8)}:/var/crash")
+
+    def test_a_file_system_that_is_read_only(self):
+        point = self.mount("-t", "tmpfs", "-o", "size=64m,ro", "tmpfs")
+        self.next_has_it("Read-only file system", point)
+
+    def test_too_little_room_is_known_before_the_first_byte(self):
+        point = self.mount("-t", "tmpfs", "-o", "size=8m", "tmpfs")
+        self.assertEqual(self.next_has_it("there is too little room", point)["bytes"], 0)
+
+    def test_a_disk_that_is_full_in_the_middle(self):
+        """/dev/full stands for it: what is full from the start is left before the first byte."""
+        self.next_has_it("No space left", "pipe:head -c 1000000 >/dev/null; exec cat > /dev/full")
+
+    def test_a_file_system_that_hangs(self):
+        """Frozen: whoever writes to it sleeps in the kernel and can't be killed."""
+        disk = self.loop(64, "mkfs.ext4", "-q", "-F")
+        point = self.mount(disk)
+        frozen = contextlib.ExitStack()
+        self.stack.enter_context(frozen)
+        subprocess.run(["fsfreeze", "-f", point], check=True, timeout=20)
+        frozen.callback(subprocess.run, ["fsfreeze", "-u", point], check=True, timeout=20)
+        # The process itself can't end while a thread of it hangs: its work is done long before.
+        process = self.start("--stall-time", "1s", self.core, point / "x", self.local)
+        wait_until(
+            lambda: [name for name in os.listdir(self.local) if not name.endswith(".incomplete")], "the next has the dump", 60
+        )
+        frozen.close()
+        ended = self.end(process)
+        self.assertIn("did not answer", ended.text)
+        (attempt,) = self.assert_whole(self.only(self.local))["attempts"]
+        self.assertIn("did not answer", attempt["reason"])
+
+    # The network.
+
+    def test_nobody_listens(self):
+        self.next_has_it("Connection refused", f"ssh:root@127.0.0.1:{free_port()}:/x")
+
+    def test_a_name_that_does_not_resolve(self):
+        self.next_has_it("ssh", "ssh:root@mcore-no-such-host.invalid:/x")
+
+    def test_a_wrong_host_key(self):
+        server = self.sshd()
+        stranger = server.directory / "known_strangers"
+        stranger.write_text(f"[127.0.0.1]:{server.port} {(server.directory / 'stranger.pub').read_text()}")
+        options = server.options(**{"ssh-known-hosts": stranger})
+        self.next_has_it("the host key is not the one that is known", server.target(self.there), *options)
+        self.assertEqual(list(self.there.iterdir()), [])
+
+    def test_a_refused_login(self):
+        server = self.sshd()
+        options = server.options(**{"ssh-key": server.directory / "stranger"})
+        self.next_has_it("the login was refused", server.target(self.there), *options)
+
+    def test_a_key_that_others_may_read(self):
+        server = self.sshd()
+        server.key.chmod(0o644)
+        self.next_has_it("bad permissions", server.target(self.there), *server.options())
+
+    def test_a_far_side_that_is_full(self):
+        server = self.sshd()
+        point = self.mount("-t", "tmpfs", "-o", "size=64m", "tmpfs")
+        # Its free room is there when it is asked for, and gone when the dump comes.
+        filler = point / "filler"
+
+        def fill():
+            wait_until(lambda: list(point.glob("*.incomplete/vmcore.elf.gz")), "the dump begins")
+            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as out:
+                while True:
+                    out.write(bytes(1 << 16))
+
+        attempt = self.next_has_it(
+            "No space left", server.target(point), "--max-rate", "8M", *server.options(), while_it_runs=fill
+        )
+        self.assertGreater(attempt["bytes"], 0)
+
+    def in_the_middle(self, directory: pathlib.Path, act):
+        """Once some of the dump has arrived, and long before all of it."""
+
+        def run():
+            wait_until(
+                lambda: [path for path in directory.glob("*/vmcore.elf.gz") if path.stat().st_size > 1 << 20],
+                "the dump is on its way",
+                60,
+            )
+            act()
+
+        return run
+
+    def test_a_connection_that_breaks_in_the_middle(self):
+        server = self.sshd()
+        attempt = self.next_has_it(
+            "ssh",
+            server.target(self.there),
+            "--max-rate",
+            "4M",
+            *server.options(),
+            while_it_runs=self.in_the_middle(self.there, lambda: server.signal_sessions(signal.SIGKILL)),
+        )
+        self.assertGreater(attempt["bytes"], 1 << 20)
+        # What arrived opens, under its incomplete name.
+        cut = self.only(self.there)
+        self.assertTrue(cut.name.endswith(".incomplete"))
+        self.mcore("verify", "-q", cut, status=3)
+        self.assertIn("Linux version", (cut / "dmesg.txt").read_text())
+        self.assertIn("Linux version", self.mcore("dmesg", cut / "vmcore.elf.gz"))
+        # It says of itself what there is, as the far side could be asked.
+        self.assertEqual(json.loads((cut / "dump.json").read_text())["status"], "cut")
+
+    def test_a_far_side_that_hangs_without_closing(self):
+        server = self.sshd()
+        attempt = self.next_has_it(
+            "took no byte for 2 s",
+            server.target(self.there),
+            "--stall-time",
+            "2s",
+            *server.options(),
+            while_it_runs=self.in_the_middle(self.there, lambda: server.signal_sessions(signal.SIGSTOP)),
+        )
+        self.assertGreater(attempt["bytes"], 1 << 20)
+
+    def test_a_certificate_that_has_expired(self):
+        server = self.nginx(has_expired=True)
+        self.next_has_it("certificate has expired", server.target("dav"), "--curl-config", server.config)
+
+    def test_a_certificate_of_somebody_unknown(self):
+        server = self.nginx()
+        self.next_has_it("certificate", server.target("dav"))
+
+    def test_a_web_server_that_refuses(self):
+        server = self.nginx()
+        for location in ("shut", "token"):
+            with self.subTest(location):
+                self.next_has_it("the server refuses access", server.target(location), "--curl-config", server.config)
+                for name in self.local.iterdir():
+                    subprocess.run(["rm", "-r", name], check=True)
+
+    def test_a_web_server_that_takes_no_more(self):
+        server = self.nginx()
+        self.next_has_it("413", server.target("small"), "--curl-config", server.config)
+
+    def test_a_web_server_that_dies_in_the_middle(self):
+        server = self.nginx()
+
+        def kill():
+            wait_until(
+                lambda: [path for path in server.directory.glob("tmp-client_body/*") if path.stat().st_size > 1 << 20],
+                "the dump is on its way",
+                60,
+            )
+            server.signal_sessions(signal.SIGKILL)
+            server.process.kill()
+
+        self.next_has_it("curl", server.target("dav"), "--max-rate", "4M", "--curl-config", server.config, while_it_runs=kill)
+
+    def test_a_mirror_that_breaks_drops_out(self):
+        server = self.sshd()
+        process = self.start(
+            "--mirror",
+            server.target(self.there),
+            "--mirror",
+            self.local,
+            "--max-rate",
+            "4M",
+            *server.options(),
+            self.core,
+            self.work / "file",
+        )
+        self.in_the_middle(self.there, lambda: server.signal_sessions(signal.SIGKILL))()
+        ended = self.end(process)
+        self.assertIn("the others go on", ended.text)
+        manifest = self.assert_whole(self.only(self.local))
+        self.assertEqual([attempt["target"] for attempt in manifest["attempts"]], [server.target(self.there)])
+        self.mcore("verify", "-q", self.work / "file")
+        self.assertEqual((self.work / "file").read_bytes(), (self.only(self.local) / "vmcore.elf.gz").read_bytes())
+
+    def test_a_far_side_that_answers_later_is_waited_for(self):
+        server = SSHServer(self.work / "sshd")
+        process = self.start("--wait", "60", *server.options(), self.core, server.target(self.there))
+        self.assertIn("again in 1 s", self.line(process, "again in"))
+        self.stack.enter_context(server)
+        self.end(process)
+        self.assertNotIn("attempts", self.assert_whole(self.only(self.there)))
+
+    def line(self, process, word: str) -> str:
+        """The first line of its output with that word."""
+        for line in process.stdout:
+            if word in line:
+                return line
+        raise AssertionError(f"it did not say '{word}'")
+
+
+if __name__ == "__main__":
+    unittest.main()
