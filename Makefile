@@ -1,12 +1,14 @@
 # mcore: build, demo, tests. `make help` lists what there is.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.DEFAULT_GOAL := build
+.DEFAULT_GOAL := help
 
 BIN := .build/release
 
 .PHONY: help
 help: ## this list
+	@echo 'mcore saves and explains the memory of crashed Linux kernels. Start with: make demo'
+	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: build
@@ -38,6 +40,7 @@ dist: build ## a tarball with the programs and an installer, for other systems, 
 .PHONY: demo
 demo: build ## a real kernel crashes in QEMU and its dump is saved: the main job, in a few minutes
 	@scripts/deps.sh test
+	@echo 'A kernel crashes in QEMU now, and mcore saves it: one to three minutes.'
 	@cd Tests/Kernels && python3 -m guest demo --mcore ../../$(BIN)/mcore --capture ../../$(BIN)/mcore-capture
 
 .PHONY: test
@@ -57,7 +60,7 @@ test-full: ## all of it on all five kernels, with their debug symbols; an hour o
 	@scripts/test.sh --full
 
 .PHONY: test-mutations
-test-mutations: ## 12,000 damaged dumps, classified and judged; about ten minutes
+test-mutations: build ## 24,000 damaged dumps, classified and judged; half an hour
 	@scripts/deps.sh test
 	swift build -c release $$(scripts/codecs.sh --flags) --product mcore-mutations
 	@scripts/mutations.sh .build/release/mcore-mutations

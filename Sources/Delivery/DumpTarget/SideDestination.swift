@@ -118,6 +118,12 @@ final class SideDestination {
     begin { (inner) throws(DumpError) in try inner.sink?.skip(count) }
   }
 
+  func beginAskRewrite() -> Answer<Bool> { begin { (inner) throws(DumpError) in inner.sink?.canRewrite ?? false } }
+
+  func beginRewrite(at offset: UInt64, _ bytes: [UInt8]) -> Answer<Void> {
+    begin { (inner) throws(DumpError) in try inner.sink?.rewrite(at: offset, bytes) }
+  }
+
   func beginFinish() -> Answer<Void> { begin { (inner) throws(DumpError) in try inner.sink?.finish() } }
 
   func beginCut(_ count: UInt64) -> Answer<Void> { begin { (inner) throws(DumpError) in try inner.sink?.cut(to: count) } }

@@ -150,6 +150,15 @@ private final class GroupSink: DumpSink {
     self.count += count
   }
 
+  var canRewrite: Bool {
+    var all = true
+    return (try? group.together({ $0.beginAskRewrite() }, { all = all && $0 })) != nil && all
+  }
+
+  func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
+    try group.together(bytes: bytes.count) { $0.beginRewrite(at: offset, bytes) }
+  }
+
   func finish() throws(DumpError) { try group.together { $0.beginFinish() } }
   func cut(to count: UInt64) throws(DumpError) { try group.together { $0.beginCut(count) } }
 }

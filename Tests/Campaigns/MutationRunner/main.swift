@@ -1,11 +1,14 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
 // usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches]
-// [--synthetic] [--losses] [DUMP ...]
+// [--synthetic] [--losses] [--files] [DUMP ...]
+//
+// With --files the files themselves are damaged: headers, notes, single bytes, torn sectors, ends that are missing.
 //
 // N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP).
 // Exit status 1 when a rule is broken.
 import DumpSource
+import FileCampaign
 import Foundation
 import MutationCampaign
 import TestSupport
@@ -19,6 +22,8 @@ struct Runner {
   var showsLosses = false
   /// One mutation alone, to look into.
   var only: Int?
+  /// The files are damaged, not the memory in them.
+  var isOfFiles = false
   /// Only say what to write where, for other programs to be tried on.
   var patches = false
   /// Bytes of memory of a synthetic machine.
@@ -38,6 +43,7 @@ struct Runner {
       case "--machines": machineSize = words.popFirst().flatMap { UInt64($0) }.map { $0 << 20 } ?? machineSize
       case "--patches": patches = true
       case "--synthetic": synthetic = true
+      case "--files": isOfFiles = true
       case "--losses": showsLosses = true
       default: dumps.append(word)
       }
@@ -63,9 +69,32 @@ struct Runner {
     totals.merge(found)
   }
 
+  /// Damages files, and prints a row for each kind of damage.
+  private func damageFiles() throws -> Int32 {
+    var all: [FileMutation.Kind: FileTotals] = [:]
+    for path in dumps {
+      let name = path.split(separator: "/").last.map { String($0) } ?? path
+      let started = Date()
+      let campaign = try FileCampaign(try FileImage(path, name: name, pageLimit: 2048), directory: "/dev/shm", seed: seed)
+      defer { campaign.removeCopy() }
+      let found = try campaign.run(only.map { $0..<$0 + 1 } ?? 0..<count)
+      let sum = found.values.reduce(into: FileTotals()) { $0.merge($1) }
+      say("\(name): \(sum.row), slowest \(sum.slowest) s, \(Int(Date().timeIntervalSince(started))) s")
+      for violation in sum.violations.prefix(40) { say("  \(violation)") }
+      for (kind, totals) in found { all[kind, default: FileTotals()].merge(totals) }
+    }
+    say("\n| damage | mutations | named, nothing lost | named, part of the unit lost | without effect | no dump | silent losses | violations |")
+    say("|---|---|---|---|---|---|---|---|")
+    for kind in FileMutation.Kind.allCases { if let totals = all[kind] { say("| \(kind) | \(totals.row) |") } }
+    let sum = all.values.reduce(into: FileTotals()) { $0.merge($1) }
+    say("| all | \(sum.row) |")
+    return sum.violations.isEmpty && sum.silentLosses == 0 && sum.mutations > 0 ? 0 : 1
+  }
+
   /// The exit status.
   mutating func run() -> Int32 {
     do {
+      if isOfFiles { return try damageFiles() }
       for path in dumps { try damage(try openDump(path), path.split(separator: "/").last.map { String($0) } ?? path, count) }
       if synthetic || dumps.isEmpty {
         let machines = SyntheticMachine.campaign(seed: seed, memory: machineSize)

@@ -69,18 +69,23 @@ def show_dump(step, mcore, dump, series) -> None:
     print(run(mcore, "info", dump), end="")
     step(f"$ mcore dmesg {dump.name} | tail -n 15")
     print(*run(mcore, "dmesg", dump).splitlines()[-15:], sep="\n")
-    print(
-        f"""
-The dump: {shown(dump)}
-To look at it with other tools, unpack it, and get the kernel's debug information (a download of 300 MB):
+    step(f"$ mcore report {dump.name} | head -n 25")
+    print(*run(mcore, "report", dump).splitlines()[:25], sep="\n")
+    print(f"\nThe dump: {shown(dump)}\n{next_steps(shown(mcore), shown(dump), series)}")
 
-    {shown(mcore)} convert --format elf {shown(dump)} /tmp/vmcore
-    vmlinux=$({shown(REPOSITORY / "scripts/kernel.sh")} --debug {series})/vmlinux
-    crash $vmlinux /tmp/vmcore
-    drgn -c /tmp/vmcore -s $vmlinux
-    gdb $vmlinux /tmp/vmcore
-"""
-    )
+
+def next_steps(mcore, dump, series) -> str:
+    """What to type next, on this machine as it is."""
+    lines = [f"    {mcore} report {dump}", f"    {mcore} bt -a {dump}"]
+    missing = [tool for tool in ("crash", "gdb") if shutil.which(tool) is None]
+    if missing:
+        lines.append(f"    apt-get install {' '.join(missing)}")
+    lines += [
+        f"    {mcore} convert --format elf {dump} /tmp/vmcore",
+        f"    vmlinux=$({shown(REPOSITORY / 'scripts/kernel.sh')} --debug {series})/vmlinux    # a download of 300 MB",
+        "    crash $vmlinux /tmp/vmcore",
+    ]
+    return "Next, the whole report and every stack; then crash or gdb, with the kernel's debug information:\n\n" + "\n".join(lines)
 
 
 def demonstrate(mcore: pathlib.Path, capture: pathlib.Path, series: str, work: pathlib.Path) -> None:
