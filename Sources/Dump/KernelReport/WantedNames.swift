@@ -22,6 +22,6 @@ enum WantedNames {
     "managed_pages", "kmem_cache", "object_size", "node", "oo", "x", "kmem_cache_node", "nr_slabs", "total_objects",
     "zone_stat_item", "node_stat_item", "NR_FREE_PAGES", "cgroups", "dfl_cgrp", "kn", "cgroup", "kernfs_node", "css_set",
     "__parent", "hstate", "nr_huge_pages", "free_huge_pages", "order", "list_head", "next",
-    "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
+    "bpf_ksym", "lnode", "start", "end", "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
   ]
 }

@@ -123,7 +123,8 @@ struct ReportContent {
     if let average = view.symbol("avenrun") {
       // Fixed point with 11 bits (include/linux/sched/loadavg.h).
       load = (0..<3).compactMap { view.u64(average &+ $0 * 8) }.map {
-        let hundredths = ($0 & 0xffff_ffff) * 100 >> 11
+        // Rounded as /proc/loadavg does.
+        let hundredths = (($0 & 0xffff_ffff) + 10) * 100 / 2048
         return "\(hundredths / 100).\(padded(hundredths % 100, 2))"
       }
     }
