@@ -262,6 +262,8 @@ class JudgedReport:
         self.assertEqual(report["taint"], [])
         self.assertEqual(report["notes"], [])
         self.assertIn("QEMU", report["machine"])
+        self.assertEqual(report["cgroup"], "/")
+        self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": False}])
 
     def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
         frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger", "proc_reg_write"]
@@ -335,6 +337,7 @@ class Crashes:
         waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
         self.assertGreater(waiting["touch"]["waited_ns"], 4_000_000_000)
         self.assertIn("percpu_rwsem_wait", self.names(waiting["touch"]["stack"]))
+        self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": True}])
         self.assertEqual(report["panic"]["task"]["name"], "khungtaskd")
         # Who hangs is the bug, not the watchdog that tells of it.
         self.assertEqual(report["signature"]["kind"], "hung-task")

@@ -45,6 +45,9 @@ struct ReportContent {
   var running: [(cpu: Int, runnable: UInt64?, task: TaskInfo?)] = []
   var load: [String] = []
   var memory: MemoryPicture?
+  var system: SystemPicture?
+  /// Of the task that panicked.
+  var cgroup: String?
   var modules: [String] = []
   var signature: Signature?
   var notes: [String] = []
@@ -79,7 +82,9 @@ struct ReportContent {
     let unwinder = Unwinder(view: view, places: places)
     addProcessors(view, processors, tasks, unwinder)
     addTasks(view, processors, tasks, unwinder)
+    cgroup = crashed?.task.flatMap { SystemPicture.cgroup($0.address, view) }
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
+    if !view.isTimeUp { system = SystemPicture(view) }
     signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     notes += view.notes
   }
