@@ -24,12 +24,12 @@ final class KernelView {
     self.memory = memory
     self.info = info
     self.isOver = isOver
-    names = KallsymsTable(info, memory, wanted: WantedNames.symbols)
+    names = KallsymsTable(info, memory, wanted: WantedNames.symbols, isOver: isOver)
     var types: TypeTable?
     if let names, let start = names.address(of: "__start_BTF"), let end = names.address(of: "__stop_BTF"), end > start,
       end - start <= UInt64(TypeTable.sizeLimit)
     {
-      types = TypeTable(TableBytes(memory, start, count: Int(end - start)), names: WantedNames.types)
+      types = TypeTable(TableBytes(memory, start, count: Int(end - start)), names: WantedNames.types, isOver: isOver)
     }
     self.types = types
     if names == nil {

@@ -7,7 +7,8 @@ enum WantedNames {
     "slab_caches",
     "saved_command_line", "tainted_mask", "crashing_cpu", "panic_cpu", "crash_notes", "nr_cpu_ids", "__cpu_online_mask",
     "dump_stack_arch_desc_str", "avenrun", "vm_node_stat", "vm_zone_stat", "_totalram_pages", "node_data", "ret_from_fork",
-    "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "bpf_kallsyms",
+    "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "super_blocks",
+    "bpf_kallsyms",
     "total_swapcache_pages", "nr_swap_pages", "total_swap_pages", "hstates", "hugetlb_max_hstate",
   ]
 
@@ -22,6 +23,7 @@ enum WantedNames {
     "managed_pages", "kmem_cache", "object_size", "node", "oo", "x", "kmem_cache_node", "nr_slabs", "total_objects",
     "zone_stat_item", "node_stat_item", "NR_FREE_PAGES", "cgroups", "dfl_cgrp", "kn", "cgroup", "kernfs_node", "css_set",
     "__parent", "hstate", "nr_huge_pages", "free_huge_pages", "order", "list_head", "next",
-    "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
+    "super_block", "s_list", "s_id", "s_type", "s_bdev", "s_writers", "frozen", "file_system_type", "hwerr_info", "timestamp",
+    "hwerr_error_type", "bpf_ksym", "lnode", "start", "end", "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
   ]
 }

@@ -10,7 +10,8 @@ from .dumps import SOURCES, once
 from .paths import CACHE, GUEST, build_initramfs, fetch_kernel, fingerprint, kernel_release, run
 from .qemu import new_log
 
-PARTS = [*SOURCES, GUEST / "crashes.py", GUEST / "oops_module.py", GUEST / "lock-chain.c"]
+PROGRAMS = ["lock-chain", "many-tasks"]
+PARTS = [*SOURCES, GUEST / "oops_module.py", *(GUEST / f"{name}.c" for name in PROGRAMS)]
 
 # Kind → (words for the kernel, commands on the console, whether an NMI comes then).
 KINDS = {
@@ -23,6 +24,13 @@ KINDS = {
         False,
     ),
     "locks": ("", "lock-chain /disk/locked & sleep 6; echo c >/proc/sysrq-trigger", False),
+    # The limits of a small machine are below 10,000.
+    "many": (
+        "",
+        "echo 100000 >/proc/sys/kernel/threads-max; echo 100000 >/proc/sys/kernel/pid_max; echo 100000 >/proc/sys/vm/max_map_count; "
+        "many-tasks 10000 & sleep 40; echo c >/proc/sysrq-trigger",
+        False,
+    ),
     "oom": ("", "echo 2 >/proc/sys/vm/panic_on_oom; tail /dev/zero", False),
 }
 
@@ -43,7 +51,8 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
         work = pathlib.Path(directory)
         extra = work / "extra"
         system.copy_kexec(extra)
-        run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin/lock-chain", GUEST / "lock-chain.c")
+        for name in PROGRAMS:
+            run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin" / name, GUEST / f"{name}.c")
         oops_module.make(kernel, extra / "bin/oops.ko")
         first = build_initramfs(
             kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)

@@ -73,6 +73,16 @@ def offset_of(core: Core, address: int):
     return None
 
 
+def run_bounded(*words) -> tuple:
+    """(standard output, exit status, KiB of memory at most)"""
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(["timeout", "30", MCORE, *map(str, words)], stdout=out)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        return out.read(), process.returncode, usage.ru_maxrss
+
+
 def explained(ours: list, theirs: list) -> bool:
     """Where crash 9.0.2 is wrong: the call of vpanic is panic's last instruction, and crash takes the address behind it, which is
     no longer in panic, as it is. The kernel's own trace in the log has panic there."""
@@ -127,6 +137,18 @@ class JudgedReport:
             if "__crash_kexec" in names:
                 del names[: names.index("__crash_kexec")]
         return {task: (pid, functions(names)) for task, (pid, names) in found.items()}
+
+    def test_tasks_load_and_memory_are_what_crash_says(self):
+        if self.series.startswith("7."):
+            self.skipTest("crash 9.0.2 does not know this kernel")
+        script = self.work / "commands"
+        script.write_text("set scroll off\nsys\nkmem -i\nexit\n")
+        said = self.in_sid("crash", "-s", "-i", script, self.vmlinux, self.raw)
+        self.assertEqual(", ".join(self.report["load"]), re.search(r"LOAD AVERAGE: (.*)", said)[1])
+        self.assertEqual(self.report["tasks"]["count"], int(re.search(r"TASKS: (\d+)", said)[1]))
+        self.assertEqual(self.report["memory"]["total_pages"], int(re.search(r"TOTAL MEM +(\d+)", said)[1]))
+        free = sum(zone["free_pages"] for zone in self.report["memory"]["zones"])
+        self.assertEqual(free, int(re.search(r"FREE +(\d+)", said)[1]))
 
     def drgn_stacks(self) -> dict:
         script = self.work / "stacks.py"
@@ -216,7 +238,7 @@ class JudgedReport:
                     file.seek(offset)
                     file.write(random.choice([bytes(8), b"\xff" * 8, random.randbytes(8), undo[-1][1][:7] + random.randbytes(1)]))
                 with self.subTest(number=number):
-                    output, status, peak = self.run_bounded("report", "--json", plain)
+                    output, status, peak = run_bounded("report", "--json", plain)
                     self.assertEqual(status, 0)
                     self.assertLess(peak, 64 << 10)
                     report = json.loads(output)
@@ -229,15 +251,6 @@ class JudgedReport:
         print(f"{self.series}: {DAMAGES} damaged dumps, {with_stack} with the stack of the panic")
         self.assertGreater(with_stack, DAMAGES * 0.7)
 
-    def run_bounded(self, *words) -> tuple:
-        """(standard output, exit status, KiB of memory at most)"""
-        with tempfile.TemporaryFile() as out:
-            process = subprocess.Popen(["timeout", "30", MCORE, *map(str, words)], stdout=out)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            out.seek(0)
-            return out.read(), process.returncode, usage.ru_maxrss
-
     def test_report_says_what_crashed(self):
         report = self.report
         self.assertEqual(report["reason"], "Kernel panic - not syncing: sysrq triggered crash")
@@ -249,6 +262,8 @@ class JudgedReport:
         self.assertEqual(report["taint"], [])
         self.assertEqual(report["notes"], [])
         self.assertIn("QEMU", report["machine"])
+        self.assertEqual(report["cgroup"], "/")
+        self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": False}])
 
     def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
         frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger", "proc_reg_write"]
@@ -322,10 +337,24 @@ class Crashes:
         waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
         self.assertGreater(waiting["touch"]["waited_ns"], 4_000_000_000)
         self.assertIn("percpu_rwsem_wait", self.names(waiting["touch"]["stack"]))
+        self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": True}])
         self.assertEqual(report["panic"]["task"]["name"], "khungtaskd")
         # Who hangs is the bug, not the watchdog that tells of it.
         self.assertEqual(report["signature"]["kind"], "hung-task")
         self.assertEqual(report["signature"]["frames"][0], "percpu_rwsem_wait")
+
+    def test_ten_thousand_tasks(self):
+        """All of them are found, in bounded memory."""
+        dump = crash_dump(self.series, "many")
+        output, status, peak = run_bounded("report", "--json", dump)
+        self.assertEqual(status, 0)
+        self.assertLess(peak, 64 << 10)
+        report = json.loads(output)
+        self.assertGreater(report["tasks"]["count"], 10_000)
+        self.assertEqual(report["notes"], [])
+        stacks = json.loads(mcore("bt", "-a", "--json", dump).stdout)
+        self.assertEqual(len(stacks), report["tasks"]["count"])
+        self.assertEqual([stack for stack in stacks if not stack["stack"]["whole"]], [])
 
     def test_out_of_memory(self):
         report = self.report("oom")

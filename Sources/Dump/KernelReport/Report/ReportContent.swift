@@ -45,6 +45,9 @@ struct ReportContent {
   var running: [(cpu: Int, runnable: UInt64?, task: TaskInfo?)] = []
   var load: [String] = []
   var memory: MemoryPicture?
+  var system: SystemPicture?
+  /// Of the task that panicked.
+  var cgroup: String?
   var modules: [String] = []
   var signature: Signature?
   var notes: [String] = []
@@ -79,7 +82,9 @@ struct ReportContent {
     let unwinder = Unwinder(view: view, places: places)
     addProcessors(view, processors, tasks, unwinder)
     addTasks(view, processors, tasks, unwinder)
+    cgroup = crashed?.task.flatMap { SystemPicture.cgroup($0.address, view) }
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
+    if !view.isTimeUp { system = SystemPicture(view) }
     signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     notes += view.notes
   }
@@ -123,7 +128,8 @@ struct ReportContent {
     if let average = view.symbol("avenrun") {
       // Fixed point with 11 bits (include/linux/sched/loadavg.h).
       load = (0..<3).compactMap { view.u64(average &+ $0 * 8) }.map {
-        let hundredths = ($0 & 0xffff_ffff) * 100 >> 11
+        // Rounded as /proc/loadavg does.
+        let hundredths = (($0 & 0xffff_ffff) + 10) * 100 / 2048
         return "\(hundredths / 100).\(padded(hundredths % 100, 2))"
       }
     }

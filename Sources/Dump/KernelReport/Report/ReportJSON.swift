@@ -56,6 +56,8 @@ extension ReportContent {
             ])
           })
       ), ("load", .array(load.map(JSON.string))), ("memory", memory.map(\.json) ?? .null),
+      ("cgroup", .optional(cgroup)), ("file_systems", .array((system?.fileSystems ?? []).map(\.json))),
+      ("hardware_errors", .array((system?.hardwareErrors ?? []).map(\.json))),
       ("modules", .array(modules.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
     ])
   }
@@ -144,4 +146,12 @@ extension MemoryPicture {
       ), ("processes", .array(processes.map { .object([("task", $0.task.json), ("resident_bytes", .unsigned($0.bytes))]) })),
     ])
   }
+}
+
+extension SystemPicture.FileSystem {
+  var json: JSON { .object([("name", .string(name)), ("type", .string(type)), ("frozen", .bool(isFrozen))]) }
+}
+
+extension SystemPicture.HardwareErrors {
+  var json: JSON { .object([("kind", .string(kind)), ("count", .unsigned(count)), ("last", .number(last))]) }
 }

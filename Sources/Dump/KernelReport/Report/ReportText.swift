@@ -13,6 +13,20 @@ extension ReportContent {
     waits(&text)
     processors(&text)
     memory(&text)
+    if let system {
+      if !system.fileSystems.isEmpty {
+        text.head("File systems")
+        for entry in system.fileSystems {
+          text.item(entry.name, entry.type + (entry.isFrozen ? ", FROZEN: its writers wait" : ""))
+        }
+      }
+      if !system.hardwareErrors.isEmpty {
+        text.head("Hardware errors that the kernel recovered from")
+        for entry in system.hardwareErrors {
+          text.item(entry.kind, "\(entry.count), the last at \(UTCTime(secondsSince1970: entry.last).text)")
+        }
+      }
+    }
     if !modules.isEmpty {
       text.head("Modules")
       text.add("  " + modules.joined(separator: " "))
@@ -31,6 +45,7 @@ extension ReportContent {
       let task = crashed.task.map { "\($0.name) (PID \($0.pid))" } ?? "a task that is not known"
       text.item("where", "CPU \(crashed.processor.number), \(task)")
     }
+    if let cgroup { text.item("cgroup", cgroup) }
     text.item("kernel", release + (version.map { " \($0)" } ?? ""))
     if let node, !node.isEmpty, node != "(none)" { text.item("host", node) }
     if let machine { text.item("machine", machine) }

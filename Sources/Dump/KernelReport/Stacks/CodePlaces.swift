@@ -27,6 +27,8 @@ final class CodePlaces {
   /// Code that only the kernel's start needs.
   private let startText: Range<UInt64>?
   private let kernelEnd: UInt64
+  /// Programs of BPF and trampolines to them: code that was made while the kernel ran.
+  private let made: [MadeCode]
   private var known: [UInt64: CodePlace] = [:]
   private static let knownLimit = 4096
 
@@ -54,12 +56,16 @@ final class CodePlaces {
       view.note("no unwind tables: stacks are what looks like return addresses, each marked ?")
     }
     modules = loadedModules(view, orc?.form)
+    made = madeCode(view)
   }
 
   func isCode(_ address: UInt64) -> Bool {
     if kernelText.contains(where: { $0.contains(address) }) { return true }
-    return modules.contains { $0.contains(address) }
+    return modules.contains { $0.contains(address) } || made.contains { $0.range.contains(address) }
   }
+
+  /// Whether that code keeps a frame pointer, as what BPF's compiler makes does.
+  func keepsFramePointer(_ address: UInt64) -> Bool { !isCode(address) || made.contains { $0.range.contains(address) } }
 
   func entry(at address: UInt64) -> OrcEntry? {
     if let module = modules.first(where: { $0.contains(address) }) { return module.orc?.entry(at: address) }
@@ -83,6 +89,12 @@ final class CodePlaces {
       return CodePlace(
         address: address, function: found?.name, offset: address &- (found?.start ?? address), size: found?.size ?? 0,
         module: module.name)
+    }
+    if let code = made.first(where: { $0.range.contains(address) }) {
+      let range = code.range
+      return CodePlace(
+        address: address, function: code.name, offset: address - range.lowerBound, size: range.upperBound - range.lowerBound,
+        module: "bpf")
     }
     guard address < kernelEnd, let start = kernelText.map(\.lowerBound).min(), address >= start,
       let found = view.names?.symbol(at: address)

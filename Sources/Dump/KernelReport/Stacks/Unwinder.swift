@@ -99,8 +99,8 @@ struct Unwinder {
     // Code that was made while the kernel ran (BPF) keeps a frame pointer.
     guard
       let entry = known
-        ?? (places.isCode(state.ip)
-          ? nil : OrcEntry(stackOffset: 16, frameOffset: -16, stack: .frame, frame: .previousStack, kind: .call))
+        ?? (places.keepsFramePointer(state.ip)
+          ? OrcEntry(stackOffset: 16, frameOffset: -16, stack: .frame, frame: .previousStack, kind: .call) : nil)
     else { return .lost("no unwind entry for \(hex(state.ip))") }
     if entry.kind == .end { return .end }
     guard entry.kind != .undefined, var sp = base(entry.stack, state, entry.stackOffset) else {

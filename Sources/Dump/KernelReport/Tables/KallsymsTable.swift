@@ -17,13 +17,15 @@ final class KallsymsTable {
   /// Where names 0, 64, 128 … begin.
   private var markers: [UInt32] = []
   private var known: [String: Int] = [:]
+  /// Whether the time is up; asked now and then in a pass.
+  private let isOver: () -> Bool
 
   private static let stride = 64
   /// No symbol of a kernel has a longer name (KSYM_NAME_LEN is 512).
-  private static let nameLimit = 512
+  fileprivate static let nameLimit = 512
 
   /// Nil when VMCOREINFO does not lead to the tables, or they don't give `init_uts_ns` the address it has.
-  convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String]) {
+  convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String], isOver: @escaping () -> Bool = { false }) {
     let probe = "init_uts_ns"
     guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory)
     else { return nil }
@@ -32,13 +34,15 @@ final class KallsymsTable {
       // Real names take 13 to 18 bytes each. A damaged table must not be followed through all of memory.
       names: TableBytes(memory, tables.names.rawValue, count: 64 * tables.count + 4096),
       offsets: TableBytes(memory, tables.offsets.rawValue, count: 4 * tables.count), at: tables.offsets.rawValue,
-      base: tables.base, text: tables.text, bounds: tables.bounds, wanted: wanted, probe: (probe, expected.rawValue))
+      base: tables.base, text: tables.text, bounds: tables.bounds, wanted: wanted, probe: (probe, expected.rawValue),
+      isOver: isOver)
   }
 
   init?(
     count: Int, names: TableBytes, offsets: TableBytes, at offsetsAddress: UInt64, base: UInt64?, text: [UInt8],
-    bounds: [Range<Int>], wanted: [String], probe: (name: String, address: UInt64)
+    bounds: [Range<Int>], wanted: [String], probe: (name: String, address: UInt64), isOver: @escaping () -> Bool = { false }
   ) {
+    self.isOver = isOver
     // A token of hundreds of letters is a lie, and would make names endless.
     guard bounds.count == 256, bounds.allSatisfy({ $0.upperBound <= text.count && $0.count <= 512 }) else { return nil }
     self.count = count
@@ -67,30 +71,33 @@ final class KallsymsTable {
 
   /// One pass through all names. Those of `wanted` that are there get into `known`, the others too, as -1.
   private func search(_ wanted: [String], markingPlaces: Bool) {
-    var hashes: [UInt64: String] = [:]
-    var lengths: UInt64 = 0  // a bit each; names have less than 63 letters here
-    for name in wanted where known[name] == nil {
-      hashes[NameHash(name).value] = name
-      lengths |= 1 << UInt64(min(63, name.utf8.count + 1))
-    }
-    let sizes = bounds.map(\.count)
-    var place = 0
-    var left = hashes.count
-    for index in 0..<count {
-      if markingPlaces, index % KallsymsTable.stride == 0 { markers.append(UInt32(truncatingIfNeeded: place)) }
-      guard let (start, length) = head(place) else { break }
-      place = start + length
-      if !markingPlaces, left == 0 { break }
-      var letters = 0
-      for at in start..<place { letters &+= names.u8(at).map { sizes[Int($0)] } ?? 0 }
-      guard lengths >> UInt64(min(63, letters)) & 1 == 1 else { continue }
+    var sought = SoughtNames()
+    for name in wanted where known[name] == nil { sought.insert(name) }
+    var pass = NamePass(text: text, bounds: bounds, sought: sought, stride: markingPlaces ? KallsymsTable.stride : .max)
+    var left = sought.names.count
+    while pass.index < count, markingPlaces || left > 0, !isOver(), let (piece, start) = names.piece(at: pass.place) {
+      while let hash = pass.next(in: piece.span, from: start, upTo: count) {
+        if let name = sought.names[hash], known[name] == nil {
+          known[name] = pass.index - 1
+          left -= 1
+        }
+      }
+      if pass.index >= count { break }
+      if pass.place >= start + piece.count { continue }
+      // A name across two pieces.
+      guard let (tokens, length) = head(pass.place) else { break }
+      pass.mark()
       var hash = NameHash()
-      spell(start, length) { hash.add($0) }
-      guard let name = hashes[hash.value], known[name] == nil else { continue }
-      known[name] = index
-      left -= 1
+      spell(tokens, length) { hash.add($0) }
+      if let name = sought.names[hash.value], known[name] == nil {
+        known[name] = pass.index
+        left -= 1
+      }
+      pass.place = tokens + length
+      pass.index += 1
     }
-    for name in hashes.values where known[name] == nil { known[name] = -1 }
+    if markingPlaces { markers = pass.markers }
+    for name in sought.names.values where known[name] == nil { known[name] = -1 }
   }
 
   /// Where the tokens of the name at `place` begin, and how many they are. Lengths from 128 on take two
@@ -166,6 +173,59 @@ final class KallsymsTable {
       spell(start, length) { letters.append($0) }
       if !body(letters, index) { return }
     }
+  }
+}
+
+/// Where a pass through all packed names is.
+private struct NamePass {
+  let text: [UInt8]
+  let bounds: [Range<Int>]
+  let sought: SoughtNames
+  let stride: Int
+  var place = 0
+  var index = 0
+  private(set) var markers: [UInt32] = []
+
+  init(text: [UInt8], bounds: [Range<Int>], sought: SoughtNames, stride: Int) {
+    self.text = text
+    self.bounds = bounds
+    self.sought = sought
+    self.stride = stride
+  }
+
+  /// Notes where the name that comes now begins, of each `stride`th.
+  mutating func mark() {
+    if index % stride == 0 { markers.append(UInt32(truncatingIfNeeded: place)) }
+  }
+
+  /// The hash of the next name that may be one that is sought; `index` is behind it then. Nil at the first
+  /// name that is not wholly in the piece.
+  mutating func next(in piece: Span<UInt8>, from start: Int, upTo count: Int) -> UInt64? {
+    while index < count {
+      var at = place - start
+      guard at < piece.count else { return nil }
+      var length = Int(piece[at])
+      at += 1
+      if length & 0x80 != 0 {
+        guard at < piece.count else { return nil }
+        length = length & 0x7f | Int(piece[at]) << 7
+        at += 1
+      }
+      guard length <= piece.count - at else { return nil }
+      mark()
+      var hash = NameHash()
+      var letters = 0
+      for token in at..<at + length where letters < KallsymsTable.nameLimit {
+        for letter in bounds[Int(piece[token])] {
+          if letters > 0 { hash.add(text[letter]) }
+          letters += 1
+        }
+      }
+      place = start + at + length
+      index += 1
+      if sought.mayContain(hash.value) { return hash.value }
+    }
+    return nil
   }
 }
 

@@ -42,6 +42,12 @@ final class TableBytes {
   func u16(_ offset: Int) -> UInt16? { integer(offset, 2).map { UInt16(truncatingIfNeeded: $0) } }
   func u32(_ offset: Int) -> UInt32? { integer(offset, 4).map { UInt32(truncatingIfNeeded: $0) } }
 
+  /// The piece that `offset` is in, and where it begins: for passes through all of it.
+  func piece(at offset: Int) -> (bytes: [UInt8], start: Int)? {
+    guard offset >= 0, offset < count, select(offset >> TableBytes.shift) else { return nil }
+    return (piece, offset & ~(1 << TableBytes.shift - 1))
+  }
+
   /// At most `count` bytes from `offset` on, up to a NUL or the end.
   func text(_ offset: Int, limit: Int) -> [UInt8] {
     var bytes: [UInt8] = []

@@ -13,6 +13,8 @@ final class TypeTable {
   private static let depthLimit = 24
 
   private let bytes: TableBytes
+  /// Whether the time is up; asked now and then in a pass.
+  private let isOver: () -> Bool
   private let typesStart: Int
   private let typesEnd: Int
   private let stringsStart: Int
@@ -41,7 +43,7 @@ final class TypeTable {
   }
 
   /// Nil when this is no BTF. `names`: types and members that will be asked for.
-  init?(_ bytes: TableBytes, names: [String]) {
+  init?(_ bytes: TableBytes, names: [String], isOver: @escaping () -> Bool = { false }) {
     guard bytes.u16(0) == 0xeb9f, bytes.u8(2) == 1, let header = bytes.u32(4), let typesOffset = bytes.u32(8),
       let typesSize = bytes.u32(12), let stringsOffset = bytes.u32(16), let stringsSize = bytes.u32(20), header >= 24
     else { return nil }
@@ -50,6 +52,7 @@ final class TypeTable {
     let strings = Int(header) + Int(stringsOffset)
     guard types + Int(typesSize) <= bytes.count, strings + Int(stringsSize) <= bytes.count else { return nil }
     self.bytes = bytes
+    self.isOver = isOver
     typesStart = types
     typesEnd = types + Int(typesSize)
     stringsStart = strings
@@ -65,22 +68,16 @@ final class TypeTable {
 
   /// One pass through all strings for those of `names` that are not known yet.
   private func learn(_ names: [String]) {
-    var hashes: [UInt64: String] = [:]
-    for name in names where strings[name] == nil { hashes[NameHash(name).value] = name }
-    if hashes.isEmpty { return }
-    var start = stringsStart
-    var hash = NameHash()
-    for place in stringsStart..<stringsEnd {
-      guard let byte = bytes.u8(place) else { break }
-      if byte != 0 {
-        hash.add(byte)
-        continue
+    var sought = SoughtNames()
+    for name in names where strings[name] == nil { sought.insert(name) }
+    if sought.names.isEmpty { return }
+    var pass = StringPass(place: stringsStart)
+    while pass.place < stringsEnd, !isOver(), let (piece, start) = bytes.piece(at: pass.place) {
+      while let hash = pass.next(in: piece.span, from: start, upTo: stringsEnd, sought) {
+        if let name = sought.names[hash], strings[name] == nil { strings[name] = pass.start - stringsStart }
       }
-      if let name = hashes[hash.value], strings[name] == nil { strings[name] = start - stringsStart }
-      start = place + 1
-      hash = NameHash()
     }
-    for name in hashes.values where strings[name] == nil { strings[name] = -1 }
+    for name in sought.names.values where strings[name] == nil { strings[name] = -1 }
   }
 
   private func place(of name: String) -> Int? {
@@ -92,6 +89,7 @@ final class TypeTable {
     let wanted = Set(strings.values)
     var place = typesStart
     while place < typesEnd, places.count < TypeTable.typeLimit {
+      if places.count & 0x1fff == 0, isOver() { return }
       guard let name = bytes.u32(place), let info = bytes.u32(place + 4), let size = TypeTable.size(info) else { return }
       if place + size > typesEnd { return }
       if wanted.contains(Int(name)), name != 0 { named[Int(name), default: []].append(places.count) }
@@ -263,5 +261,39 @@ final class TypeTable {
       guard let high = word(type, record + 8) else { return nil }
       return (name, Int64(bitPattern: UInt64(high) << 32 | UInt64(low)))
     }
+  }
+}
+
+/// Where a pass through all strings is.
+private struct StringPass {
+  var place: Int
+  /// Where the string that was found last begins.
+  private(set) var start: Int
+  private var next: Int
+  private var hash = NameHash()
+
+  init(place: Int) {
+    self.place = place
+    start = place
+    next = place
+  }
+
+  /// The hash of the next string that may be one that is sought. Nil at the end of the piece.
+  mutating func next(in piece: Span<UInt8>, from pieceStart: Int, upTo end: Int, _ sought: SoughtNames) -> UInt64? {
+    let limit = min(end, pieceStart + piece.count)
+    while place < limit {
+      let byte = piece[place - pieceStart]
+      place += 1
+      if byte != 0 {
+        hash.add(byte)
+        continue
+      }
+      let found = hash.value
+      start = next
+      next = place
+      hash = NameHash()
+      if sought.mayContain(found) { return found }
+    }
+    return nil
   }
 }
