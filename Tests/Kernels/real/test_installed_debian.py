@@ -59,6 +59,10 @@ class InstalledTest(unittest.TestCase):
         (dump,) = listed["dumps"]
         self.assertEqual((dump["status"], dump["kernel"]), ("complete", self.release))
         self.assertIn("sysrq triggered crash", dump["reason"])
+        told = session.check(f"journalctl -b -t mcore -o json --output-fields=MCORE_DUMP,MCORE_STATUS,MCORE_REASON")
+        entry = json.loads(told)
+        self.assertEqual((entry["MCORE_DUMP"], entry["MCORE_STATUS"]), (dump["path"], "complete"))
+        self.assertIn("sysrq triggered crash", entry["MCORE_REASON"])
         session.check(f"mcore verify -q {dump['path']}", 240)
         return dump["path"]
 
