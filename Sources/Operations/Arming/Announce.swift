@@ -6,7 +6,7 @@ internal import LinuxSystem
 
 /// What the service after a boot did.
 public struct Announcement: Sendable {
-  /// Dumps that were not known before, a line each.
+  /// Dumps that were not known before and that the journal could not be told of, a line each.
   public var new: [String] = []
   /// Dumps that `keep=` had removed.
   public var removed: [String] = []
@@ -31,8 +31,8 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
         let key = "\(dump.path) \(dump.status)"
         present.append(key)
         if known.contains(key) { continue }
+        if request.root.isEmpty, (try? journal(dump, request.directory)) != nil { continue }
         announcement.new.append(dump.message)
-        if request.root.isEmpty { try journal(dump, request.directory) }
       }
     } catch { announcement.problems.append(error.description) }
   }
