@@ -124,7 +124,8 @@ let package = Package(
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
-    Room.operations.target("Arming", ["CaptureInit", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
+    Room.operations.target(
+      "Arming", ["Capture", "CaptureInit", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
 
     Room.operations.target(
       "Mounting",

@@ -70,6 +70,7 @@ bootstrap() {
 
 # For a script `KIND-root.sh RELEASE`: prints where the root with a kernel of that release is, and ends the script, where it was made
 # before. Else $scratch is filled with the smallest Debian 12, with its security updates; $root is where it belongs, $release is RELEASE.
+# Where $suite is set, it is of that suite.
 # $1 is KIND-root, $2 what it is to have, for people; the rest are the script's arguments.
 begin_release_root() {
     kind=$1 content=$2
@@ -83,7 +84,8 @@ begin_release_root() {
     fi
     require_root_tools
     begin_root "$kind"
-    say "making a root of Debian 12 with $content (some minutes)"
-    bootstrap bookworm
-    echo "deb $(mirror_uri Debian-Security) bookworm-security main" >>"$scratch/etc/apt/sources.list"
+    suite=${suite:-bookworm}
+    say "making a root of Debian $suite with $content (some minutes)"
+    bootstrap "$suite"
+    echo "deb $(mirror_uri Debian-Security) $suite-security main" >>"$scratch/etc/apt/sources.list"
 }

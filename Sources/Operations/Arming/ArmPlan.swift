@@ -15,6 +15,7 @@ struct ArmPlan {
   /// Files of the modules that the targets need, in the order of loading: paths below `moduleDirectory`.
   var modules: [String] = []
   var moduleDirectory = ""
+  let moduleOptions: ModuleOptions
   /// The files of the normal kernel, where memory: is among the targets.
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
@@ -37,6 +38,7 @@ struct ArmPlan {
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
     (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
+    moduleOptions = ModuleOptions(machine)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets
     // A window takes the dump, and nothing else does.

@@ -49,7 +49,7 @@ private func addModules(_ plan: ArmPlan, _ archive: CpioArchive, scratch: String
     } else {
       try archive.add(file, contentsOf: source)
     }
-    list += "/\(file)\n"
+    list += "/\(file)\(plan.moduleOptions.text(for: name))\n"
   }
   try archive.add("etc/mcore.modules", list)
 }

@@ -123,7 +123,7 @@ final class ModuleIndex {
   }
 
   /// The kernel takes - and _ in names for the same.
-  private static func canonical(_ name: String) -> String {
+  static func canonical(_ name: String) -> String {
     String(decoding: name.utf8.map { $0 == 0x2d ? 0x5f : $0 }, as: UTF8.self)
   }
 }

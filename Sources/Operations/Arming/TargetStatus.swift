@@ -58,20 +58,21 @@ struct TargetStatus: Sendable {
   /// Where it is on the running system; nil for a disk that is not mounted. The nearest directory that is
   /// there, where it is to be made.
   private static func directory(_ plan: TargetPlan, _ machine: Machine) -> String? {
-    guard let spec = try? TargetSpec(plan.word) else { return nil }
-    var path: String
-    if let place = spec.directoryPath {
-      path = machine.root + place
-    } else if let (_, place) = spec.deviceAndPath, let device = spec.devicePath, let number = System.blockDevice(device) {
-      let mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
-      guard let mount = mounts.last(where: { $0.device == number && $0.root == "/" && $0.isWritable }) else { return nil }
-      path = machine.root + (mount.point == "/" ? place : mount.point + place)
-    } else {
-      return nil
-    }
+    guard let spec = try? TargetSpec(plan.word), var path = runningPlace(of: spec, machine) else { return nil }
     while System.kind(of: path) == nil, parentDirectory(of: path) != path { path = parentDirectory(of: path) }
     return path
   }
+}
+
+/// Where a target is on the running system, whether it is there or not; nil for a disk that is not mounted.
+func runningPlace(of spec: TargetSpec, _ machine: Machine) -> String? {
+  if let place = spec.directoryPath { return machine.root + place }
+  guard let (_, place) = spec.deviceAndPath, let device = spec.devicePath, let number = System.blockDevice(device) else {
+    return nil
+  }
+  let mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
+  guard let mount = mounts.last(where: { $0.device == number && $0.root == "/" && $0.isWritable }) else { return nil }
+  return machine.root + (mount.point == "/" ? place : mount.point + place)
 }
 
 extension Machine {

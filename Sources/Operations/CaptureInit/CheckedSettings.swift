@@ -9,6 +9,8 @@ public struct CheckedSettings: Sendable {
   public var problems: [DumpError] = []
   /// What ends in a panic.
   public var panicOn: [PanicTrigger] = []
+  /// How many dumps stay; 0 is all.
+  public var keep = 0
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -21,6 +23,7 @@ public struct CheckedSettings: Sendable {
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
     problems = settings.problems
     panicOn = settings.panicOn.value
+    keep = settings.keep.value
     for word in all {
       guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
       var scratch = Settings([])

@@ -17,8 +17,9 @@ struct SettingKey: Sendable {
 
   static let targetName = "target"
   static let panicOnName = "panic-on"
+  static let keepName = "keep"
   /// What a crash kernel is not told as it stands: `arm` says it anew, or it is for another kernel.
-  static let ofRunningSystem = [targetName, panicOnName, "source", "modules", "normal", "region", "nonce"]
+  static let ofRunningSystem = [targetName, panicOnName, keepName, "source", "modules", "normal", "region", "nonce"]
 
   /// `key=value`, or an error that names what is wrong.
   static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
@@ -136,6 +137,11 @@ struct SettingKey: Sendable {
     SettingKey(
       name: panicOnName, allowed: PanicTrigger.form, help: "what ends in a panic, set by mcore arm (default oops)"
     ) { (value, origin, settings) throws(DumpError) in assign(PanicTrigger.parse(value), origin, &settings.panicOn) },
+    SettingKey(
+      name: keepName, allowed: "all, or 1 to 1000", help: "dumps that stay; older ones go at a boot (default all)"
+    ) { (value, origin, settings) throws(DumpError) in
+      assign(value == "all" ? 0 : number(value, 1...1000).map { Int($0) }, origin, &settings.keep)
+    },
     SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"

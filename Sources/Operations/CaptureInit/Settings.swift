@@ -65,6 +65,8 @@ struct Settings: Sendable, Equatable {
   var attempts = Placed<UInt64>(3)
   /// A disk for the log and the registers, should no target take the dump.
   var last: Placed<String>?
+  /// Whole dumps that stay; 0 is all. For the service after a boot.
+  var keep = Placed(0)
   /// For `mcore arm` alone.
   var panicOn = Placed([PanicTrigger(kind: .oops)])
   /// Bytes a second over a network; 0 is no limit.

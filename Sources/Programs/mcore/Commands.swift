@@ -1,4 +1,5 @@
 public import ArgumentParser
+import Arming
 public import Capture
 public import CoreFormat
 import DumpBasics
@@ -254,13 +255,38 @@ struct List: ParsableCommand {
   @Flag(help: "Print JSON. Directories alone have it.")
   var json = false
 
+  @Option(help: "Remove whole dumps of mcore but for the newest ones, so many, and say which.")
+  var keep: Int?
+
+  @Flag(help: "For the service after a boot: tell the journal of new dumps in all targets, and remove old ones by keep=.")
+  var announce = false
+
   @Argument(help: "Directories, and raw:/dev/DISK.")
   var places: [String] = []
 
+  func validate() throws {
+    if let keep, !(1...1000).contains(keep) { throw ValidationError("--keep is 1 to 1000, not \(keep)") }
+  }
+
   func run() throws {
+    if announce {
+      return try failing { () throws(DumpError) in
+        let announcement = try announceDumps()
+        for line in announcement.new { try standardOutput(line + "\n") }
+        for path in announcement.removed { try standardOutput("removed \(printable(path))\n") }
+        for problem in announcement.problems { standardError("mcore: warning: \(problem)") }
+      }
+    }
     let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map { $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0 }
     let directories = places.isEmpty ? ["/var/crash"] : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
     var isWhole = true
+    if let keep {
+      try failing { () throws(DumpError) in
+        for directory in directories {
+          for path in try removeOldDumps(in: directory, keep: keep) { standardError("mcore: removed \(printable(path))") }
+        }
+      }
+    }
     try failing { () throws(DumpError) in
       var dumps: [ListedDump] = []
       for directory in directories { dumps += try listDumps(in: directory) }

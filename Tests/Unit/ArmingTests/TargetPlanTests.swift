@@ -132,12 +132,16 @@ private struct DiskMachine {
     xz.arguments = ["-c", "printf 4444 | xz -c >\(module)"]
     try xz.run()
     xz.waitUntilExit()
+    try machine.fake.write(
+      "/etc/modprobe.d/a.conf", "# options virtio_blk no=1\noptions virtio-blk queues=1 \\\n size=9\nblacklist virtio\n")
+    try machine.fake.write("/lib/modprobe.d/a.conf", "options virtio_blk hidden=1\n")
+    try machine.fake.write("/proc/cmdline", "root=/dev/vda1 quiet virtio_blk.x=2 a.b=c.d\n")
     let plan = try machine.plan("target=/var/crash")
     let record = try ArmRecord(Machine(root: machine.fake.request.root))
     let image = machine.fake.scratch.file("image")
     try build(image, machine.fake.scratch.file("base.img"), plan, plan.normal, record)
     let files = try unpacked(Array(try Data(contentsOf: URL(fileURLWithPath: image))), from: 1004)
-    let list = "/modules/virtio.ko\n/modules/virtio_pci.ko\n/modules/virtio_blk.ko\n/modules/ext4.ko\n"
+    let list = "/modules/virtio.ko\n/modules/virtio_pci.ko\n/modules/virtio_blk.ko queues=1 size=9 x=2\n/modules/ext4.ko\n"
     #expect(files["etc/mcore.modules"].map { String(decoding: $0, as: UTF8.self) } == list)
     #expect(files["modules/virtio_pci.ko"] == Array("333".utf8) && files["modules/ext4.ko"] == Array("4444".utf8))
     #expect(files["normal"] == nil && plan.normal == nil)

@@ -16,6 +16,8 @@ public struct ListedDump: Sendable {
   /// `complete`, `findings`, `cut`; `writing or cut` for a directory that is not whole and whose dump can't be
   /// read yet; `unreadable` for one that should be.
   public var status: String
+  /// Whether mcore wrote it.
+  public var isOurs = false
   /// Why it can't be read.
   public var problem: String?
 
@@ -40,6 +42,7 @@ private func listed(_ path: String, _ name: DumpDirectoryName) -> ListedDump {
     dump.time = facts.crashTime ?? name.time
     dump.release = facts.release ?? name.release
     (dump.reason, dump.bytes, dump.status) = (facts.reason, facts.fileBytes, facts.status.rawValue)
+    dump.isOurs = facts.tool?.utf8.starts(with: "mcore".utf8) ?? false
     // The name is given last: without it nobody says that all of it is on the disk.
     if name.isIncomplete, dump.isWhole { dump.status = DumpFacts.Status.cut.rawValue }
   } catch {
