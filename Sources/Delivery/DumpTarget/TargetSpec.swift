@@ -15,6 +15,8 @@ protocol TargetKind: Sendable {
   var shown: String? { get }
   /// Whether the dump leaves the machine over a network.
   var isRemote: Bool { get }
+  /// The other machine's name or address, where it is reached over the network by itself.
+  var host: String? { get }
   /// Whether nothing of it waits longer than `stallSeconds`, or a person does; else it works in a thread that
   /// can be left behind.
   var endsByItself: Bool { get }
@@ -27,6 +29,7 @@ extension TargetKind {
   var shown: String? { nil }
   var isRemote: Bool { false }
   var endsByItself: Bool { false }
+  var host: String? { nil }
 }
 
 /// Whether a target needs a kernel that is started after the dump was written.
@@ -72,6 +75,9 @@ public struct TargetSpec: Sendable {
   public func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination { try kind.open(dump) }
 
   public var nextKernel: NextKernelNeed { kind.nextKernel }
+
+  /// The other machine's name or address; nil where there is none, or nobody knows.
+  public var host: String? { kind.host }
 
   /// The word without what is secret in it.
   public var shown: String { kind.shown ?? word }

@@ -41,7 +41,7 @@ struct MCore: ParsableCommand {
     version: toolVersion,
     subcommands: [
       Save.self, Info.self, Verify.self, Dmesg.self, Convert.self, Last.self, List.self, Arm.self, Disarm.self, Rehearse.self,
-      Status.self,
+      Network.self, Status.self,
     ])
 }
 
