@@ -27,9 +27,12 @@ struct HTTPTarget: TargetKind {
     if word.utf8.contains(where: { $0 == 0x3f || $0 == 0x23 }) { throw wrong("names of files can't follow a ? or #", "https:") }
     if word.utf8.last != 0x2f { throw wrong("the path has to end in a slash", word) }
     base = word
+    let address = authority.dropping(prefix: "[")?.split(atFirst: "]")?.before
+    host = address ?? authority.split(atFirst: ":")?.before ?? authority
   }
 
   var isRemote: Bool { true }
+  let host: String?
   var endsByItself: Bool { true }
 
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {

@@ -15,6 +15,7 @@ struct NFSTarget: TargetKind {
   }
 
   var isRemote: Bool { true }
+  var host: String? { place.host }
 
   /// `soft`: a server that went away is an error, after `timeo` tenths of a second and `retrans` more tries.
   /// `nolock`: nobody else writes there, and a crash kernel has no rpc.statd.

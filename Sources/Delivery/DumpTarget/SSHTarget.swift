@@ -13,6 +13,7 @@ struct SSHTarget: TargetKind {
   }
 
   var isRemote: Bool { true }
+  var host: String? { place.host }
   var endsByItself: Bool { true }
 
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {

@@ -18,6 +18,8 @@ protocol TargetKind: Sendable {
   var shown: String? { get }
   /// Whether the dump leaves the machine over a network.
   var isRemote: Bool { get }
+  /// The other machine's name or address, where it is reached over the network by itself.
+  var host: String? { get }
   /// Whether nothing of it waits longer than `stallSeconds`, or a person does; else it works in a thread that
   /// can be left behind.
   var endsByItself: Bool { get }
@@ -31,6 +33,7 @@ extension TargetKind {
   var shown: String? { nil }
   var isRemote: Bool { false }
   var endsByItself: Bool { false }
+  var host: String? { nil }
 }
 
 /// Whether a target needs a kernel that is started after the dump was written.
@@ -80,6 +83,9 @@ public struct TargetSpec: Sendable {
   public var waitsInMemory: Bool { kind.nextKernel != .none }
   /// Windows of memory that were set aside for it; nil where there are none.
   public var memoryWindows: RegionExtents? { kind.windows }
+
+  /// The other machine's name or address; nil where there is none, or nobody knows.
+  public var host: String? { kind.host }
 
   /// The word without what is secret in it.
   public var shown: String { kind.shown ?? word }

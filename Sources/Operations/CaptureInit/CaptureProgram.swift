@@ -42,6 +42,8 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   // A machine's settings for its crash kernel must not restart it under the hands of somebody in a rescue
   // shell.
   (settings.final, settings.failure, settings.shell) = (typed.final, typed.failure, typed.shell)
+  settings.network = typed.network
+  NetworkUp.run(settings, reporter)
 
   if settings.shell.value { runShell(reporter) }
   let status = capture(settings, reporter)

@@ -21,6 +21,7 @@ struct FirstProcess {
 
     let settings = readSettings()
     for problem in EarlySystem.loadModules(settings.modules) { reporter.warning(problem.description) }
+    NetworkUp.run(settings, reporter)
     if settings.shell.value {
       reporter.message("rescue shell; mcore-capture target=... saves the crashed kernel; exit goes on, reboot -f restarts")
       Watchdogs.disarm(settings, reporter)

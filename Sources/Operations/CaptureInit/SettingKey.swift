@@ -174,6 +174,10 @@ struct SettingKey: Sendable {
       help: "options of curl for targets https:, one a line: cacert, user, header, proxy (default none)"
     ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.curlConfig) },
     SettingKey(
+      name: "network", allowed: "a path",
+      help: "what the running machine recorded of its network, which is brought up for targets (default /etc/mcore.network)"
+    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.network) },
+    SettingKey(
       name: "force", allowed: "yes, no", help: "targets raw: are written to whatever is on the disk (default no)"
     ) { (value, origin, settings) throws(DumpError) in
       assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.force)

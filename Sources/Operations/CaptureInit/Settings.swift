@@ -78,6 +78,8 @@ struct Settings: Sendable, Equatable {
   var curlConfig: Placed<String>?
   /// Whether targets `raw:` write over anything.
   var force = Placed(false)
+  /// What the running machine recorded of its network.
+  var network = Placed(NetworkRecord.standardPath)
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
 

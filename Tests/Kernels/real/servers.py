@@ -83,10 +83,11 @@ class Server:
 
 
 class SSHServer(Server):
-    """sshd for the user that runs the tests."""
+    """sshd for the user that runs the tests; in a network namespace it listens on every address there."""
 
-    def __init__(self, directory: pathlib.Path):
+    def __init__(self, directory: pathlib.Path, namespace: str | None = None):
         super().__init__(directory)
+        self.namespace = namespace
         for name in ("host", "client", "stranger"):
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", directory / name], check=True, timeout=LIMIT
@@ -98,7 +99,7 @@ class SSHServer(Server):
         (directory / "config").write_text(
             f"""
             Port {self.port}
-            ListenAddress 127.0.0.1
+            {"" if namespace else "ListenAddress 127.0.0.1"}
             HostKey {directory}/host
             AuthorizedKeysFile {directory}/authorized_keys
             PidFile none
@@ -114,7 +115,13 @@ class SSHServer(Server):
         # Where sshd puts an unprivileged process; Debian's service makes it at its start.
         if os.geteuid() == 0:
             pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        return [shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.directory / "config")]
+        inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
+        return [*inside, shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.directory / "config")]
+
+    def answers(self):
+        if not self.namespace:
+            return super().answers()
+        return "Server listening on ::" in (self.directory / "log").read_text()
 
     def target(self, path) -> str:
         return f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}:{path}"

@@ -496,5 +496,116 @@ class Failover(TargetTests):
         raise AssertionError(f"it did not say '{word}'")
 
 
+class NetworkOfTheCrashKernel(TargetTests):
+    """What one network namespace records is brought up in another, which got the device and nothing else."""
+
+    MAC = "02:6d:63:6f:72:65"
+
+    def ip(self, *words, check=True):
+        result = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=20)
+        if check:
+            self.assertEqual(result.returncode, 0, f"ip {words}: {result.stderr}")
+        return result
+
+    def namespace(self, name: str) -> str:
+        name = f"mcore-{name}-{os.getpid()}"
+        result = self.ip("netns", "add", name, check=False)
+        if result.returncode != 0:
+            self.skipTest(f"no network namespaces: {result.stderr}")
+        self.stack.callback(self.ip, "netns", "del", name)
+        return name
+
+    def test_a_route_and_a_gateway_are_rebuilt_by_the_address_of_the_device(self):
+        self.rebuild(has_vlan=False)
+
+    def test_a_vlan_is_rebuilt(self):
+        self.rebuild(has_vlan=True)
+
+    def rebuild(self, has_vlan: bool):
+        before, crash, far = (self.namespace(name) for name in ("before", "crash", "far"))
+        pair = ["eth0", "address", self.MAC, "mtu", "1400", "type", "veth", "peer", "name", "far0"]
+        self.ip("-n", before, "link", "add", *pair)
+        self.ip("-n", before, "link", "set", "dev", "far0", "netns", far)
+        for namespace, device, number in ((before, "eth0", 1), (far, "far0", 2)):
+            self.ip("-n", namespace, "link", "set", device, "up")
+            self.ip("-n", namespace, "addr", "add", f"192.0.2.{number}/24", "dev", device)
+            if has_vlan:
+                tagged = ["-n", namespace, "link", "add", "link", device, "name", "tagged", "type", "vlan", "id", "7"]
+                if "Unknown device type" in self.ip(*tagged, check=False).stderr:
+                    self.skipTest("this kernel has no VLANs")
+                device = "tagged"
+                self.ip("-n", namespace, "link", "set", device, "up")
+            self.ip("-n", namespace, "addr", "add", f"2001:db8:7::{number}/64", "dev", device, "nodad")
+        self.ip("-n", far, "link", "set", "lo", "up")
+        self.ip("-n", far, "addr", "add", "198.51.100.1/32", "dev", "lo")
+        self.ip("-n", before, "route", "add", "198.51.100.0/24", "via", "192.0.2.2")
+
+        server = SSHServer(self.work / "sshd", namespace=far)
+        self.stack.enter_context(server)
+        server.known_hosts.write_text(
+            "".join(
+                f"[{host}]:{server.port} {(server.directory / 'host.pub').read_text()}"
+                for host in ("198.51.100.1", "2001:db8:7::2")
+            )
+        )
+        user = server.target("").split("@")[0]
+        targets = [
+            f"{user}@198.51.100.1:{server.port}:{self.there}/routed",
+            f"{user}@[2001:db8:7::2]:{server.port}:{self.there}/tagged",
+        ]
+        record = subprocess.run(
+            ["ip", "netns", "exec", before, MCORE, "network", *targets], capture_output=True, text=True, timeout=60
+        )
+        self.assertEqual(record.returncode, 0, record.stderr)
+        vlan = [f"vlan 1 parent=0 tag=7 mac={self.MAC} mtu=1400 driver=-"] if has_vlan else []
+        self.assertEqual(
+            record.stdout.splitlines(),
+            ["mcore-network 1", f"device 0 mac={self.MAC} mtu=1400 driver=-", *vlan]
+            + ["route 198.51.100.1 address=198.51.100.1 link=0 gateway=192.0.2.2 source=192.0.2.1/24"]
+            + [f"route 2001:db8:7::2 address=2001:db8:7::2 link={len(vlan)} gateway=- source=2001:db8:7::1/64"],
+        )
+        (self.work / "record").write_text(record.stdout)
+
+        # The crash kernel: the same card under another name, down, without addresses.
+        self.ip("-n", before, "link", "set", "eth0", "down")
+        self.ip("-n", before, "link", "set", "eth0", "name", "enp9s9", "netns", crash)
+        # One that is not meant.
+        self.ip("-n", crash, "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+        for target, name in zip(targets, ("routed", "tagged")):
+            result = subprocess.run(
+                ["ip", "netns", "exec", crash, BIN / "mcore-capture", f"network={self.work}/record", "wait=20"]
+                + [f"ssh-key={server.key}", f"ssh-known-hosts={server.known_hosts}", f"source={self.core}", f"target={target}"],
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assert_whole(self.only(self.there / name))
+        self.assertIn("mtu 1400", self.ip("-n", crash, "link", "show", "enp9s9").stdout)
+
+    def test_what_can_not_be_rebuilt_is_named(self):
+        namespace = self.namespace("before")
+        self.ip("-n", namespace, "link", "add", "br0", "type", "bridge")
+        self.ip("-n", namespace, "link", "set", "br0", "up")
+        self.ip("-n", namespace, "addr", "add", "192.0.2.1/24", "dev", "br0")
+        words = ["network", "ssh:192.0.2.2:/x", "ssh:192.0.2.1:/x", "nfs:203.0.113.1:/x", "/var/crash"]
+        result = subprocess.run(["ip", "netns", "exec", namespace, MCORE, *words], capture_output=True, text=True, timeout=60)
+        self.assertEqual((result.returncode, result.stdout), (1, "mcore-network 1\n"))
+        for reason in ("kind bridge can't be rebuilt", "this machine itself", "Network is unreachable"):
+            self.assertIn(reason, result.stderr)
+
+    def test_a_record_that_is_damaged_costs_no_other_target(self):
+        (self.work / "record").write_text("mcore-network 1\nnonsense\n")
+        result = subprocess.run(
+            [BIN / "mcore-capture", f"network={self.work}/record", f"source={self.core}", f"target={self.local}"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("line 2 is not understood", result.stderr)
+        self.assert_whole(self.only(self.local))
+
+
 if __name__ == "__main__":
     unittest.main()

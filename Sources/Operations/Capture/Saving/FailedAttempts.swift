@@ -1,6 +1,7 @@
 internal import CoreEncoding
 internal import DumpBasics
 internal import DumpTarget
+internal import LinuxSystem
 
 /// The member `attempts` of dump.json: the targets that did not take this dump.
 func attemptsJSON(_ outcomes: [Attempt.Outcome], _ dropped: [DroppedTarget]) -> [JSON] {
@@ -20,6 +21,27 @@ func attemptJSON(_ target: String, _ bytes: UInt64, _ nanoseconds: UInt64, _ rea
     ("target", .string(target)), ("bytes", .unsigned(bytes)), ("seconds", .unsigned(nanoseconds / 1_000_000_000)),
     ("reason", .string(DumpError(reason.kind, reason.what, at: reason.place).description)),
   ])
+}
+
+/// Targets that did not take a dump that is copied from where it waited.
+struct FailedCopies {
+  private(set) var attempts: [JSON] = []
+  /// Bytes that the present one has taken, and since when it is tried.
+  var bytes: UInt64 = 0
+  private var start: UInt64 = 0
+
+  mutating func begin() {
+    Activity.step()
+    bytes = 0
+    start = System.monotonicNanoseconds
+  }
+
+  /// Returns what the console hears.
+  mutating func failed(_ target: String, _ reason: DumpError) -> String {
+    let duration = System.monotonicNanoseconds - start
+    attempts.append(attemptJSON(shownTarget(target), bytes, duration, reason))
+    return failureText(shownTarget(target), bytes, duration, reason)
+  }
 }
 
 /// What the console hears of it.

@@ -9,6 +9,8 @@ struct CopiedDump {
   let bytes: UInt64
   let sha256: String?
   let isWhole: Bool
+  /// The targets that did not take it: `attempts` of the manifest.
+  var failed: [JSON] = []
 
   /// The log and the manifest, from the dump that was just written. They are not worth failing for, and can't
   /// be had where the dump can't be read again, as on a far side.
@@ -24,6 +26,7 @@ struct CopiedDump {
       var facts = try inspect(try openDump(path), path)
       if !isWhole { facts.status = .cut }
       guard case .object(var members) = facts.json(files: .object(files)) else { return .complete }
+      if !failed.isEmpty { members.append(("attempts", .array(failed))) }
       members.append(("travelled", travelled))
       try destination.writeSideFile("dump.json", Array((JSON.object(members).text() + "\n").utf8))
       return facts.status == .findings ? .findings : .complete

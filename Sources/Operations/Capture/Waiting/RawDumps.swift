@@ -21,9 +21,11 @@ public func saveRaw(
     throw DumpError(.usage, "the dump \(header.name) on this disk was saved already", at: disk.path)
   }
   var last = DumpError(.usage, "no target given", advice: "name a directory, or a device with a path")
+  var failed = FailedCopies()
   for (index, target) in targets.enumerated() {
+    failed.begin()
     do throws(DumpError) {
-      let (result, isSound) = try copy(disk, header, to: target, transfer, reporter)
+      let (result, isSound) = try copy(disk, header, to: target, transfer, reporter, &failed)
       if isSound {
         try disk.markSaved(header)
       } else {
@@ -33,7 +35,7 @@ public func saveRaw(
     } catch {
       last = error
       let more = index + 1 < targets.count
-      reporter.warning("target \(shownTarget(target)) failed: \(error)\(more ? "; trying the next" : "")")
+      reporter.warning(failed.failed(target, error) + (more ? "; trying the next" : ""))
     }
   }
   throw last
@@ -41,9 +43,10 @@ public func saveRaw(
 
 /// `isSound`: the bytes are those that were written.
 private func copy(
-  _ disk: borrowing RawDisk, _ header: RawHeader, to target: String, _ transfer: TransferOptions, _ reporter: any Reporter
+  _ disk: borrowing RawDisk, _ header: RawHeader, to target: String, _ transfer: TransferOptions, _ reporter: any Reporter,
+  _ failed: inout FailedCopies
 ) throws(DumpError) -> (result: SaveResult, isSound: Bool) {
-  let destination = try TargetSpec(target).open(NamedDump(header.name, transfer))
+  let destination = try openTargets([try TargetSpec(target)], NamedDump(header.name, transfer)) { reporter.message($0) }
   do throws(DumpError) {
     let fileName = CopiedDump.fileName(header.fileName)
     let sink = try destination.openDump(fileName: fileName)
@@ -61,6 +64,8 @@ private func copy(
       }
       try sink.write(piece)
       done += UInt64(piece.count)
+      failed.bytes = done
+      Activity.step()
       reporter.progress(done: done, total: length)
     }
     try sink.finish()
@@ -70,7 +75,7 @@ private func copy(
     if header.state == .cut { findings.append("the dump did not fit onto the disk: its most important part is here") }
     if header.state == .writing { findings.append("the dump was not written to its end: its most important part is here") }
     let isWhole = isSound && header.state == .whole
-    let copied = CopiedDump(fileName: fileName, bytes: done, sha256: digest?.finish(), isWhole: isWhole)
+    let copied = CopiedDump(fileName: fileName, bytes: done, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts)
     let travelled = JSON.object([("by", .string("raw")), ("checksum", .string(isSound ? "right" : "wrong"))])
     let status = copied.writeSideFiles(to: destination, travelled: travelled, &findings)
     if isWhole {

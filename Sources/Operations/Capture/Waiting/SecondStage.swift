@@ -2,6 +2,7 @@ internal import CoreEncoding
 public import DumpBasics
 internal import DumpSource
 public import DumpTarget
+internal import LinuxSystem
 public import SoftBoot
 
 /// What the second stage goes by: the normal kernel, in its initramfs or after the boot.
@@ -52,15 +53,17 @@ public func saveRegion(
   }
   let stage = SecondStage(region, request, reporter)
   var last = DumpError(.usage, "no target given", advice: "name a directory, or a device with a path")
+  var failed = FailedCopies()
   for (index, target) in request.targets.enumerated() {
+    failed.begin()
     do throws(DumpError) {
-      let result = try stage.save(to: target)
+      let result = try stage.save(to: target, &failed)
       stage.end()
       return result
     } catch {
       last = error
       let more = index + 1 < request.targets.count
-      reporter.warning("target \(target) failed: \(error)\(more ? "; trying the next" : "")")
+      reporter.warning(failed.failed(target, error) + (more ? "; trying the next" : ""))
     }
   }
   // Somebody may mend the targets.
@@ -79,19 +82,20 @@ private struct SecondStage {
     self.reporter = reporter
   }
 
-  func save(to target: String) throws(DumpError) -> SaveResult {
+  func save(to target: String, _ failed: inout FailedCopies) throws(DumpError) -> SaveResult {
     let identity = region.head.identity
     let name = dumpName(crashTime: identity.crashTime, release: identity.release)
-    let destination = try TargetSpec(target).open(NamedDump(name, request.transfer))
+    let reporter = reporter
+    let destination = try openTargets([try TargetSpec(target)], NamedDump(name, request.transfer)) { reporter.message($0) }
     do throws(DumpError) {
-      return try save(to: destination)
+      return try save(to: destination, &failed)
     } catch {
       let stays = destination.abandon(note: "mcore did not finish this dump: \(error)\nIt is still in memory.\n")
       throw DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
     }
   }
 
-  private func save(to destination: any Destination) throws(DumpError) -> SaveResult {
+  private func save(to destination: any Destination, _ failed: inout FailedCopies) throws(DumpError) -> SaveResult {
     let sink = try destination.openDump(fileName: fileName)
     reporter.message("writing \(sink.name)")
     var digest = Digest()
@@ -102,6 +106,8 @@ private struct SecondStage {
         unsafe try sink.write(bytes)
         unsafe digest?.update(bytes)
         written += UInt64(bytes.count)
+        failed.bytes = written
+        Activity.step()
         reporter.progress(done: written, total: region.length)
       },
       skip: { count throws(DumpError) in
@@ -113,7 +119,7 @@ private struct SecondStage {
     var findings = damage(outcome)
     let isWhole = outcome.isWhole || isWholeByItself(outcome, destination.dumpPath)
     if isWhole, !outcome.isWhole { findings.append("the dump's own checksums show that it is whole") }
-    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole)
+    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts)
     let status = copy.writeSideFiles(to: destination, travelled: travelled(outcome), &findings)
     if isWhole {
       return SaveResult(status: status, path: try destination.complete(), bytesWritten: written, findings: findings)

@@ -1,0 +1,107 @@
+internal import DumpBasics
+public import DumpTarget
+internal import LinuxSystem
+
+/// Records how this machine reaches the far sides of targets (`NetworkRecord`). Names are resolved now: a
+/// crash kernel asks nobody.
+public struct NetworkRecorder {
+  public private(set) var record = NetworkRecord()
+  /// What can't be rebuilt in a crash kernel, one line each.
+  public private(set) var problems: [String] = []
+  /// Links that are recorded, by their index in the kernel.
+  private var known: [UInt32: Int] = [:]
+
+  /// `targets` are TARGET words; those without a far side are passed over.
+  public init(_ targets: [String]) {
+    for word in targets {
+      do throws(DumpError) {
+        if let host = try TargetSpec(word).host { try add(host) }
+      } catch { problems.append(error.description) }
+    }
+  }
+
+  private mutating func add(_ host: String) throws(DumpError) {
+    if record.routes.contains(where: { $0.host == host }) { return }
+    let address = try NetworkRecorder.resolve(host)
+    let netlink = try Netlink()
+    let family = NetworkAddress.family(address)
+    let size = UInt8(truncatingIfNeeded: address.count * 8)
+    let request = NetlinkMessage(
+      NetlinkMessage.getRoute, head: [family, size] + [UInt8](repeating: 0, count: 10), [NetlinkAttribute(1, address)])
+    let answers = try netlink.answers(to: request, about: "the way to \(host)")
+    guard let route = answers.first(where: { $0.type == NetlinkMessage.newRoute }) else {
+      throw DumpError("the kernel knows no way there", at: host)
+    }
+    // RTN_LOCAL.
+    if route.head[7] == 2 { throw DumpError("it is this machine itself: its dump has to go elsewhere", at: host) }
+    guard let index = route[4].flatMap({ NetlinkAttribute(4, $0).number }), let source = route[7] else {
+      throw DumpError("the way there has no device or no source address", at: host)
+    }
+    let link = try self.link(index, netlink, depth: 0)
+    record.routes.append(
+      NetworkRecord.Route(
+        host: host, address: address, link: link, gateway: route[5], source: source,
+        prefix: try NetworkRecorder.prefix(of: source, index, netlink)))
+  }
+
+  /// The first address that this machine would connect to.
+  private static func resolve(_ host: String) throws(DumpError) -> [UInt8] {
+    if let address = NetworkAddress.bytes(host) { return address }
+    let result = try System.run(Command("getent", ["ahosts", host], output: .collect), limitSeconds: 30)
+    for line in result.output.utf8.split(separator: 0x0a) {
+      if let word = line.split(separator: 0x20).first, let address = NetworkAddress.bytes(String(decoding: word, as: UTF8.self)) {
+        return address
+      }
+    }
+    throw DumpError("the name does not resolve", at: host)
+  }
+
+  /// How much of the network stands behind a source address.
+  private static func prefix(of source: [UInt8], _ index: UInt32, _ netlink: borrowing Netlink) throws(DumpError) -> UInt8 {
+    let request = NetlinkMessage(
+      NetlinkMessage.getAddress, flags: NetlinkMessage.dump,
+      head: [NetworkAddress.family(source)] + [UInt8](repeating: 0, count: 7))
+    for answer in try netlink.answers(to: request, about: "addresses") where answer.type == NetlinkMessage.newAddress {
+      if answer[2] ?? answer[1] == source { return answer.head[1] }
+    }
+    return UInt8(truncatingIfNeeded: source.count * 8)
+  }
+
+  private mutating func link(_ index: UInt32, _ netlink: borrowing Netlink, depth: Int) throws(DumpError) -> Int {
+    if let number = known[index] { return number }
+    let head = [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + [UInt8](repeating: 0, count: 8)
+    let answers = try netlink.answers(to: NetlinkMessage(NetlinkMessage.getLink, head: head), about: "device \(index)")
+    guard let answer = answers.first(where: { $0.type == NetlinkMessage.newLink }),
+      let name = answer[3].map({ NetlinkAttribute(3, $0).text }), let mtu = answer[4].flatMap({ NetlinkAttribute(4, $0).number })
+    else { throw DumpError("the kernel does not tell of this device", at: "device \(index)") }
+    guard let mac = answer[1], mac.count == 6 else {
+      throw DumpError("a device without an Ethernet address can't be rebuilt", at: name)
+    }
+    let information = NetlinkAttribute.parse((answer[18] ?? [])[...])
+    let kind = information.first { $0.type == 1 }?.text
+    var link = NetworkRecord.Link(mac: mac, mtu: mtu, driver: NetworkRecorder.driver(name))
+    switch kind {
+    // Virtual Ethernet is told apart by its address like a card.
+    case nil, "veth": break
+    case "vlan":
+      let data = NetlinkAttribute.parse((information.first { $0.type == 2 }?.bytes ?? [])[...])
+      guard depth < 4, let parent = answer[5].flatMap({ NetlinkAttribute(5, $0).number }),
+        let tag = data.first(where: { $0.type == 1 })?.bytes, tag.count == 2
+      else { throw DumpError("the VLAN's parent or tag is unknown", at: name) }
+      link.vlan = NetworkRecord.Link.VLAN(
+        parent: try self.link(parent, netlink, depth: depth + 1), tag: UInt16(tag[0]) | UInt16(tag[1]) << 8)
+    case let other?: throw DumpError("a device of the kind \(other) can't be rebuilt in a crash kernel", at: name)
+    }
+    if System.kind(of: "/sys/class/net/\(name)/wireless") != nil {
+      throw DumpError("a wireless device can't be rebuilt in a crash kernel", at: name)
+    }
+    known[index] = record.links.count
+    record.links.append(link)
+    return record.links.count - 1
+  }
+
+  private static func driver(_ name: String) -> String {
+    let path = System.realPath("/sys/class/net/\(name)/device/driver/module") ?? ""
+    return path.utf8.split(separator: 0x2f).last.map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+}
