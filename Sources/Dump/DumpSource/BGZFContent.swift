@@ -241,7 +241,9 @@ final class BGZFContent: CompressedContent {
       else {
         return (
           members,
-          DumpError("no BGZF block here", at: "\(name), offset \(hex(anchor.compressed + UInt64(position)))", advice: "the file is damaged")
+          DumpError(
+            "no BGZF block here", at: "\(name), offset \(hex(anchor.compressed + UInt64(position)))",
+            advice: "the file is damaged")
         )
       }
       members.append(Member(compressed: position, compressedCount: size, start: start, count: UInt64(content)))

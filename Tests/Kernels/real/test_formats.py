@@ -173,7 +173,8 @@ class Formats(Oracles):
             kern = self.work / f"kern.{name}"
             mcore("save", "-q", "--format", name, self.raw, kern, status=self.status)
             for dump in (self.ours[name], kern):
-                self.assertEqual(self.crash(dump, COMMANDS)[0], full[0], dump)
+                # Of a kdump-compressed file with a level crash says that it is partial.
+                self.assertEqual(self.crash(dump, COMMANDS)[0].replace("  [PARTIAL DUMP]", ""), full[0], dump)
             kern.unlink()
 
     def test_drgn_sees_the_same_tasks_in_kdump(self):
