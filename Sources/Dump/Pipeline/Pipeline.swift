@@ -96,7 +96,8 @@ public struct Pipeline: Sendable {
     for _ in 0..<work.threads { encoders.append(try format.makeEncoder()) }
 
     try work.run(
-      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain, inGroups: source.isCompressed) }, makeSlot: { Slot() },
+      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain, inGroups: source.isCompressed) },
+      makeSlot: { Slot() },
       work: { group, worker, slot throws(DumpError) in
         slot.begin(plan.pageSize)
         var cursor = UInt64(group) * groupSize

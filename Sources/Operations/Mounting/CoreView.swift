@@ -37,7 +37,8 @@ public final class CoreView: Sendable {
     // As large as what is inflated at a time: a member of BGZF, a frame of elf.zst.
     let blockSize = source.format == "elf.zst" ? DumpTrailer.groupSize : BGZF.blockSize
     cache.set(
-      unsafe BlockCache(blockSize: blockSize, bytes: cacheBytes, fileSize: size) { [unowned self] (offset, buffer) throws(DumpError) in
+      unsafe BlockCache(blockSize: blockSize, bytes: cacheBytes, fileSize: size) {
+        [unowned self] (offset, buffer) throws(DumpError) in
         unsafe try readSource(at: offset, into: buffer)
       })
   }

@@ -9,7 +9,8 @@
   /// `mcore mount`: a directory that shows the dump as a plain ELF core, decompressed as it is read, and what is to be
   /// said of it. Returns when it is unmounted.
   public func mount(_ dump: String, on directory: String, foreground: Bool, cacheBytes: UInt64) throws(DumpError) {
-    guard System.kind(of: directory) == .directory else {
+    // libfuse goes to the root directory before it unmounts: only an absolute path is good then.
+    guard System.kind(of: directory) == .directory, let directory = System.realPath(directory) else {
       throw DumpError(.usage, "no such directory", at: directory, advice: "make it first")
     }
     let source = try openDump(dump)

@@ -123,6 +123,16 @@
     #expect(cut == [1, 70, 40_000])
   }
 
+  /// makedumpfile --split of a small machine: the first file has all pages, the others end with their bitmaps.
+  @Test func aPartWithoutPagesEndsWithItsBitmaps() throws {
+    var kdump = mixed()
+    kdump.part = 40_001..<40_001
+    let file = try kdump.bytes()
+    let source = try opened(Array(file[0..<kdump.descriptorOffset - 2 * 4096 + 40_001 / 8 + 1]), try Scratch())
+    #expect(source.coverage().allSatisfy { $0.kind == .cut })
+    #expect(source.findings.contains { $0.description.contains("one of several") })
+  }
+
   @Test func anIncompleteFileSaysSoAndNamesWhatIsMissing() throws {
     var kdump = mixed()
     kdump.status = 8

@@ -82,7 +82,9 @@ private func bytes(_ view: CoreView, _ offset: UInt64, _ count: Int) throws -> [
     try bytes.withUnsafeMutableBytes { try cache.read(at: offset, into: $0) }
     return bytes
   }
-  #expect(try read(900, 1200) == [UInt8](repeating: 0, count: 100) + [UInt8](repeating: 1, count: 1000) + [UInt8](repeating: 2, count: 100))
+  #expect(
+    try read(900, 1200) == [UInt8](repeating: 0, count: 100) + [UInt8](repeating: 1, count: 1000)
+      + [UInt8](repeating: 2, count: 100))
   #expect(try read(0, 10) == [UInt8](repeating: 0, count: 10))
   // 1 was used longest ago.
   #expect(try read(9400, 100) == [UInt8](repeating: 9, count: 100))

@@ -21,15 +21,17 @@
 
     init() {}
 
-    /// The bits `frames` of the bitmap at `offset`, lowest bit first. They have to be in the file.
+    /// The bits `frames` of the bitmap at `offset`, lowest bit first. What the file does not have of it is zeros.
     init(_ content: any Content, at offset: UInt64, frames: Range<UInt64>, name: String) throws(DumpError) {
       var scan = BitScan()
       // Whole words: what is beside `frames` is cut off at the end.
       var byte = frames.lowerBound / 64 * 8
       let last = (frames.upperBound + 63) / 64 * 8
       while byte < last {
-        let bytes = try content.bytes(at: offset + byte, count: Int(min(UInt64(FrameRuns.pieceSize), last - byte)))
-        if byte == frames.lowerBound / 64 * 8 { runs.reserveCapacity(1024) }
+        let size = min(UInt64(FrameRuns.pieceSize), last - byte)
+        // The last word need not be there as a whole.
+        let present = min(size, content.size - min(content.size, offset + byte))
+        let bytes = try content.bytes(at: offset + byte, count: Int(present)) + [UInt8](repeating: 0, count: Int(size - present))
         unsafe bytes.withUnsafeBytes { unsafe scan.add($0, from: byte * 8) { append($0, $1, within: frames) } }
         byte += UInt64(bytes.count)
         guard runs.count <= FrameRuns.limit else {

@@ -48,10 +48,11 @@
       existing = bitmaps
       written = bitmaps + half
       descriptors = bitmaps + UInt64(header.bitmapBlocks) * block
-      guard descriptors <= content.size else {
+      // A part without any page ends with the last bit of its bitmaps.
+      let needed = written + (frames + 7) / 8
+      guard needed <= content.size else {
         throw DumpError(
-          "the file is cut before its pages: \(humanBytes(content.size)) of at least \(humanBytes(descriptors)) are there",
-          at: name)
+          "the file is cut before its pages: \(humanBytes(content.size)) of at least \(humanBytes(needed)) are there", at: name)
       }
       let part = subHeader.part ?? 0..<frames
       self.part = part.clamped(to: 0..<frames)

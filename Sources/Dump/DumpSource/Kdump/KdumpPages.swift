@@ -68,7 +68,7 @@
 
     /// Descriptors that `runs` asks for and the file has.
     var presentDescriptors: UInt64 {
-      min(runs.count, (content.size - layout.descriptors) / UInt64(KdumpPageDescriptor.size))
+      min(runs.count, (content.size - min(content.size, layout.descriptors)) / UInt64(KdumpPageDescriptor.size))
     }
 
     private func inflate(

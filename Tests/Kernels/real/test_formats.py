@@ -1,0 +1,248 @@
+"""The formats of others, both ways, on dumps of real kernels: makedumpfile's files read by mcore, mcore's kdump-compressed files read
+by makedumpfile, crash and drgn, and every page of each compared with the raw copy of /proc/vmcore.
+
+Which kernels: MCORE_TEST_CRASH, as for test_oracles. Judges: Debian 12's makedumpfile (zlib, lzo), sid's (zstd), crash, drgn.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import unittest
+
+from guest import dumps
+from guest.paths import REPOSITORY
+
+from .diskdump import Kdump, differing_pages, kept_pages
+from .elf import Core, compare_memory
+from .oracles import Oracles
+from .series import for_each
+from .test_dumps import MCORE, command, mcore
+
+SERIES = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
+COMMANDS = ["sys", "bt -a", "ps", "log", "kmem -i", "mod", "foreach bt"]
+FORMATS = ("kdump-zlib", "kdump-zstd")
+DRGN_TASKS = """
+from drgn.helpers.linux.pid import for_each_task
+for task in sorted((task.pid.value_(), task.comm.string_().decode()) for task in for_each_task(prog)):
+    print(*task)
+"""
+# A sleeping task's stack is in memory alone; __schedule is its last frame but one.
+DRGN_STACKS = """
+for task in sorted(for_each_task(prog), key=lambda task: task.pid.value_()):
+    if task.__state.value_() in (1, 2):
+        print(task.pid.value_(), len(prog.stack_trace(task)))
+"""
+
+
+class Formats(Oracles):
+    """The tests for one kernel; a class for each series is made below."""
+
+    @classmethod
+    def raw_dump(cls):
+        return dumps.raw_dump(cls.series)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.core = Core(cls.raw)
+        cls.ours = {}
+        for name in FORMATS:
+            cls.ours[name] = cls.work / f"all.{name}"
+            mcore("convert", "-q", "--format", name, cls.raw, cls.ours[name])
+
+    def makedumpfile(self, name, *words) -> pathlib.Path:
+        """A file that sid's makedumpfile wrote: it knows each of the kernels."""
+        out = self.work / name
+        out.unlink(missing_ok=True)
+        self.in_sid("makedumpfile", *words, out)
+        return out
+
+    def assert_same_pages(self, kdump) -> int:
+        """Every page is that of the raw copy; returns how many there are."""
+        wrong, total = differing_pages(Kdump(kdump), self.core)
+        self.assertEqual(wrong, 0, f"of {total} pages in {kdump}")
+        return total
+
+    def assert_reads_like_raw(self, dump, kept) -> None:
+        """What mcore makes of a foreign file has exactly the pages in `kept` (frames), each as it is in the raw copy."""
+        plain = self.work / "converted.elf"
+        mcore("convert", "-q", "--format", "elf", dump, plain)
+        core = Core(plain)
+        wrong, compared = compare_memory(core, self.core)
+        frames = {pfn for paddr, _, _, size, _ in core.loads for pfn in range(paddr >> 12, (paddr + size + 4095) >> 12)}
+        plain.unlink()
+        # Of a page that the raw copy has a part of, the rest is zeros in the file and nothing in the copy.
+        partial = sum(4096 - (paddr + size) % 4096 for paddr, _, _, size, _ in self.core.loads if (paddr + size) % 4096)
+        self.assertLessEqual(wrong, partial)
+        self.assertEqual(frames, kept)
+        self.assertGreater(compared, 10 << 20)
+
+    # MARK: what others write
+
+    def test_every_page_of_makedumpfiles_files(self):
+        for name, words in {
+            "zlib": ["-c", "-d", "31"], "lzo": ["-l", "-d", "17"], "zstd": ["-z", "-d", "31"], "plain": ["-d", "31"],
+            "all": ["-c", "-d", "1"],
+        }.items():
+            with self.subTest(name):
+                theirs = self.makedumpfile("theirs", *words, self.raw)
+                kept = set(Kdump(theirs).kept)
+                facts = json.loads(mcore("info", "--json", theirs).stdout)
+                self.assertEqual(facts["format"], "kdump-zlib" if name == "all" else f"kdump-{name}")
+                self.assertEqual(facts["pages"]["unclassified"]["kept"], len(kept))
+                self.assertEqual(facts["pages"]["unclassified"]["left_out"], len(set(Kdump(theirs).existing) - kept))
+                self.assertEqual(mcore("dmesg", theirs).stdout, mcore("dmesg", self.raw).stdout)
+                self.assertIn(b"whole", mcore("verify", "-q", theirs).stdout)
+                self.assert_reads_like_raw(theirs, kept)
+                theirs.unlink()
+
+    def test_flattened_files_from_a_file_and_through_a_pipe(self):
+        """makedumpfile -F: as it is, and what -R makes of it."""
+        flat, plain = self.work / "flat", self.work / "rearranged"
+        with open(flat, "wb") as out:
+            subprocess.run(["makedumpfile", "-F", "-c", "-d", "1", self.raw], stdout=out, check=True, timeout=120, stderr=subprocess.DEVNULL)
+        with open(flat, "rb") as file:
+            command("makedumpfile", "-R", plain, stdin=file)
+        self.assert_reads_like_raw(flat, set(Kdump(plain).kept))
+        with open(flat, "rb") as file:
+            piped = subprocess.run([MCORE, "dmesg", "-"], stdin=file, capture_output=True, check=True, timeout=120).stdout
+        cat = subprocess.Popen(["cat", flat], stdout=subprocess.PIPE)
+        through = subprocess.run([MCORE, "dmesg", "-"], stdin=cat.stdout, capture_output=True, check=True, timeout=120).stdout
+        cat.wait(timeout=60)
+        log = mcore("dmesg", self.raw).stdout
+        self.assertEqual([piped, through], [log, log])
+        flat.unlink()
+        plain.unlink()
+
+    def test_a_part_of_a_split_set_names_itself(self):
+        parts = [self.work / f"part{number}" for number in range(3)]
+        command("makedumpfile", "--split", "-c", "-d", "0", self.raw, *parts)
+        for part in parts:
+            facts = json.loads(mcore("info", "--json", part).stdout)
+            self.assertTrue(any("one of several" in finding for finding in facts["findings"]), facts["findings"])
+        kept = sum(json.loads(mcore("info", "--json", part).stdout)["pages"]["unclassified"]["kept"] for part in parts)
+        self.assertEqual(kept, len(Kdump(parts[0]).kept))
+        for part in parts:
+            part.unlink()
+
+    # MARK: what mcore writes
+
+    def test_every_page_of_ours_is_that_of_the_raw_copy(self):
+        frames = {pfn for paddr, _, _, size, _ in self.core.loads for pfn in range(paddr >> 12, (paddr + size + 4095) >> 12)}
+        for name, path in self.ours.items():
+            with self.subTest(name):
+                self.assertEqual(set(Kdump(path).kept), frames)
+                self.assertEqual(self.assert_same_pages(path), len(frames))
+                self.assertEqual(Kdump(path).status & 8, 0, "marked as incomplete")
+                self.assertEqual(mcore("verify", "-q", path).returncode, 0)
+
+    def test_there_and_back_through_every_format(self):
+        """elf.gz, elf.zst and both kdump formats, one from the other: memory stays what it is."""
+        last = self.raw
+        for name in ("kdump-zlib", "elf.gz", "kdump-zstd", "elf.zst", "kdump-zlib", "elf"):
+            out = self.work / f"chain.{name}"
+            out.unlink(missing_ok=True)
+            mcore("convert", "-q", "--format", name, last, out)
+            if last != self.raw:
+                last.unlink()
+            last = out
+        self.assertEqual(compare_memory(self.core, Core(last))[0], 0)
+        last.unlink()
+
+    def test_makedumpfile_filters_ours_like_the_raw_copy(self):
+        """Its bitmaps are the same, page by page, and so is the log."""
+        theirs = kept_pages(self.makedumpfile("theirs", "-c", "-d", "31", self.raw))
+        ours = self.makedumpfile("ours", "-c", "-d", "31", self.ours["kdump-zlib"])
+        self.assertEqual(kept_pages(ours), theirs)
+        self.assert_same_pages(ours)
+        logs = []
+        for dump in (self.raw, *self.ours.values()):
+            logs.append(self.makedumpfile("log", "--dump-dmesg", dump).read_bytes())
+        self.assertGreater(len(logs[0]), 10_000)
+        self.assertEqual(logs, [logs[0]] * 3)
+
+    def test_crash_says_of_kdump_what_it_says_of_the_raw_copy(self):
+        full = self.crash(self.raw, COMMANDS)
+        self.assertGreater(len(full[0].splitlines()), 500)
+        # Debian 12's crash has no zstd.
+        readable = ["kdump-zlib"] if self.series in ("5.10", "6.1") else FORMATS
+        for name in readable:
+            kern = self.work / f"kern.{name}"
+            mcore("save", "-q", "--format", name, self.raw, kern, status=self.status)
+            for dump in (self.ours[name], kern):
+                # Of a kdump-compressed file with a level crash says that it is partial.
+                self.assertEqual(self.crash(dump, COMMANDS)[0].replace("  [PARTIAL DUMP]", ""), full[0], dump)
+            kern.unlink()
+
+    def test_drgn_sees_the_same_tasks_in_kdump(self):
+        full = self.drgn(self.raw, DRGN_TASKS)
+        self.assertGreater(len(full), 50)
+        for path in self.ours.values():
+            self.assertEqual(self.drgn(path, DRGN_TASKS), full)
+
+    def test_drgn_opens_compressed_dumps_as_they_are(self):
+        """By the package in python/: the tasks that drgn sees in the plain core, and the stacks of those that sleep."""
+        environment = pathlib.Path(command(REPOSITORY / "scripts/drgn-venv.sh", timeout=600).stdout.decode().strip())
+        script = self.work / "tasks.py"
+        script.write_text(DRGN_TASKS + DRGN_STACKS)
+        plain = command(environment / "bin/drgn", "-q", "-c", self.kern, "-s", self.vmlinux, script, timeout=300).stdout
+        self.assertGreater(len(plain.splitlines()), 100)
+        for name in ("elf.gz", "elf.zst", "elf"):
+            dump = self.work / f"drgn.{name}"
+            mcore("convert", "-q", "--format", name, self.kern, dump)
+            found = command(environment / "bin/mcore-drgn", "-q", "-s", self.vmlinux, dump, script, timeout=300).stdout
+            self.assertEqual(found, plain, name)
+        # Of a dump that is cut the members are walked: the same log.
+        cut = self.work / "drgn.cut"
+        data = (self.work / "drgn.elf.gz").read_bytes()
+        cut.write_bytes(data[: len(data) - 60])
+        found = command(environment / "bin/mcore-drgn", "-q", "-s", self.vmlinux, cut, script, timeout=300).stdout
+        self.assertEqual(found, plain)
+
+    # MARK: the mount
+
+    @unittest.skipUnless(pathlib.Path("/dev/fuse").exists(), "there is no /dev/fuse here")
+    def test_a_mounted_dump_is_the_plain_core(self):
+        packed, directory = self.work / "kern.elf.gz", self.work / "mnt"
+        mcore("save", "-q", self.raw, packed, status=self.status)
+        directory.mkdir()
+        process = subprocess.Popen([MCORE, "mount", "--foreground", packed, directory])
+        try:
+            deadline = time.monotonic() + 60
+            while not (directory / "vmcore").exists():
+                self.assertIsNone(process.poll(), "mcore mount has ended")
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            plain = subprocess.run(["gzip", "-dc", packed], capture_output=True, check=True, timeout=120).stdout
+            self.assertEqual((directory / "vmcore").read_bytes(), plain)
+            self.assertEqual((directory / "dmesg.txt").read_bytes(), mcore("dmesg", packed).stdout)
+            self.assertEqual((directory / "dump.json").read_bytes(), mcore("info", "--json", packed).stdout)
+            self.assertEqual(self.crash(directory / "vmcore", COMMANDS)[0], self.crash(self.kern, COMMANDS)[0])
+            with self.assertRaises(OSError):
+                (directory / "vmcore").write_bytes(b"")
+            # A reader that is killed in the middle costs nothing.
+            reader = subprocess.Popen(["cat", directory / "vmcore"], stdout=subprocess.PIPE)
+            reader.stdout.read(1)
+            reader.kill()
+            reader.wait(timeout=60)
+            reader.stdout.close()
+            self.assertEqual((directory / "vmcore").read_bytes()[:4], b"\x7fELF")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(timeout=60), 0)
+            self.assertFalse(os.path.ismount(directory))
+            # In the background: the command returns, and fusermount3 ends it.
+            mcore("mount", packed, directory)
+            self.assertEqual((directory / "vmcore").read_bytes(), plain)
+            command("fusermount3", "-u", directory)
+            self.assertFalse(os.path.ismount(directory))
+        finally:
+            subprocess.run(["umount", "-l", directory], capture_output=True)
+            process.kill()
+            process.wait(timeout=60)
+
+
+def load_tests(loader, tests, pattern):
+    return for_each(loader, SERIES, Formats, "Formats")
