@@ -50,7 +50,8 @@ private func vmcore() -> SyntheticCore {
     #expect(found.namedWithoutLoss > 200)
   }
 
-  @Test(arguments: OutputFormat.allCases)
+  /// Kdump-compressed files have neither checksums nor a second head: docs/formats-of-others.md.
+  @Test(arguments: OutputFormat.allCases.filter { $0.rawValue.hasPrefix("elf") })
   func nothingOfADumpOfOursIsLostInSilence(format: OutputFormat) throws {
     let found = try totals(
       { scratch in
