@@ -17,9 +17,10 @@ public struct CrashReport: Sendable {
   public let signatureFrames: [String]
 
   /// `isOver` is asked now and then: once it says true, the report ends with what there is. Tables are read
-  /// in pieces; in all it takes a few MiB, whatever the dump.
-  public init(_ kernel: CrashedKernel, isOver: @escaping () -> Bool = { false }) {
-    let content = ReportContent(kernel, isOver: isOver)
+  /// in pieces; in all it takes some 3 MiB, and about 20 KiB for each stack: of `stackLimit` CPUs at most,
+  /// and of as many waiting tasks.
+  public init(_ kernel: CrashedKernel, stackLimit: Int = 256, isOver: @escaping () -> Bool = { false }) {
+    let content = ReportContent(kernel, stackLimit: stackLimit, isOver: isOver)
     text = content.lines.joined(separator: "\n") + "\n"
     json = content.json
     signature = content.signature?.hash

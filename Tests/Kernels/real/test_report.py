@@ -265,6 +265,21 @@ class JudgedReport:
         self.assertEqual(report["cgroup"], "/")
         self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": False}])
 
+    def test_small_questions(self):
+        def answer(*words):
+            return mcore(*words).stdout.decode().splitlines()
+
+        address, name = answer("sym", self.kern, "schedule")[0].split()
+        self.assertRegex(answer("sym", self.kern, address)[0], rf"^{address} {name}\+0x0/0x")
+        self.assertEqual(answer("show", self.kern, "task_struct", "init_task", "comm"), ['char[16] task_struct.comm = "swapper/0"'])
+        tasks = {int(line.split()[0]): line for line in answer("ps", self.kern)[1:] if int(line.split()[0])}
+        self.assertTrue(tasks[2].endswith("[kthreadd]"), tasks[2])
+        pid = self.report["panic"]["task"]["pid"]
+        self.assertIn("R*", tasks[pid])
+        self.assertEqual(answer("bt", self.kern, pid), answer("bt", self.kern))
+        self.assertEqual(answer("bt", "-c", "1", self.kern), answer("bt", self.kern))
+        mcore("sym", self.kern, "no_such_symbol", status=1)
+
     def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
         frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger", "proc_reg_write"]
         self.assertEqual(self.report["signature"], {"hash": "b6130effb2b1cd7b", "kind": "sysrq", "frames": frames})

@@ -104,6 +104,14 @@ import Testing
     #expect(content(tiny).taskCount == 4)
   }
 
+  @Test func noMoreStacksAreKeptThanAsked() {
+    let content = ReportContent(CrashedKernel(TinyKernel()), stackLimit: 1) { false }
+    #expect(content.waiting.count == 1)
+    #expect(content.waitingCount == 2)
+    #expect(content.crashed != nil)
+    #expect(content.lines.contains("  … and 1 more (--json has 1)"))
+  }
+
   @Test func whenTheTimeIsUpTheReportSaysSo() {
     var asked = 0
     let content = content(TinyKernel()) {

@@ -60,7 +60,7 @@ import Testing
     #expect(table.size(3) == nil)
     #expect(table.member("loop", "x") == nil)
     #expect(table.bare(Int(loop)) == Int(loop))
-    #expect(TypeText(types: table).text(3).utf8.count < 400)
+    #expect(table.text(of: 3).utf8.count < 400)
   }
 
   @Test(arguments: [[0x9f], [], [UInt8](repeating: 0xff, count: 64)]) func whatIsNoBTFIsNone(_ bytes: [UInt8]) {

@@ -53,10 +53,11 @@ struct ReportContent {
   var notes: [String] = []
 
   static let logLines = 40
-  private static let waitingLimit = 256
-  private static let processorLimit = 512
+  /// Stacks of CPUs that are kept, and as many of waiting tasks: each takes some 20 KiB on its way into JSON.
+  private let stackLimit: Int
 
-  init(_ kernel: CrashedKernel, isOver: @escaping () -> Bool) {
+  init(_ kernel: CrashedKernel, stackLimit: Int = 256, isOver: @escaping () -> Bool) {
+    self.stackLimit = max(1, stackLimit)
     crashTime = kernel.crashTime
     release = kernel.release.map { cleanText($0.utf8.prefix(200)) } ?? "unknown"
     let log = try? kernel.log()
@@ -139,7 +140,7 @@ struct ReportContent {
     // The one that crashed first: the time may be up soon.
     let ordered =
       processors.all.filter { $0.number == processors.crashed } + processors.all.filter { $0.number != processors.crashed }
-    for processor in ordered.prefix(ReportContent.processorLimit) {
+    for processor in ordered.prefix(stackLimit) {
       running.append((processor.number, processor.running, processor.task.flatMap { tasks[$0] }))
       if view.isTimeUp { continue }
       let trace = processor.registers.map { unwinder.unwind($0) } ?? StackTrace(problem: "this CPU left no registers")
@@ -149,8 +150,8 @@ struct ReportContent {
     running.sort { $0.cpu < $1.cpu }
     others.sort { $0.processor.number < $1.processor.number }
     if processors.crashed == nil { view.note("which CPU panicked is not known") }
-    if processors.all.count > ReportContent.processorLimit {
-      view.note("stacks of \(ReportContent.processorLimit) CPUs are shown")
+    if processors.all.count > stackLimit {
+      view.note("stacks of \(stackLimit) CPUs are shown")
     }
     // Where it went wrong: the innermost exception, else where the CPU stood.
     if let registers = telling?.registers {
@@ -172,7 +173,7 @@ struct ReportContent {
     var waits: [UInt64: Wait] = [:]
     let blocked = tasks.tasks.filter { $0.state == "D" && !$0.isOnCPU }.sorted { $0.lastRan ?? .max < $1.lastRan ?? .max }
     waitingCount = blocked.count
-    for task in blocked.prefix(ReportContent.waitingLimit) {
+    for task in blocked.prefix(stackLimit) {
       if view.isTimeUp { break }
       let trace = unwinder.sleeping(task)
       let wait = finder.wait(of: task, trace)
@@ -182,7 +183,8 @@ struct ReportContent {
       entry.holder = wait.holder.flatMap { tasks[$0] }
       if let lock = wait.lock {
         let place = unwinder.places.place(lock, isReturn: false)
-        entry.lockName = place.function.map { place.offset == 0 ? $0 : "\($0)+\(hex(place.offset))" }
+        // A variable is followed by others; what lies far behind one is none of it.
+        if place.offset < 4096 { entry.lockName = place.function.map { place.offset == 0 ? $0 : "\($0)+\(hex(place.offset))" } }
       }
       waiting.append(entry)
     }

@@ -112,7 +112,8 @@ extension ReportContent {
       text.add(line)
       text.stack(entry.trace)
     }
-    if waitingCount > 24 { text.add("  … and \(waitingCount - min(24, waiting.count)) more (--json has up to \(waiting.count))") }
+    let shown = min(24, waiting.count)
+    if waitingCount > shown { text.add("  … and \(waitingCount - shown) more (--json has \(waiting.count))") }
   }
 
   private func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
