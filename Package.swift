@@ -179,7 +179,7 @@ let package = Package(
     tests(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
-    tests("ArmingTests", ["Arming", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests("ArmingTests", ["Arming", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
       "PageSelectionTests",
