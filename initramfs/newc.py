@@ -60,9 +60,12 @@ def add_tree(archive: Archive, tree: str) -> None:
         elif stat.S_ISDIR(status.st_mode):
             archive.add(name, stat.S_IFDIR | 0o755)
         elif stat.S_ISREG(status.st_mode):
+            # What is its owner's alone stays so: ssh takes no other private key.
+            private = status.st_mode & 0o077 == 0
             executable = status.st_mode & 0o111 != 0
+            mode = 0o600 if private and not executable else 0o755 if executable else 0o644
             with open(path, "rb") as file:
-                archive.add(name, stat.S_IFREG | (0o755 if executable else 0o644), file.read())
+                archive.add(name, stat.S_IFREG | mode, file.read())
         else:
             sys.exit(f"newc.py: error: {path} is neither a file, a directory nor a link")
 

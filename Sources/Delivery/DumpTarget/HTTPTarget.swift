@@ -57,17 +57,17 @@ struct Curl: Sendable {
   func put(_ url: String) -> Command { command(["--fail", "--upload-file", "-", "--output", "/dev/null", url]) }
 
   /// The status codes of a request to each of `urls`.
-  func statuses(_ arguments: [String], _ urls: [String], limit: UInt64? = nil) throws(DumpError) -> [Int] {
+  func statuses(_ arguments: [String], _ urls: [String]) throws(DumpError) -> [UInt64] {
     let outputs = urls.flatMap { ["--output", "/dev/null", $0] }
     let child = try PipedChild(command(arguments + ["--write-out", "%{http_code}\\n"] + outputs))
-    let result = try child.wait(stall: limit ?? transfer.stallSeconds)
+    let result = try child.wait(stall: transfer.stallSeconds)
     guard result.end == .exited(0) else { throw reason(result, urls[0]) }
-    let codes = result.output.utf8.split(separator: 0x0a).map { Int(String(decoding: $0, as: UTF8.self)) ?? 0 }
+    let codes = result.output.utf8.split(separator: 0x0a).map { number(String(decoding: $0, as: UTF8.self)) ?? 0 }
     if codes.contains(401) { throw refused(401, urls[0]) }
     return codes
   }
 
-  func refused(_ status: Int, _ url: String) -> DumpError {
+  func refused(_ status: UInt64, _ url: String) -> DumpError {
     DumpError(
       .system(System.accessRefused), "the server refuses access: status \(status)", at: url,
       advice: "a login stands in the file of curl-config=, and the server has to allow PUT there")
@@ -83,10 +83,11 @@ struct Curl: Sendable {
     let what = output.isEmpty ? "curl ended with status \(status)" : output
     switch status {
     case 5, 6, 7, 28, 52, 55, 56: return DumpError(.system(System.unreachable), what, at: url)
-    case 22 where output.split(atFirst: "error: 401") != nil: return refused(401, url)
-    case 22 where output.split(atFirst: "error: 403") != nil: return refused(403, url)
-    case 22 where output.split(atFirst: "error: 413") != nil: return DumpError(.full, what, at: url)
-    case 22 where output.split(atFirst: "error: 507") != nil: return DumpError(.full, what, at: url)
+    case 22:
+      let code =
+        output.split(atFirst: "error: ").flatMap { number(String(decoding: $0.after.utf8.prefix(3), as: UTF8.self)) } ?? 0
+      if code == 401 || code == 403 { return refused(code, url) }
+      return DumpError(code == 413 || code == 507 ? .full : .input, what, at: url)
     default: return DumpError(.input, what, at: url)
     }
   }

@@ -7,7 +7,7 @@ internal import LinuxSystem
 public struct NetworkRecord: Sendable, Equatable {
   /// Where a crash initramfs has it.
   public static let standardPath = "/etc/mcore.network"
-  static let magic = "mcore-network 1"
+  public static let magic = "mcore-network 1"
   static let limit = 64
 
   /// A network device, known by its address; or a VLAN on one that stands before it.
@@ -67,22 +67,6 @@ public struct NetworkRecord: Sendable, Equatable {
 
   public init() {}
 
-  public func text() -> String {
-    var lines = [NetworkRecord.magic]
-    for (index, link) in links.enumerated() {
-      let place = link.vlan.map { "vlan \(index) parent=\($0.parent) tag=\($0.tag)" } ?? "device \(index)"
-      lines.append(
-        "\(place) mac=\(NetworkRecord.text(mac: link.mac)) mtu=\(link.mtu) driver=\(link.driver.isEmpty ? "-" : link.driver)")
-    }
-    for route in routes {
-      let gateway = route.gateway.flatMap { NetworkAddress.text($0) } ?? "-"
-      lines.append(
-        "route \(route.host) address=\(NetworkAddress.text(route.address) ?? "") link=\(route.link) gateway=\(gateway) source=\(NetworkAddress.text(route.source) ?? "")/\(route.prefix)"
-      )
-    }
-    return lines.joined(separator: "\n") + "\n"
-  }
-
   /// - Throws: for a text that is no record, or one that is damaged.
   public init(_ text: String, at place: String) throws(DumpError) {
     let lines = text.utf8.split(separator: 0x0a).map { String(decoding: $0, as: UTF8.self) }
@@ -98,46 +82,48 @@ public struct NetworkRecord: Sendable, Equatable {
 
   private mutating func take(_ line: String) -> Bool {
     let words = line.utf8.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
-    guard words.count > 2 else { return false }
-    var values: [String: String] = [:]
-    for word in words.dropFirst(2) {
-      guard let (key, value) = word.split(atFirst: "=") else { return false }
-      values[key] = value
+    func value(_ index: Int, _ key: String) -> String {
+      index < words.count ? words[index].dropping(prefix: key + "=") ?? "" : ""
     }
-    if words[0] == "route" {
-      guard let address = values["address"].flatMap({ NetworkAddress.bytes($0) }),
-        let link = values["link"].flatMap({ Int($0) }), links.indices.contains(link),
-        let (source, prefix) = values["source"]?.split(atFirst: "/"), let source = NetworkAddress.bytes(source),
-        let prefix = UInt8(prefix), source.count == address.count, Int(prefix) <= 8 * source.count,
-        let gateway = values["gateway"]
+    func link(_ index: Int, _ key: String) -> Int? {
+      number(value(index, key), upTo: UInt64(NetworkRecord.limit)).flatMap { links.indices.contains(Int($0)) ? Int($0) : nil }
+    }
+    func address(_ text: String) -> [UInt8] { NetworkAddress.bytes(text) ?? [] }
+    switch words.first {
+    case "route":
+      let (far, gateway) = (address(value(2, "address")), value(4, "gateway"))
+      let way = address(gateway)
+      guard words.count == 6, !far.isEmpty, let link = link(3, "link"), gateway == "-" || way.count == far.count,
+        let (source, prefix) = value(5, "source").split(atFirst: "/"), address(source).count == far.count,
+        let prefix = number(prefix, upTo: UInt64(8 * far.count))
       else { return false }
-      let way = gateway == "-" ? nil : NetworkAddress.bytes(gateway)
-      guard gateway == "-" || way?.count == address.count else { return false }
       routes.append(
-        Route(host: words[1], address: address, link: link, gateway: way, source: source, prefix: prefix))
+        Route(
+          host: words[1], address: far, link: link, gateway: gateway == "-" ? nil : way, source: address(source),
+          prefix: UInt8(truncatingIfNeeded: prefix)))
       return true
-    }
-    guard words[1] == "\(links.count)", let mac = values["mac"].flatMap({ NetworkRecord.mac($0) }),
-      let mtu = values["mtu"].flatMap({ UInt32($0) }), (68...65_536).contains(mtu), let driver = values["driver"]
-    else { return false }
-    var link = Link(mac: mac, mtu: mtu, driver: driver == "-" ? "" : driver)
-    if words[0] == "vlan" {
-      guard let parent = values["parent"].flatMap({ Int($0) }), links.indices.contains(parent),
-        let tag = values["tag"].flatMap({ UInt16($0) }), tag < 4096
+    case "device", "vlan":
+      let isVLAN = words[0] == "vlan"
+      let rest = isVLAN ? 4 : 2
+      guard words.count == rest + 3, number(words[1]) == UInt64(links.count), let mac = NetworkRecord.mac(value(rest, "mac")),
+        let mtu = number(value(rest + 1, "mtu"), upTo: 65_536), mtu >= 68, case let driver = value(rest + 2, "driver"),
+        !driver.isEmpty
       else { return false }
-      link.vlan = Link.VLAN(parent: parent, tag: tag)
-    } else if words[0] != "device" {
-      return false
+      var made = Link(mac: mac, mtu: UInt32(truncatingIfNeeded: mtu), driver: driver == "-" ? "" : driver)
+      if isVLAN {
+        guard let parent = link(2, "parent"), let tag = number(value(3, "tag"), upTo: 4095) else { return false }
+        made.vlan = Link.VLAN(parent: parent, tag: UInt16(truncatingIfNeeded: tag))
+      }
+      links.append(made)
+      return true
+    default: return false
     }
-    links.append(link)
-    return true
   }
 
   static func text(mac: [UInt8]) -> String { mac.map { padded($0, 2, radix: 16) }.joined(separator: ":") }
 
   static func mac(_ text: String) -> [UInt8]? {
-    let parts = text.utf8.split(separator: 0x3a).map { UInt8(String(decoding: $0, as: UTF8.self), radix: 16) }
-    let bytes = parts.compactMap { $0 }
-    return parts.count == 6 && bytes.count == 6 ? bytes : nil
+    let bytes = text.utf8.split(separator: 0x3a).map { number(String(decoding: $0, as: UTF8.self), radix: 16, upTo: 255) }
+    return bytes.count == 6 && !bytes.contains(nil) ? bytes.map { UInt8(truncatingIfNeeded: $0 ?? 0) } : nil
   }
 }

@@ -11,15 +11,15 @@ public func openTargets(
   let members = specs.map { spec in
     // What ends by itself has limits of its own, by the byte.
     let limit = spec.endsByItself ? 0 : transfer.stallSeconds
-    return SideDestination(shown: spec.shown, limit: limit, isApart: !isAlone || limit > 0)
+    return SideDestination(
+      shown: spec.shown, limit: limit, rate: spec.isRemote ? transfer.maxRate : 0, isApart: !isAlone || limit > 0)
   }
-  let answers = zip(members, specs).map { member, spec in member.beginOpen(spec, dump, tell: tell) }
-  let group = TargetGroup(members, rates: specs.map { $0.isRemote ? transfer.maxRate : 0 })
-  for (index, answer) in answers.enumerated() {
-    let member = members[index]
+  for (index, member) in members.enumerated() { member.begin(.open(specs[index], dump, tell: tell)) }
+  let group = TargetGroup(members)
+  for (index, member) in members.enumerated() {
     // A mount has `stallSeconds` by itself, and is killed then.
     let patience = specs[index].isRemote ? min(transfer.waitSeconds, 1 << 20) : 0
-    group.drop(member) { () throws(DumpError) in member.opened(try member.end(answer, extra: patience + 30)) }
+    group.drop(member) { () throws(DumpError) in member.opened(try member.end(extra: patience + 30)) }
   }
   try group.requireMember()
   return group

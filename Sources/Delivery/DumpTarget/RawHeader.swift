@@ -65,24 +65,19 @@ public struct RawHeader: Sendable, Equatable {
     guard block.starts(with: (RawHeader.magic + RawHeader.version + "\n").utf8) else {
       throw DumpError(.unsupported, "the dump on this disk is of another version", at: place, advice: "use a newer mcore")
     }
-    var values: [String: String] = [:]
-    var checked = 0
-    for line in block.split(separator: 0x0a, omittingEmptySubsequences: false).prefix(8).dropFirst() {
-      guard let (key, value) = String(decoding: line, as: UTF8.self).split(atFirst: "=") else { throw damaged() }
-      values[key] = value
-      if key == "header-crc32" { checked = line.startIndex }
+    let lines = block.split(separator: 0x0a, maxSplits: 8, omittingEmptySubsequences: false)
+    func value(_ line: Int, _ key: String) -> String {
+      lines.count > line ? String(decoding: lines[line], as: UTF8.self).dropping(prefix: key + "=") ?? "" : ""
     }
-    guard checked > 0, let sum = values["header-crc32"].flatMap({ UInt32($0, radix: 16) }),
-      sum == CRC32.of(Array(block[..<checked])), let state = values["state"].flatMap({ State(rawValue: $0) }),
-      let length = values["length"].flatMap({ UInt64($0, radix: 16) }),
-      let checksum = values["crc32"].flatMap({ UInt32($0, radix: 16) }),
-      let time = values["time"].flatMap({ UInt64($0, radix: 16) }), let name = values["name"], let fileName = values["file"],
-      RawHeader.isPlain(name), RawHeader.isPlain(fileName)
+    guard let state = State(rawValue: value(1, "state")), let length = number(value(2, "length"), radix: 16),
+      let checksum = number(value(3, "crc32"), radix: 16, upTo: UInt64(UInt32.max)),
+      let time = number(value(4, "time"), radix: 16)
     else { throw damaged() }
-    self.init(state: state, time: time, name: name, fileName: fileName)
+    self.init(state: state, time: time, name: value(5, "name"), fileName: value(6, "file"))
     self.length = length
-    self.checksum = checksum
-    guard block.elementsEqual(encoded()) else { throw damaged() }
+    self.checksum = UInt32(truncatingIfNeeded: checksum)
+    // Its own checksum is in this.
+    guard RawHeader.isPlain(name), RawHeader.isPlain(fileName), block.elementsEqual(encoded()) else { throw damaged() }
   }
 
   /// What may become a name in a directory.

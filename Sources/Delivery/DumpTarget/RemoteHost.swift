@@ -6,7 +6,7 @@ struct RemoteHost: Sendable, Equatable {
   var user: String?
   /// Without brackets.
   var host: String
-  var port: UInt16?
+  var port: UInt64?
   /// Absolute.
   var path: String
 
@@ -35,7 +35,8 @@ struct RemoteHost: Sendable, Equatable {
     if afterHost.utf8.first == 0x2f {
       path = afterHost
     } else {
-      guard let (number, after) = afterHost.split(atFirst: ":"), let value = UInt16(number), value > 0, after.utf8.first == 0x2f
+      guard let (text, after) = afterHost.split(atFirst: ":"), let value = number(text, upTo: 65_535), value > 0,
+        after.utf8.first == 0x2f
       else { throw wrong("there is no absolute path") }
       port = value
       path = after
@@ -72,12 +73,34 @@ func shellQuoted(_ text: String) -> String {
   return String(decoding: quoted + [0x27], as: UTF8.self)
 }
 
-/// The last line of what a program said.
-func lastLine(_ text: String) -> String {
-  text.utf8.split(separator: 0x0a).last.map { String(decoding: $0, as: UTF8.self) } ?? text
+/// A number of plain digits, or nil. Not the standard library's: each type of integer that is read from text
+/// costs mcore-capture some kilobytes.
+func number(_ text: String, radix: UInt64 = 10, upTo limit: UInt64 = .max) -> UInt64? {
+  var value: UInt64 = 0
+  var isEmpty = true
+  for byte in text.utf8 {
+    let digit: UInt64
+    switch byte {
+    case 0x30...0x39: digit = UInt64(byte) - 0x30
+    case 0x61...0x66: digit = UInt64(byte) - 0x57
+    default: return nil
+    }
+    let (tens, isTooLarge) = value.multipliedReportingOverflow(by: radix)
+    let (sum, isOver) = tens.addingReportingOverflow(digit)
+    guard digit < radix, !isTooLarge, !isOver, sum <= limit else { return nil }
+    value = sum
+    isEmpty = false
+  }
+  return isEmpty ? nil : value
 }
 
-/// Bytes of `text`'s lines that hold `word`.
-func line(of text: String, with word: String) -> String? {
-  text.utf8.split(separator: 0x0a).map { String(decoding: $0, as: UTF8.self) }.first { $0.split(atFirst: word) != nil }
+/// The lines of what a program said; ssh ends its own with a carriage return too.
+private func lines(_ text: String) -> [String] {
+  text.utf8.split { $0 == 0x0a || $0 == 0x0d }.map { String(decoding: $0, as: UTF8.self) }
 }
+
+/// The last line of what a program said.
+func lastLine(_ text: String) -> String { lines(text).last ?? text }
+
+/// The first line of what a program said that holds `word`.
+func line(of text: String, with word: String) -> String? { lines(text).first { $0.split(atFirst: word) != nil } }

@@ -34,17 +34,17 @@ final class SSHDestination: Destination {
       done
       echo "there are 1000 dumps of this name"; exit 1
       """)
-    guard let number = SSHDestination.number(after: "mcore-directory ", in: answer), (1...1000).contains(number) else {
+    guard let number = SSHDestination.amount(after: "mcore-directory ", in: answer), (1...1000).contains(number) else {
       throw DumpError("the far side does not answer as a shell does: \(lastLine(answer))", at: shell.name)
     }
     finalName = number == 1 ? dumpName : "\(dumpName)-\(number)"
-    room = SSHDestination.number(after: "mcore-free ", in: answer).map {
+    room = SSHDestination.amount(after: "mcore-free ", in: answer).map {
       $0.multipliedReportingOverflow(by: 1024)
     }.flatMap { $0.overflow ? nil : $0.partialValue }
   }
 
-  private static func number(after marker: String, in answer: String) -> UInt64? {
-    line(of: answer, with: marker)?.split(atFirst: marker).flatMap { UInt64($0.after) }
+  private static func amount(after marker: String, in answer: String) -> UInt64? {
+    line(of: answer, with: marker)?.split(atFirst: marker).flatMap { number($0.after) }
   }
 
   var name: String { shell.name + joined(parent, finalName) }
@@ -98,6 +98,6 @@ final class SSHDestination: Destination {
     guard let fileName else { return 0 }
     let path = shellQuoted(joined(directory, fileName))
     let answer = try? shell.run("echo mcore-size $(wc -c < \(path))", limit: 15)
-    return answer.flatMap { SSHDestination.number(after: "mcore-size ", in: $0) } ?? 0
+    return answer.flatMap { SSHDestination.amount(after: "mcore-size ", in: $0) } ?? 0
   }
 }

@@ -5,144 +5,128 @@ internal import Workers
 /// A destination whose work is done by a thread of its own, which is left behind when it hangs: a write or an
 /// fsync to a disk that does not answer can't be ended. From then on everything fails at once.
 ///
-/// Its parts come in two steps, so that several destinations can work at the same time: what is begun is
-/// waited for by `end`.
+/// Work is begun, then waited for (`end`), so that several destinations can work at the same time.
 final class SideDestination {
-  /// Work whose result another thread puts down.
-  final class Answer<Value>: @unchecked Sendable {
-    // SAFETY: written by the thread, read only when that is done (`SideThread.wait` has a lock).
-    fileprivate var result: Result<Value, DumpError>?
+  /// A part of the work. One type for all of them, and one for what comes of them: mcore-capture has to be
+  /// small.
+  enum Part: Sendable {
+    case open(TargetSpec, NamedDump, tell: @Sendable (String) -> Void)
+    case sideFile(String, [UInt8])
+    case dump(String)
+    case write(SideBuffer)
+    case skip(UInt64)
+    case rewrite(UInt64, [UInt8])
+    case cut(UInt64)
+    case finish
+    case complete
+    case abandon(String)
+    case dumpPath
+    case bytesThere
   }
 
-  /// What only the thread touches.
-  fileprivate final class Inner: @unchecked Sendable {
-    // SAFETY: touched by the thread alone, one piece of work after the other; by nobody else once it was
-    // made.
-    var destination: (any Destination)?
-    var sink: (any DumpSink)?
+  /// What came of it: a name or a path, and a number of bytes.
+  struct Reply: Sendable {
+    var text: String?
+    var bytes: UInt64?
+    var acceptsSideFiles = false
+    /// Of a dump that was opened: whether what was written can be written again.
+    var canRewrite: Bool?
+  }
 
-    func opened() throws(DumpError) -> any Destination {
+  /// What only the thread touches, but `reply` and `failure`, which are read when it is done.
+  private final class Inner: @unchecked Sendable {
+    // SAFETY: touched by the thread alone, one part after the other; the answer only after `SideThread.wait`,
+    // which has a lock.
+    private var destination: (any Destination)?
+    private var sink: (any DumpSink)?
+    private let rate: UInt64
+    var reply = Reply()
+    var failure: DumpError?
+
+    init(rate: UInt64) { self.rate = rate }
+
+    func run(_ part: Part) {
+      reply = Reply()
+      failure = nil
+      do throws(DumpError) { try perform(part) } catch { failure = error }
+    }
+
+    private func perform(_ part: Part) throws(DumpError) {
+      if case .open(let spec, let dump, let tell) = part {
+        let opened = try spec.openPatiently(dump, tell: tell)
+        destination = opened
+        reply = Reply(text: opened.name, bytes: opened.room, acceptsSideFiles: opened.acceptsSideFiles)
+        return
+      }
       guard let destination else { throw DumpError("it is not open") }
-      return destination
+      switch part {
+      case .open: break
+      case .sideFile(let name, let bytes): try destination.writeSideFile(name, bytes)
+      case .dump(let fileName):
+        let opened = try destination.openDump(fileName: fileName)
+        sink = rate > 0 ? PacedSink(opened, rate) : opened
+        reply = Reply(text: opened.name, canRewrite: opened.canRewrite)
+      case .write(let buffer): unsafe try sink?.write(buffer.bytes)
+      case .skip(let count): try sink?.skip(count)
+      case .rewrite(let offset, let bytes): try sink?.rewrite(at: offset, bytes)
+      case .cut(let count): try sink?.cut(to: count)
+      case .finish: try sink?.finish()
+      case .complete: reply.text = try destination.complete()
+      case .abandon(let note): reply.text = destination.abandon(note: note)
+      case .dumpPath: reply.text = destination.dumpPath
+      case .bytesThere: reply.bytes = destination.bytesThere()
+      }
     }
   }
 
   /// The word as it may be shown.
   let shown: String
   private(set) var name: String
-  private let inner = Inner()
+  /// Bytes a second; 0 is no limit.
+  let rate: UInt64
+  private let inner: Inner
   private let thread: SideThread?
   private let stall: UInt64
   private(set) var isLost = false
   private(set) var acceptsSideFiles = false
   private(set) var room: UInt64?
+  private(set) var canRewrite = false
 
   /// `limit`: seconds for each piece of work; 0 is no limit. `isApart`: whether it needs a thread.
-  init(shown: String, limit: UInt64, isApart: Bool) {
+  init(shown: String, limit: UInt64, rate: UInt64, isApart: Bool) {
     self.shown = shown
     name = shown
+    self.rate = rate
+    inner = Inner(rate: rate)
     stall = limit
+    // A system without a thread to give still gets its dump.
     thread = isApart ? SideThread() : nil
   }
 
-  // MARK: work in two steps
-
-  private func begin<Value>(
-    _ work: @escaping @Sendable (Inner) throws(DumpError) -> Value
-  ) -> Answer<Value> {
-    let answer = Answer<Value>()
-    if isLost { return answer }
+  /// Begins a part of the work; `end` has to follow, unless nobody wants to know any more.
+  func begin(_ part: Part) {
+    if isLost { return }
     let inner = inner
-    let body: @Sendable () -> Void = {
-      do throws(DumpError) { answer.result = .success(try work(inner)) } catch { answer.result = .failure(error) }
-    }
-    // A system without a thread to give still gets its dump.
-    if let thread { thread.begin(body) } else { body() }
-    return answer
+    if let thread { thread.begin { inner.run(part) } } else { inner.run(part) }
   }
 
-  /// `extra`: seconds beyond the limit that there is.
-  func end<Value>(_ answer: Answer<Value>, extra: UInt64 = 0) throws(DumpError) -> Value {
+  /// Waits for what was begun. `extra`: seconds beyond the limit that there is.
+  func end(extra: UInt64 = 0) throws(DumpError) -> Reply {
+    if isLost { throw DumpError(.system(System.timedOut), "it does not answer any more", at: name) }
     let seconds = stall == 0 ? 0 : clampedSum(stall, extra)
-    if !isLost, let thread, !thread.wait(milliseconds: seconds.multipliedReportingOverflow(by: 1000).partialValue) {
+    if let thread, !thread.wait(milliseconds: seconds.multipliedReportingOverflow(by: 1000).partialValue) {
       isLost = true
       throw DumpError(.system(System.timedOut), "it did not answer for \(seconds) s", at: name)
     }
-    guard !isLost, let result = answer.result else {
-      throw DumpError(.system(System.timedOut), "it does not answer any more", at: name)
-    }
-    return try result.get()
+    if let failure = inner.failure { throw failure }
+    canRewrite = inner.reply.canRewrite ?? canRewrite
+    return inner.reply
   }
 
-  // MARK: the parts
-
-  func beginOpen(_ spec: TargetSpec, _ dump: NamedDump, tell: @escaping @Sendable (String) -> Void) -> Answer<Facts> {
-    begin { (inner) throws(DumpError) in
-      let opened = try spec.openPatiently(dump, tell: tell)
-      inner.destination = opened
-      return Facts(opened)
-    }
-  }
-
-  func opened(_ facts: Facts) {
-    name = facts.name
-    acceptsSideFiles = facts.acceptsSideFiles
-    room = facts.room
-  }
-
-  struct Facts: Sendable {
-    let name: String
-    let acceptsSideFiles: Bool
-    let room: UInt64?
-
-    init(_ destination: any Destination) {
-      name = destination.name
-      acceptsSideFiles = destination.acceptsSideFiles
-      room = destination.room
-    }
-  }
-
-  func beginDump(_ fileName: String, rate: UInt64) -> Answer<String> {
-    begin { (inner) throws(DumpError) in
-      let sink = try inner.opened().openDump(fileName: fileName)
-      inner.sink = rate > 0 ? PacedSink(sink, rate) : sink
-      return sink.name
-    }
-  }
-
-  func beginWrite(_ buffer: SideBuffer) -> Answer<Void> {
-    begin { (inner) throws(DumpError) in unsafe try inner.sink?.write(buffer.bytes) }
-  }
-
-  func beginSkip(_ count: UInt64) -> Answer<Void> {
-    begin { (inner) throws(DumpError) in try inner.sink?.skip(count) }
-  }
-
-  func beginAskRewrite() -> Answer<Bool> { begin { (inner) throws(DumpError) in inner.sink?.canRewrite ?? false } }
-
-  func beginRewrite(at offset: UInt64, _ bytes: [UInt8]) -> Answer<Void> {
-    begin { (inner) throws(DumpError) in try inner.sink?.rewrite(at: offset, bytes) }
-  }
-
-  func beginFinish() -> Answer<Void> { begin { (inner) throws(DumpError) in try inner.sink?.finish() } }
-
-  func beginCut(_ count: UInt64) -> Answer<Void> { begin { (inner) throws(DumpError) in try inner.sink?.cut(to: count) } }
-
-  func beginSideFile(_ fileName: String, _ bytes: [UInt8]) -> Answer<Void> {
-    begin { (inner) throws(DumpError) in try inner.opened().writeSideFile(fileName, bytes) }
-  }
-
-  func beginComplete() -> Answer<String> {
-    begin { (inner) throws(DumpError) in try inner.opened().complete() }
-  }
-
-  func beginAbandon(_ note: String) -> Answer<String> {
-    begin { (inner) throws(DumpError) in inner.destination?.abandon(note: note) ?? "" }
-  }
-
-  func beginPath() -> Answer<String?> { begin { (inner) throws(DumpError) in inner.destination?.dumpPath } }
-
-  func beginBytesThere() -> Answer<UInt64?> {
-    begin { (inner) throws(DumpError) in inner.destination?.bytesThere() }
+  /// What it said when it was opened.
+  func opened(_ reply: Reply) {
+    name = reply.text ?? name
+    acceptsSideFiles = reply.acceptsSideFiles
+    room = reply.bytes
   }
 }

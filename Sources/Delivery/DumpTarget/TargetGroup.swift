@@ -18,57 +18,51 @@ public struct DroppedTarget: Sendable {
 public final class TargetGroup: Destination {
   /// Those that still take the dump; at least one.
   private var members: [SideDestination]
-  /// Bytes a second, for each; 0 is no limit.
-  private let rates: [ObjectIdentifier: UInt64]
   public private(set) var dropped: [DroppedTarget] = []
   private var sink: GroupSink?
   private let start = System.monotonicNanoseconds
 
-  init(_ members: [SideDestination], rates: [UInt64]) {
-    self.members = members
-    self.rates = Dictionary(uniqueKeysWithValues: zip(members.map { ObjectIdentifier($0) }, rates))
-  }
+  init(_ members: [SideDestination]) { self.members = members }
 
-  public var name: String { members.map(\.name).joined(separator: " and ") }
+  public var name: String { joined(members.map(\.name)) }
   public var acceptsSideFiles: Bool { members.contains { $0.acceptsSideFiles } }
   /// The least that a member has.
   public var room: UInt64? { members.compactMap(\.room).min() }
 
   public var dumpPath: String? {
     for member in members {
-      if let path = try? member.end(member.beginPath()) { return path }
+      member.begin(.dumpPath)
+      if let path = try? member.end().text { return path }
     }
     return nil
   }
 
   public func openDump(fileName: String) throws(DumpError) -> any DumpSink {
-    var names: [String] = []
-    try together({ $0.beginDump(fileName, rate: self.rates[ObjectIdentifier($0)] ?? 0) }, { names.append($0) })
-    let made = GroupSink(self, name: names.joined(separator: " and "))
+    let made = GroupSink(self, name: try together(.dump(fileName)))
     sink = made
     return made
   }
 
   public func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
-    try together { $0.beginSideFile(fileName, bytes) }
+    _ = try together(.sideFile(fileName, bytes))
   }
 
-  public func complete() throws(DumpError) -> String {
-    var names: [String] = []
-    try together({ $0.beginComplete() }, { names.append($0) })
-    return names.joined(separator: " and ")
-  }
+  public func complete() throws(DumpError) -> String { try together(.complete) }
 
   public func abandon(note: String) -> String {
-    let answers = members.map { $0.beginAbandon(note) }
-    return zip(members, answers).map { member, answer in (try? member.end(answer)) ?? member.name }.joined(separator: " and ")
+    for member in members { member.begin(.abandon(note)) }
+    return joined(members.map { member in (try? member.end().text) ?? member.name })
   }
 
   public func bytesThere() -> UInt64? {
     // Of several all took the same.
     guard members.count == 1 else { return nil }
-    return members[0].isLost ? 0 : (try? members[0].end(members[0].beginBytesThere())) ?? nil
+    if members[0].isLost { return 0 }
+    members[0].begin(.bytesThere)
+    return (try? members[0].end())?.bytes
   }
+
+  private func joined(_ names: [String]) -> String { names.joined(separator: " and ") }
 
   /// Drops those that surely have no room for `bytes`. Throws `.full` where that is all.
   public func requireRoom(for bytes: UInt64) throws(DumpError) {
@@ -99,9 +93,11 @@ public final class TargetGroup: Destination {
         DroppedTarget(
           target: member.shown, bytes: sink?.count ?? 0, duration: System.monotonicNanoseconds - start, reason: error))
       // Beside the others, which don't wait for it.
-      _ = member.beginAbandon("mcore did not finish this dump: \(error)\n")
+      member.begin(.abandon("mcore did not finish this dump: \(error)\n"))
     }
   }
+
+  fileprivate var canRewrite: Bool { members.allSatisfy(\.canRewrite) }
 
   func requireMember() throws(DumpError) {
     if let failure {
@@ -110,19 +106,19 @@ public final class TargetGroup: Destination {
     }
   }
 
-  /// Begins a part of all members, then waits for each. `bytes`: so many are written in it.
-  fileprivate func together<Value>(
-    bytes: Int = 0, _ begin: (SideDestination) -> SideDestination.Answer<Value>, _ take: (Value) -> Void = { _ in }
-  ) throws(DumpError) {
+  /// Does a part of the work with all members. `bytes`: so many are written in it. Returns what they call it.
+  fileprivate func together(_ part: SideDestination.Part, bytes: Int = 0) throws(DumpError) -> String {
     let all = members
-    let answers = all.map(begin)
-    for (member, answer) in zip(all, answers) {
-      let rate = rates[ObjectIdentifier(member)] ?? 0
+    var names: [String] = []
+    for member in all { member.begin(part) }
+    for member in all {
       drop(member) { () throws(DumpError) in
-        take(try member.end(answer, extra: rate > 0 ? UInt64(bytes) / rate + 1 : 0))
+        let extra = member.rate > 0 ? UInt64(bytes) / member.rate + 1 : 0
+        if let name = try member.end(extra: extra).text { names.append(name) }
       }
     }
     try requireMember()
+    return joined(names)
   }
 }
 
@@ -141,24 +137,21 @@ private final class GroupSink: DumpSink {
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
     if bytes.count == 0 { return }
     let buffer = unsafe buffers.copy(bytes)
-    try group.together(bytes: bytes.count) { $0.beginWrite(buffer) }
+    _ = try group.together(.write(buffer), bytes: bytes.count)
     count += UInt64(bytes.count)
   }
 
   func skip(_ count: UInt64) throws(DumpError) {
-    try group.together(bytes: Int(clamping: count)) { $0.beginSkip(count) }
+    _ = try group.together(.skip(count), bytes: Int(clamping: count))
     self.count += count
   }
 
-  var canRewrite: Bool {
-    var all = true
-    return (try? group.together({ $0.beginAskRewrite() }, { all = all && $0 })) != nil && all
-  }
+  var canRewrite: Bool { group.canRewrite }
 
   func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
-    try group.together(bytes: bytes.count) { $0.beginRewrite(at: offset, bytes) }
+    _ = try group.together(.rewrite(offset, bytes), bytes: bytes.count)
   }
 
-  func finish() throws(DumpError) { try group.together { $0.beginFinish() } }
-  func cut(to count: UInt64) throws(DumpError) { try group.together { $0.beginCut(count) } }
+  func finish() throws(DumpError) { _ = try group.together(.finish) }
+  func cut(to count: UInt64) throws(DumpError) { _ = try group.together(.cut(count)) }
 }

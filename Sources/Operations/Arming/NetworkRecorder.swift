@@ -105,3 +105,21 @@ public struct NetworkRecorder {
     return path.utf8.split(separator: 0x2f).last.map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
 }
+
+extension NetworkRecord {
+  /// As `init` reads it.
+  public func text() -> String {
+    var lines = [NetworkRecord.magic]
+    for (index, link) in links.enumerated() {
+      let place = link.vlan.map { "vlan \(index) parent=\($0.parent) tag=\($0.tag)" } ?? "device \(index)"
+      lines.append("\(place) mac=\(link.macText) mtu=\(link.mtu) driver=\(link.driver.isEmpty ? "-" : link.driver)")
+    }
+    for route in routes {
+      let address = { (bytes: [UInt8]) in NetworkAddress.text(bytes) ?? "" }
+      lines.append(
+        "route \(route.host) address=\(address(route.address)) link=\(route.link) gateway=\(route.gateway.map(address) ?? "-") "
+          + "source=\(address(route.source))/\(route.prefix)")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

@@ -47,7 +47,7 @@ struct NetworkUp: ~Copyable {
   }
 
   private func bringUp() {
-    var indices: [Int: UInt32] = [:]
+    var indices = [UInt32?](repeating: nil, count: record.links.count)
     for number in record.links.indices {
       do throws(DumpError) {
         let index = try made(number, indices)
@@ -69,7 +69,7 @@ struct NetworkUp: ~Copyable {
   // MARK: links
 
   /// The kernel's index of a link: the device is waited for, a VLAN is made.
-  private func made(_ number: Int, _ indices: [Int: UInt32]) throws(DumpError) -> UInt32 {
+  private func made(_ number: Int, _ indices: [UInt32?]) throws(DumpError) -> UInt32 {
     let link = record.links[number]
     guard let vlan = link.vlan else {
       while true {

@@ -80,7 +80,7 @@ class Monitor:
         self.stream.readline()  # the greeting
         self.command("qmp_capabilities")
 
-    def command(self, name: str, **arguments):
+    def command(self, name: str, /, **arguments):
         self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
         self.stream.flush()
         while line := self.stream.readline():

@@ -36,7 +36,7 @@ func wrongWordsAreRefusedWithAdvice(word: String) throws {
     ("ssh:root@host:/var/crash", "root", "host", nil, "/var/crash"), ("ssh:host.example:/a:b", nil, "host.example", nil, "/a:b"),
     ("ssh:u@[fe80::1%eth0]:/c d", "u", "fe80::1%eth0", nil, "/c d"), ("ssh:u@[::1]:2222:/", "u", "::1", 2222, "/"),
     ("ssh:u@10.0.0.1:22:/x@y", "u", "10.0.0.1", 22, "/x@y"),
-  ] as [(String, String?, String, UInt16?, String)] {
+  ] as [(String, String?, String, UInt64?, String)] {
     let place = try #require(try SSHTarget(parsing: word)).place
     #expect(place.user == user && place.host == host && place.port == port && place.path == path, "\(word)")
     #expect(try TargetSpec(word).isRemote)
