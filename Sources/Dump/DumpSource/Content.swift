@@ -17,6 +17,8 @@ protocol Content: AnyObject, Sendable {
   var isEnded: Bool { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
+  /// The next offset, from `offset` on, at which there may be anything but zeros; nil when there is none.
+  func nextData(from offset: UInt64) -> UInt64?
 }
 
 /// What stands at the end of a whole dump of ours.
@@ -35,6 +37,8 @@ protocol CompressedContent: Content {
 }
 
 extension Content {
+  func nextData(from offset: UInt64) -> UInt64? { offset }
+
   /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
   func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
     unsafe try [UInt8].filled(count) { (buffer) throws(DumpError) in unsafe try read(at: offset, into: buffer) }
@@ -58,6 +62,8 @@ final class PlainContent: Content {
     windows = file.isInProc ? FileWindows(file, size: size) : nil
     self.file = file
   }
+
+  func nextData(from offset: UInt64) -> UInt64? { file.nextData(from: offset) }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
     if let windows, unsafe windows.read(at: offset, into: buffer) { return }
