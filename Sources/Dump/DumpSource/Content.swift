@@ -19,6 +19,8 @@ protocol Content: AnyObject, Sendable {
   var ending: DumpEnding? { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
+  /// The next offset, from `offset` on, at which there may be anything but zeros; nil when there is none.
+  func nextData(from offset: UInt64) -> UInt64?
 }
 
 /// What stands at the end of a whole dump of ours.
@@ -39,6 +41,8 @@ extension Content {
 
   /// The first `count` bytes, fewer where the file ends.
   func start(_ count: Int) throws(DumpError) -> [UInt8] { try bytes(at: 0, count: Int(min(UInt64(count), size))) }
+
+  func nextData(from offset: UInt64) -> UInt64? { offset }
 
   /// `count` bytes at `offset`. The caller has checked that `count` is not a hostile number.
   func bytes(at offset: UInt64, count: Int) throws(DumpError) -> [UInt8] {
@@ -97,6 +101,8 @@ final class PlainContent: Content {
     windows = file.isInProc ? FileWindows(file, size: size) : nil
     self.file = file
   }
+
+  func nextData(from offset: UInt64) -> UInt64? { file.nextData(from: offset) }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
     if let windows, unsafe windows.read(at: offset, into: buffer) { return }

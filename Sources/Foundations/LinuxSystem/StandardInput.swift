@@ -1,4 +1,5 @@
 public import DumpBasics
+internal import CLinux
 internal import Glibc
 
 extension File {
@@ -20,5 +21,15 @@ extension File {
       if count == 0 { return copy }
       try copy.write(Array(buffer[0..<count]))
     }
+  }
+}
+
+extension File {
+  /// Where the next bytes are that the file system keeps, at `offset` or behind it: what is before is zeros in a
+  /// hole (lseek(2), SEEK_DATA). `offset` itself where that can't be told; nil behind the last data.
+  public func nextData(from offset: UInt64) -> UInt64? {
+    let found = lseek(descriptor, Int(clamping: offset), Int32(MCORE_SEEK_DATA))
+    if found >= 0 { return UInt64(found) }
+    return errno == ENXIO ? nil : offset
   }
 }

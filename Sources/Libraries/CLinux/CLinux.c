@@ -18,6 +18,7 @@ const unsigned int MCORE_REBOOT_POWER_OFF = LINUX_REBOOT_CMD_POWER_OFF;
 const unsigned int MCORE_REBOOT_HALT = LINUX_REBOOT_CMD_HALT;
 const unsigned int MCORE_REBOOT_KEXEC = LINUX_REBOOT_CMD_KEXEC;
 const int MCORE_OPEN_NAMELESS = O_TMPFILE;
+const int MCORE_SEEK_DATA = SEEK_DATA;
 
 int mcore_finit_module(int fd, const char *parameters, int flags) {
   return syscall(SYS_finit_module, fd, parameters, flags) == 0 ? 0 : -errno;

@@ -210,6 +210,42 @@
     #expect(source.coverage().count == 1500)
   }
 
+  /// Bitmaps of 128 GiB each, of which the file system has nothing but the ends: they are not read through.
+  @Test func bitmapsOfHolesAreSkipped() throws {
+    let scratch = try Scratch()
+    let path = scratch.file("large")
+    let frames: UInt64 = 1 << 40
+    let half = frames / 8
+    var header = KdumpHeader(
+      MachineIdentity(.x86_64, .little), .fourKiB, names: ["Linux", "", "6.1.0", "", "x86_64", ""])
+    header.bitmapBlocks = UInt32(2 * half / 4096)
+    header.frames = .max
+    var second = KdumpSubHeader()
+    second.frames = frames
+    #expect(FileManager.default.createFile(atPath: path, contents: nil))
+    let file = try #require(FileHandle(forUpdatingAtPath: path))
+    func write(_ bytes: [UInt8], at offset: UInt64) throws {
+      try file.seek(toOffset: offset)
+      try file.write(contentsOf: Data(bytes))
+    }
+    try write(header.encoded(), at: 0)
+    try write(second.encoded(.little), at: 4096)
+    for bitmap in [8192, 8192 + half] {
+      try write([2], at: bitmap)
+      try write([0x80], at: bitmap + half - 1)
+    }
+    var descriptors = ByteWriter()
+    let data = 8192 + 2 * half + 48
+    for index in 0..<2 as Range<UInt64> {
+      KdumpPageDescriptor(offset: data + index * 4096, count: 4096, flags: 0).append(to: &descriptors)
+    }
+    try write(descriptors.bytes + page(1) + page(2), at: 8192 + 2 * half)
+    try file.close()
+    let source = try openDump(path)
+    #expect(source.coverage().map(\.range.start) == [4096, (frames - 1) * 4096])
+    #expect(try source.bytes(at: PhysicalAddress((frames - 1) * 4096), count: 4096) == page(2))
+  }
+
   @Test func thousandsOfRandomMutationsNeverTrap() throws {
     let scratch = try Scratch()
     let kdump = mixed()

@@ -27,13 +27,23 @@
       // Whole words: what is beside `frames` is cut off at the end.
       var byte = frames.lowerBound / 64 * 8
       let last = (frames.upperBound + 63) / 64 * 8
+      var isInHole = false
       while byte < last {
+        // A machine with memory at high addresses has bitmaps of gigabytes, with holes where nothing is; a hostile
+        // file too.
+        if isInHole {
+          guard let next = content.nextData(from: offset + byte) else { break }
+          byte = max(byte, (next - offset) / 8 * 8)
+          isInHole = false
+          if byte >= last { break }
+        }
         let size = min(UInt64(FrameRuns.pieceSize), last - byte)
         // The last word need not be there as a whole.
         let present = min(size, content.size - min(content.size, offset + byte))
         let bytes = try content.bytes(at: offset + byte, count: Int(present)) + [UInt8](repeating: 0, count: Int(size - present))
         unsafe bytes.withUnsafeBytes { unsafe scan.add($0, from: byte * 8) { append($0, $1, within: frames) } }
         byte += UInt64(bytes.count)
+        isInHole = unsafe bytes.withUnsafeBytes { unsafe isZero($0) }
         guard runs.count <= FrameRuns.limit else {
           throw DumpError(
             .unsupported, "more than \(FrameRuns.limit) runs of pages", at: "\(name), bitmap at \(hex(offset))",

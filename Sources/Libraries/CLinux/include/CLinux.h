@@ -25,6 +25,8 @@ int mcore_pipe(int ends[2]);
 extern const int MCORE_SPAWN_SETSID;
 /// open(2)'s flag for a file without a name, which the Glibc module hides.
 extern const int MCORE_OPEN_NAMELESS;
+/// lseek(2)'s way to the next bytes that are no hole, which the Glibc module hides.
+extern const int MCORE_SEEK_DATA;
 /// Whether a file is of procfs, from fstatfs(2).
 int mcore_is_in_proc(int fd);
 /// Sets the handler that `mcore_guarded_copy` needs, once for the process. Returns 0, or -1 with errno.
