@@ -55,6 +55,17 @@ import Testing
     #expect(none.problems == ["none of the targets can take a dump: mcore arm --check says more"])
   }
 
+  /// `mcore arm --target memory:` on a machine whose settings name a disk.
+  @Test func whatWasArmedCounts() throws {
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    record.targets = ["memory:"]
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    try fake.write("/etc/mcore.conf", "target=/net/x")
+    try fake.write("/proc/self/mountinfo", "20 1 0:33 / / rw - nfs4 host:/x rw\n")
+    let status = armStatus(fake.request)
+    #expect(status.isCaptured && status.targets.map(\.isUsable) == [false], "\(status.text)")
+  }
+
   @Test func theEstimateGoesByTheLevel() throws {
     let machine = Machine(root: fake.request.root)
     #expect(machine.dumpEstimate(["level=all"]) == 1000 << 10 && machine.dumpEstimate(["level=used"]) == 800 << 10)
