@@ -48,6 +48,9 @@ import Testing
     #expect(full.isCaptured && full.targets[0].text.contains("No space left") && !full.targets[0].isUsable)
     #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.root + "/var/crash") == ["x"])
     // And without it nothing is.
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    record.targets = ["/dev/vda1:/var/crash"]
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
     try fake.write("/etc/mcore.conf", "target=/var/crash")
     Faults.set([.init(call: .write, after: 0, errno: 28, times: 100)])
     let none = armStatus(fake.request)
