@@ -19,7 +19,7 @@ isolated sh -ec '
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C
     chroot "$1" apt-get update -qq
     chroot "$1" apt-get install -y -qq --no-install-recommends systemd-sysv udev kmod zstd xz-utils initramfs-tools login \
-        grub2-common lvm2 mdadm man-db bash-completion
+        grub2-common e2fsprogs lvm2 mdadm man-db bash-completion
     chroot "$1" apt-get install -y -qq --no-install-recommends "linux-image-$2"
     chroot "$1" apt-get clean
     echo root:mcore | chroot "$1" chpasswd

@@ -162,7 +162,10 @@ extension ArmStatus {
     }
     let estimate = machine.dumpEstimate(plan.words)
     targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
-    guard isLoaded, record != nil, !targets.isEmpty, !targets.contains(where: \.isUsable) else { return }
+    // What was armed counts, not what the settings have come to say since.
+    guard isLoaded, let record, !record.targets.isEmpty else { return }
+    let known = zip(plan.targets, targets)
+    if record.targets.contains(where: { word in known.first { $0.0.crashWord == word }?.1.isUsable ?? true }) { return }
     problems.append("none of the targets can take a dump: mcore arm --check says more")
   }
 }

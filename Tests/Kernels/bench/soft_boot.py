@@ -55,7 +55,9 @@ def once(way: str, root, pristine: pathlib.Path, work: pathlib.Path) -> dict:
         session.wait_for_login()
         session.log_in()
         session.check("systemctl is-system-running --wait", 240)
-        if way == "direct":
+        if way == "soft boot":
+            session.check("mcore arm --target memory:")
+        else:
             load_direct(session, system.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash")
         session.crash()
         start = time.monotonic()

@@ -58,6 +58,10 @@ class Installed(debian.Debian):
     def boot(self) -> None:
         """To a shell on a system whose boot is over."""
         self.unlock()
+        self.finish_boot()
+
+    def finish_boot(self) -> None:
+        """From somewhere behind the kernel's first message."""
         self.wait_for_login()
         self.log_in()
         self.run("systemctl is-system-running --wait", 300)

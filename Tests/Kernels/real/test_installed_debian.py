@@ -87,7 +87,7 @@ class InstalledTest:
             session.crash()
             session.guest.expect(r"leaves out (?P<word>[0-9a-fx@,]+)\n", 300, or_fail=r"handing off: reboot")
             session.guest.expect(r"dump saved: /var/crash/\S+, .*, complete\n", 300, or_fail=r"second stage ended")
-            session.boot()
+            session.finish_boot()
             listed = json.loads(session.check("mcore list --json"))["dumps"]
             self.assertEqual([dump["status"] for dump in listed], ["complete"] * 2, listed)
             self.assertEqual(len(session.check(f"journalctl -b {ANNOUNCED} -o cat").splitlines()), 1)

@@ -48,11 +48,25 @@ import Testing
     #expect(full.isCaptured && full.targets[0].text.contains("No space left") && !full.targets[0].isUsable)
     #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.root + "/var/crash") == ["x"])
     // And without it nothing is.
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    record.targets = ["/dev/vda1:/var/crash"]
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
     try fake.write("/etc/mcore.conf", "target=/var/crash")
     Faults.set([.init(call: .write, after: 0, errno: 28, times: 100)])
     let none = armStatus(fake.request)
     Faults.set([])
     #expect(none.problems == ["none of the targets can take a dump: mcore arm --check says more"])
+  }
+
+  /// `mcore arm --target memory:` on a machine whose settings name a disk.
+  @Test func whatWasArmedCounts() throws {
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    record.targets = ["memory:"]
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    try fake.write("/etc/mcore.conf", "target=/net/x")
+    try fake.write("/proc/self/mountinfo", "20 1 0:33 / / rw - nfs4 host:/x rw\n")
+    let status = armStatus(fake.request)
+    #expect(status.isCaptured && status.targets.map(\.isUsable) == [false], "\(status.text)")
   }
 
   @Test func theEstimateGoesByTheLevel() throws {
