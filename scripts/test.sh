@@ -2,8 +2,9 @@
 # All tests, cheapest first. `make test` calls it; `--full` adds the kernels and campaigns that take long.
 #
 #   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
-#   MCORE_TEST_CRASH     series on which the crash utility judges, and whose dumps go through the formats of others: needs their debug symbols, 280 MB each (default: all five)
-#   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1 and the newest 7.x)
+#   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: all five)
+#   MCORE_TEST_FORMATS   series whose dumps go through the formats of others; needs debug symbols too (default: 6.1)
+#   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
 #   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
@@ -16,6 +17,7 @@ if [ $full = yes ]; then
   export MCORE_TEST_FULL=yes
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_FORMATS=${MCORE_TEST_FORMATS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
@@ -23,7 +25,8 @@ if [ $full = yes ]; then
 else
   export MCORE_TEST_KERNELS=${MCORE_TEST_KERNELS:-6.1 7.x}
   export MCORE_TEST_CRASH=${MCORE_TEST_CRASH:-5.10 6.1 6.12 7.2 7.x}
-  export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-6.1 7.x}
+  export MCORE_TEST_FORMATS=${MCORE_TEST_FORMATS:-6.1}
+  export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-6.1}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-6.12}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-6.1 7.x}
 fi

@@ -12,8 +12,12 @@ from .program import open_dump
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="mcore-drgn", description="Open a dump of mcore (elf.gz, elf.zst, elf) in drgn, as it is.")
-    parser.add_argument("-s", "--symbols", action="append", default=[], metavar="FILE", help="a vmlinux or module with debugging symbols")
+    parser = argparse.ArgumentParser(
+        prog="mcore-drgn", description="Open a dump of mcore (elf.gz, elf.zst, elf) in drgn, as it is."
+    )
+    parser.add_argument(
+        "-s", "--symbols", action="append", default=[], metavar="FILE", help="a vmlinux or module with debugging symbols"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no word about symbols that are missing")
     parser.add_argument("dump")
     parser.add_argument("script", nargs="?", help="run it in place of a prompt; it finds `prog`")

@@ -66,7 +66,10 @@ class BGZF(Plain):
         if not tail.endswith(END_OF_FILE):
             return None
         footer = tail[BGZF_HEADER + 5 : BGZF_HEADER + 5 + FOOTER]
-        if footer[:8] != b"MCOREEND" or zlib.crc32(footer[:12] + bytes(4) + footer[16:]) != struct.unpack_from("<I", footer, 12)[0]:
+        if (
+            footer[:8] != b"MCOREEND"
+            or zlib.crc32(footer[:12] + bytes(4) + footer[16:]) != struct.unpack_from("<I", footer, 12)[0]
+        ):
             return None
         trailer_offset, self.size, trailer_size, place = struct.unpack_from("<QQQQ", footer, 16)
         trailer = b""

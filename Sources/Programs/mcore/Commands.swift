@@ -277,7 +277,9 @@ struct List: ParsableCommand {
         for problem in announcement.problems { standardError("mcore: warning: \(problem)") }
       }
     }
-    let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map { $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0 }
+    let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map {
+      $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0
+    }
     let directories = places.isEmpty ? ["/var/crash"] : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
     var isWhole = true
     if let keep {

@@ -83,7 +83,9 @@ struct Runner {
       for violation in sum.violations.prefix(40) { say("  \(violation)") }
       for (kind, totals) in found { all[kind, default: FileTotals()].merge(totals) }
     }
-    say("\n| damage | mutations | named, nothing lost | named, part of the unit lost | without effect | no dump | silent losses | violations |")
+    say(
+      "\n| damage | mutations | named, nothing lost | named, part of the unit lost | without effect | no dump | silent losses | violations |"
+    )
     say("|---|---|---|---|---|---|---|---|")
     for kind in FileMutation.Kind.allCases { if let totals = all[kind] { say("| \(kind) | \(totals.row) |") } }
     let sum = all.values.reduce(into: FileTotals()) { $0.merge($1) }

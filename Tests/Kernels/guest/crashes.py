@@ -54,16 +54,16 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
         for name in PROGRAMS:
             run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin" / name, GUEST / f"{name}.c")
         oops_module.make(kernel, extra / "bin/oops.ko")
-        first = build_initramfs(
-            kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
+        first = build_initramfs(kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
         second = build_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
         image = system.make_disk(work / "disk.img", kernel, second)
         run("truncate", "-s", "64G", out)
         with system.start(kernel, [image, out], log, role="shell", reboot=False, initramfs=first, append=append) as guest:
             guest.expect("MCORE-GUEST: shell", 120, or_fail=system.FAILED)
             guest.send(
-                "kexec -s -p /disk/boot/vmlinuz --initrd=/disk/boot/capture.img --append=\"$(cat /disk/boot/crash-cmdline)\" && "
-                "echo kexec-is-$(cat /sys/kernel/kexec_crash_loaded)\n")
+                'kexec -s -p /disk/boot/vmlinuz --initrd=/disk/boot/capture.img --append="$(cat /disk/boot/crash-cmdline)" && '
+                "echo kexec-is-$(cat /sys/kernel/kexec_crash_loaded)\n"
+            )
             guest.expect("kexec-is-1", 60)
             if is_nmi:
                 guest.inject_nmi()

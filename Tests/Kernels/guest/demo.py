@@ -85,7 +85,9 @@ def next_steps(mcore, dump, series) -> str:
         f"    vmlinux=$({shown(REPOSITORY / 'scripts/kernel.sh')} --debug {series})/vmlinux    # a download of 300 MB",
         "    crash $vmlinux /tmp/vmcore",
     ]
-    return "Next, the whole report and every stack; then crash or gdb, with the kernel's debug information:\n\n" + "\n".join(lines)
+    return "Next, the whole report and every stack; then crash or gdb, with the kernel's debug information:\n\n" + "\n".join(
+        lines
+    )
 
 
 def demonstrate(mcore: pathlib.Path, capture: pathlib.Path, series: str, work: pathlib.Path) -> None:

@@ -25,7 +25,9 @@ def package(programs: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
 
 
 # What dpkg does in a root that does not run: its triggers make the initramfs anew.
-INSTALL = 'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" dpkg -i "/root/$2"'
+INSTALL = (
+    'mount -t proc proc "$1/proc"; mount -t sysfs sysfs "$1/sys"; mount --bind /dev "$1/dev"; chroot "$1" dpkg -i "/root/$2"'
+)
 
 
 def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="", installed=False) -> pathlib.Path:
@@ -52,8 +54,13 @@ class Installed(debian.Debian):
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         self.encrypted = False
         self.guest = Guest(
-            kernel=kernel, initramfs=pathlib.Path(disks[0]).with_suffix(".initrd"), append=f"{CMDLINE} {append}".strip(), disks=disks,
-            log=log, **options)
+            kernel=kernel,
+            initramfs=pathlib.Path(disks[0]).with_suffix(".initrd"),
+            append=f"{CMDLINE} {append}".strip(),
+            disks=disks,
+            log=log,
+            **options,
+        )
 
     def boot(self) -> None:
         """To a shell on a system whose boot is over."""

@@ -1,7 +1,7 @@
 """The formats of others, both ways, on dumps of real kernels: makedumpfile's files read by mcore, mcore's kdump-compressed files read
 by makedumpfile, crash and drgn, and every page of each compared with the raw copy of /proc/vmcore.
 
-Which kernels: MCORE_TEST_CRASH, as for test_oracles. Judges: Debian 12's makedumpfile (zlib, lzo), sid's (zstd), crash, drgn.
+Which kernels: MCORE_TEST_FORMATS, a list of series. Judges: Debian 12's makedumpfile (zlib, lzo), sid's (zstd), crash, drgn.
 """
 
 import json
@@ -21,7 +21,7 @@ from .oracles import Oracles
 from .series import for_each
 from .test_dumps import MCORE, command, mcore
 
-SERIES = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
+SERIES = os.environ.get("MCORE_TEST_FORMATS", "6.1").split()
 COMMANDS = ["sys", "bt -a", "ps", "log", "kmem -i", "mod", "foreach bt"]
 FORMATS = ("kdump-zlib", "kdump-zstd")
 DRGN_TASKS = """
@@ -84,7 +84,10 @@ class Formats(Oracles):
 
     def test_every_page_of_makedumpfiles_files(self):
         for name, words in {
-            "zlib": ["-c", "-d", "31"], "lzo": ["-l", "-d", "17"], "zstd": ["-z", "-d", "31"], "plain": ["-d", "31"],
+            "zlib": ["-c", "-d", "31"],
+            "lzo": ["-l", "-d", "17"],
+            "zstd": ["-z", "-d", "31"],
+            "plain": ["-d", "31"],
             "all": ["-c", "-d", "1"],
         }.items():
             with self.subTest(name):
@@ -103,7 +106,9 @@ class Formats(Oracles):
         """makedumpfile -F: as it is, and what -R makes of it."""
         flat, plain = self.work / "flat", self.work / "rearranged"
         with open(flat, "wb") as out:
-            subprocess.run(["makedumpfile", "-F", "-c", "-d", "1", self.raw], stdout=out, check=True, timeout=120, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                ["makedumpfile", "-F", "-c", "-d", "1", self.raw], stdout=out, check=True, timeout=120, stderr=subprocess.DEVNULL
+            )
         with open(flat, "rb") as file:
             command("makedumpfile", "-R", plain, stdin=file)
         self.assert_reads_like_raw(flat, set(Kdump(plain).kept))

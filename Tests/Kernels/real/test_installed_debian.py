@@ -81,9 +81,14 @@ class InstalledTest:
             uuid = session.check("blkid -o value -s UUID /dev/vdb").strip()
             arm = f"mcore arm --append mcore.wait=3 --target UUID={uuid}:/dumps"
             spoil = "dd if=/dev/zero of=/dev/vdb bs=4096 count=16 conv=fsync 2>/dev/null"
-            session.check(f"dd if=/dev/vdb of=/root/start bs=4096 count=16 2>/dev/null; {arm} --target /var/crash && {spoil}", 240)
+            session.check(
+                f"dd if=/dev/vdb of=/root/start bs=4096 count=16 2>/dev/null; {arm} --target /var/crash && {spoil}", 240
+            )
             self.crash_and_come_back(session, "UUID=")
-            session.check(f"dd if=/root/start of=/dev/vdb conv=fsync 2>/dev/null; udevadm trigger --settle /dev/vdb; {arm} --target memory: && {spoil}", 240)
+            session.check(
+                f"dd if=/root/start of=/dev/vdb conv=fsync 2>/dev/null; udevadm trigger --settle /dev/vdb; {arm} --target memory: && {spoil}",
+                240,
+            )
             session.crash()
             session.guest.expect(r"leaves out (?P<word>[0-9a-fx@,]+)\n", 300, or_fail=r"handing off: reboot")
             session.guest.expect(r"dump saved: /var/crash/\S+, .*, complete\n", 300, or_fail=r"second stage ended")
@@ -109,7 +114,9 @@ class InstalledTest:
                 "pvcreate -q /dev/md126 /dev/md127 && vgcreate -q dumps /dev/md126 /dev/md127 && "
                 "lvcreate -q -y -i 2 -L 256M -n crash dumps && mkfs.ext4 -q /dev/dumps/crash && "
                 "mdadm --detail --scan >>/etc/mdadm/mdadm.conf && "
-                "echo /dev/dumps/crash /var/crash ext4 defaults 0 0 >>/etc/fstab && systemctl daemon-reload && mount /var/crash", 240)
+                "echo /dev/dumps/crash /var/crash ext4 defaults 0 0 >>/etc/fstab && systemctl daemon-reload && mount /var/crash",
+                240,
+            )
             checked = session.check("mcore arm --check", 240)
             self.assertRegex(checked, r"put together: array md126 2 md:[0-9a-f]{32} 2\n")
             self.assertRegex(checked, r"put together: mapped dumps-crash 0 0 \d+ striped 2 \d+ pv:\S+ \d+ pv:\S+ \d+\n")
@@ -134,7 +141,9 @@ class InstalledTest:
             self.assertEqual(session.failed_units(), [])
             status, told = session.run("mcore status")
             self.assertEqual(status, 0, told)
-            self.assertRegex(told, r"^a crash now would be captured, to UUID=[0-9a-f-]+:/var/crash, then by the soft boot \(memory:\)\n")
+            self.assertRegex(
+                told, r"^a crash now would be captured, to UUID=[0-9a-f-]+:/var/crash, then by the soft boot \(memory:\)\n"
+            )
             armed = json.loads(session.check("mcore status --json"))
             self.assertEqual((armed["way"], armed["problems"]), ("disk", []))
             self.crash_and_come_back(session, "UUID=")
@@ -142,7 +151,9 @@ class InstalledTest:
             self.assertEqual(session.run("mcore status")[0], 0)
             # Away, and nothing is left.
             session.check("apt-get purge -y mcore", 900)
-            left = session.check("ls -d /etc/*mcore* /etc/*/*mcore* /etc/*/*/*mcore* /usr/*/*mcore* /var/lib/*mcore* 2>/dev/null || true")
+            left = session.check(
+                "ls -d /etc/*mcore* /etc/*/*mcore* /etc/*/*/*mcore* /usr/*/*mcore* /var/lib/*mcore* 2>/dev/null || true"
+            )
             self.assertEqual(left, "")
             self.assertEqual(session.check("cat /sys/kernel/kexec_crash_loaded"), "0\n")
             self.assertNotIn("crashkernel", session.check("cat /boot/grub/grub.cfg"))

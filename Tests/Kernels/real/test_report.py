@@ -49,15 +49,60 @@ for line in open("{}"):
 LABELS = {"entry_SYSCALL_64_after_hwframe": "entry_SYSCALL_64", "common_startup_64": "secondary_startup_64"}
 # Members that the kernels of the tests all have.
 MEMBERS = [
-    "task_struct pid", "task_struct comm", "task_struct tasks", "task_struct mm", "task_struct signal", "task_struct thread.sp",
-    "task_struct sched_info.last_arrival", "task_struct thread_node", "task_struct exit_state", "task_struct real_parent",
-    "signal_struct thread_head", "rq curr", "rq idle", "rq nr_running", "rq clock", "mutex owner", "mutex wait_lock",
-    "rw_semaphore owner", "rw_semaphore count", "module list", "module name", "module kallsyms", "module arch.num_orcs",
-    "mod_kallsyms symtab", "mod_kallsyms strtab", "mm_struct rss_stat", "mm_struct pgd", "mm_struct mmap_lock", "zone _watermark",
-    "zone vm_stat", "zone name", "zone managed_pages", "pglist_data node_zones", "pglist_data node_id", "kmem_cache list",
-    "kmem_cache name", "kmem_cache oo", "kmem_cache_node nr_slabs", "inode i_sb", "inode i_ino", "dentry d_name", "dentry d_inode",
-    "super_block s_type", "file f_op", "net_device name", "sock sk_protocol", "sk_buff data", "page flags", "request q",
-    "inactive_task_frame ret_addr", "bio bi_iter", "work_struct func", "timer_list function", "hstate order",
+    "task_struct pid",
+    "task_struct comm",
+    "task_struct tasks",
+    "task_struct mm",
+    "task_struct signal",
+    "task_struct thread.sp",
+    "task_struct sched_info.last_arrival",
+    "task_struct thread_node",
+    "task_struct exit_state",
+    "task_struct real_parent",
+    "signal_struct thread_head",
+    "rq curr",
+    "rq idle",
+    "rq nr_running",
+    "rq clock",
+    "mutex owner",
+    "mutex wait_lock",
+    "rw_semaphore owner",
+    "rw_semaphore count",
+    "module list",
+    "module name",
+    "module kallsyms",
+    "module arch.num_orcs",
+    "mod_kallsyms symtab",
+    "mod_kallsyms strtab",
+    "mm_struct rss_stat",
+    "mm_struct pgd",
+    "mm_struct mmap_lock",
+    "zone _watermark",
+    "zone vm_stat",
+    "zone name",
+    "zone managed_pages",
+    "pglist_data node_zones",
+    "pglist_data node_id",
+    "kmem_cache list",
+    "kmem_cache name",
+    "kmem_cache oo",
+    "kmem_cache_node nr_slabs",
+    "inode i_sb",
+    "inode i_ino",
+    "dentry d_name",
+    "dentry d_inode",
+    "super_block s_type",
+    "file f_op",
+    "net_device name",
+    "sock sk_protocol",
+    "sk_buff data",
+    "page flags",
+    "request q",
+    "inactive_task_frame ret_addr",
+    "bio bi_iter",
+    "work_struct func",
+    "timer_list function",
+    "hstate order",
 ]
 
 
@@ -198,7 +243,14 @@ class JudgedReport:
         info = core.vmcoreinfo()
         physical_base = int(info["NUMBER(phys_base)"])
         symbols = {key[7:-1]: int(value, 16) for key, value in info.items() if key.startswith("SYMBOL(")}
-        names = ["__start_BTF", "__stop_BTF", "__start_orc_unwind", "__stop_orc_unwind", "__start_orc_unwind_ip", "__stop_orc_unwind_ip"]
+        names = [
+            "__start_BTF",
+            "__stop_BTF",
+            "__start_orc_unwind",
+            "__stop_orc_unwind",
+            "__start_orc_unwind_ip",
+            "__stop_orc_unwind_ip",
+        ]
         names += ["page_offset_base", "modules", "slab_caches", "__per_cpu_offset", "init_task"]
         for line in mcore("sym", plain, *names).stdout.decode().splitlines():
             address, name = line.split()
@@ -210,14 +262,26 @@ class JudgedReport:
         with open(plain, "r+b", buffering=0) as file:
             file.seek(offset_of(core, image(symbols["page_offset_base"])))
             direct = int.from_bytes(file.read(8), "little")
-            areas = [(image(symbols[f"__start_{name}"]), image(symbols[f"__stop_{name}"])) for name in
-                     ("BTF", "orc_unwind", "orc_unwind_ip")]
+            areas = [
+                (image(symbols[f"__start_{name}"]), image(symbols[f"__stop_{name}"]))
+                for name in ("BTF", "orc_unwind", "orc_unwind_ip")
+            ]
             # The head of BTF, where everything hangs together, once more.
             areas.append((areas[0][0], areas[0][0] + 64))
-            areas += [(image(symbols[name]), image(symbols[name]) + 16) for name in ("modules", "slab_caches", "__per_cpu_offset")]
+            areas += [
+                (image(symbols[name]), image(symbols[name]) + 16) for name in ("modules", "slab_caches", "__per_cpu_offset")
+            ]
             if "kallsyms_names" in symbols:
-                areas += [(image(symbols[f"kallsyms_{name}"]), image(symbols[f"kallsyms_{name}"]) + size) for name, size in
-                          (("names", 1 << 20), ("offsets", 1 << 18), ("token_table", 900), ("token_index", 512), ("num_syms", 4))]
+                areas += [
+                    (image(symbols[f"kallsyms_{name}"]), image(symbols[f"kallsyms_{name}"]) + size)
+                    for name, size in (
+                        ("names", 1 << 20),
+                        ("offsets", 1 << 18),
+                        ("token_table", 900),
+                        ("token_index", 512),
+                        ("num_syms", 4),
+                    )
+                ]
             tasks = json.loads(mcore("ps", "--json", plain).stdout)
             for task in tasks:
                 place = int(task["address"], 16)
@@ -271,7 +335,9 @@ class JudgedReport:
 
         address, name = answer("sym", self.kern, "schedule")[0].split()
         self.assertRegex(answer("sym", self.kern, address)[0], rf"^{address} {name}\+0x0/0x")
-        self.assertEqual(answer("show", self.kern, "task_struct", "init_task", "comm"), ['char[16] task_struct.comm = "swapper/0"'])
+        self.assertEqual(
+            answer("show", self.kern, "task_struct", "init_task", "comm"), ['char[16] task_struct.comm = "swapper/0"']
+        )
         tasks = {int(line.split()[0]): line for line in answer("ps", self.kern)[1:] if int(line.split()[0])}
         self.assertTrue(tasks[2].endswith("[kthreadd]"), tasks[2])
         pid = self.report["panic"]["task"]["pid"]
