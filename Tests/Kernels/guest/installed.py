@@ -6,7 +6,6 @@ The root is that of scripts/installed-root.sh. Needs root: the files of a root k
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 
 from . import debian, disk

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 from . import disk
-from .paths import CACHE, GUEST, REPOSITORY, build_initramfs, fingerprint, kernel_release, run
+from .paths import CACHE, GUEST, REPOSITORY, build_initramfs, fingerprint, kernel_release
 from .qemu import PANIC, Guest
 
 # qemu_fw_cfg tells QEMU where VMCOREINFO lies.

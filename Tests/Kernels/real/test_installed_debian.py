@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import tempfile
-import unittest
 
 from guest import disk, installed
 from guest.paths import CACHE, fetch_kernel, kernel_release
