@@ -25,7 +25,8 @@ public struct ArmedRecord: Sendable, Equatable {
   /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next
   /// boot can save there.
   public var pathsOnRoot: [String] = []
-  /// Where the crash kernel puts the dump, in order. Empty in a record of mcore 0.1, which knew memory: alone.
+  /// Where the crash kernel puts the dump, in order. Empty in a record of mcore 0.1, which knew memory:
+  /// alone.
   public var targets: [String] = []
   /// What was set under /proc/sys: `kernel/panic_on_oops=0:1`, with the value before.
   public var sysctls: [String] = []

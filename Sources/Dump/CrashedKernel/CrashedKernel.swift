@@ -88,8 +88,8 @@ public struct CrashedKernel: Sendable {
     names(info, memory).flatMap { $0[2].isEmpty ? nil : $0[2] }
   }
 
-  /// The six strings of `init_uts_ns.name`: sysname, nodename, release, version, machine, domainname. From the
-  /// dump: may hold anything.
+  /// The six strings of `init_uts_ns.name`: sysname, nodename, release, version, machine, domainname. From
+  /// the dump: may hold anything.
   public var names: [String]? { CrashedKernel.names(vmcoreinfo, memory) }
 
   /// struct new_utsname is six strings of 65 bytes (include/uapi/linux/utsname.h).

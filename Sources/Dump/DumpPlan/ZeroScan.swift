@@ -24,8 +24,8 @@ public struct ZeroScan: Sendable {
   /// For a dump whose zeros all stay in line.
   public init() {}
 
-  /// What a dump of ours says of itself, so that it need not be read twice: memory in its hole, and memory that
-  /// its headers promise without data. Nil when not all of the hole is zeros.
+  /// What a dump of ours says of itself, so that it need not be read twice: memory in its hole, and memory
+  /// that its headers promise without data. Nil when not all of the hole is zeros.
   public init?(_ source: any DumpSource, _ note: MCoreNote) {
     guard let hole = PhysicalRange(start: note.holeOffset, count: max(1, note.holeSize)) else { return nil }
     var runs: [PhysicalRange] = []

@@ -23,15 +23,15 @@ public protocol DumpSource: AnyObject, Sendable {
   var findings: [DumpError] { get }
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
-  /// What mcore said of the dump when it was written. In a format that is not ELF this is all there is: what its
-  /// metadata says of the file's layout holds for no other.
+  /// What mcore said of the dump when it was written. In a format that is not ELF this is all there is: what
+  /// its metadata says of the file's layout holds for no other.
   var statement: MCoreNote? { get }
   /// The format's name, as `--format` takes it, or one like it.
   var format: String { get }
   /// Whether reading inflates blocks: then much is better read in one go than in pieces.
   var isCompressed: Bool { get }
-  /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says it
-  /// in its metadata.
+  /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says
+  /// it in its metadata.
   var leftOut: AbsentRanges { get }
   /// Its writer's `-d`, where the format tells.
   var dumpLevel: Int? { get }

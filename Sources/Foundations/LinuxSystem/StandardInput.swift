@@ -25,8 +25,8 @@ extension File {
 }
 
 extension File {
-  /// Where the next bytes are that the file system keeps, at `offset` or behind it: what is before is zeros in a
-  /// hole (lseek(2), SEEK_DATA). `offset` itself where that can't be told; nil behind the last data.
+  /// Where the next bytes are that the file system keeps, at `offset` or behind it: what is before is zeros
+  /// in a hole (lseek(2), SEEK_DATA). `offset` itself where that can't be told; nil behind the last data.
   public func nextData(from offset: UInt64) -> UInt64? {
     let found = lseek(descriptor, Int(clamping: offset), Int32(MCORE_SEEK_DATA))
     if found >= 0 { return UInt64(found) }

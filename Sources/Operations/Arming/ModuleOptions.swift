@@ -1,8 +1,8 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// Parameters that this machine gives its modules: `options NAME ...` of modprobe.d(5), and `NAME.parameter=` on
-/// the kernel command line, which holds for a module too when modprobe loads it.
+/// Parameters that this machine gives its modules: `options NAME ...` of modprobe.d(5), and `NAME.parameter=`
+/// on the kernel command line, which holds for a module too when modprobe loads it.
 struct ModuleOptions {
   private var parameters: [String: [String]] = [:]
 

@@ -1,8 +1,8 @@
 public import DumpBasics
 internal import Synchronization
 
-/// Blocks of a file that costs something to read, those that were used last; of bounded size, from any number of
-/// threads.
+/// Blocks of a file that costs something to read, those that were used last; of bounded size, from any number
+/// of threads.
 @safe public final class BlockCache: Sendable {
   private struct Block {
     var bytes: [UInt8]

@@ -2,10 +2,11 @@ internal import CoreEncoding
 public import DumpBasics
 public import DumpSource
 
-/// A dump as the plain ELF core that it is once it is decompressed, at any offset and from any number of threads.
+/// A dump as the plain ELF core that it is once it is decompressed, at any offset and from any number of
+/// threads.
 ///
-/// A dump that is ELF reads byte for byte like the file within. For any other an ELF file is made up: its headers are
-/// in memory, its segments are the pieces of memory that the dump has.
+/// A dump that is ELF reads byte for byte like the file within. For any other an ELF file is made up: its
+/// headers are in memory, its segments are the pieces of memory that the dump has.
 public final class CoreView: Sendable {
   private struct Piece {
     var offset: UInt64

@@ -6,8 +6,8 @@
   internal import DumpSource
   internal import LinuxSystem
 
-  /// `mcore mount`: a directory that shows the dump as a plain ELF core, decompressed as it is read, and what is to be
-  /// said of it. Returns when it is unmounted.
+  /// `mcore mount`: a directory that shows the dump as a plain ELF core, decompressed as it is read, and what
+  /// is to be said of it. Returns when it is unmounted.
   public func mount(_ dump: String, on directory: String, foreground: Bool, cacheBytes: UInt64) throws(DumpError) {
     // libfuse goes to the root directory before it unmounts: only an absolute path is good then.
     guard System.kind(of: directory) == .directory, let directory = System.realPath(directory) else {
@@ -56,7 +56,8 @@
         }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    /// Bytes read, or -errno: what the dump does not have, or what is damaged, is an error of input and output.
+    /// Bytes read, or -errno: what the dump does not have, or what is damaged, is an error of input and
+    /// output.
     private func read(_ file: Int, _ offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Int64 {
       if file > 0 {
         let bytes = texts[file - 1].bytes

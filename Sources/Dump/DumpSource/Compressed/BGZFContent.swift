@@ -250,8 +250,9 @@ final class BGZFContent: CompressedContent {
 
   /// The whole members in `bytes`, which begin at an anchor; and what is wrong among them.
   ///
-  /// In a dump of ours every member before the trailer holds the same number of bytes. So one whose header or size is
-  /// damaged costs itself alone: those behind it are found by their headers, and counted from the next anchor back.
+  /// In a dump of ours every member before the trailer holds the same number of bytes. So one whose header or
+  /// size is damaged costs itself alone: those behind it are found by their headers, and counted from the
+  /// next anchor back.
   private func members(_ bytes: [UInt8], _ index: Int) -> ([Member], DumpError?) {
     let anchor = anchors[index]
     let isOurs = ending != nil && index + 1 < anchors.count
@@ -275,7 +276,8 @@ final class BGZFContent: CompressedContent {
     return (members, nil)
   }
 
-  /// The members of a group of ours behind damage at `position`: the longest chain that leads to the end of `bytes`.
+  /// The members of a group of ours behind damage at `position`: the longest chain that leads to the end of
+  /// `bytes`.
   private func membersBehind(_ bytes: [UInt8], _ position: Int, end: UInt64) -> [Member] {
     var first = position + 1
     while first + BGZF.headerSize <= bytes.count {

@@ -118,8 +118,8 @@
       let borders = written.flatMap { [$0.start, $0.end] }.sorted()
       var places = borders.isEmpty ? [] : [borders[0]]
       for border in borders where border != places[places.count - 1] { places.append(border) }
-      // Each stretch between two borders belongs to the last piece that covers it. `next` leads past those that
-      // have their piece already.
+      // Each stretch between two borders belongs to the last piece that covers it. `next` leads past those
+      // that have their piece already.
       var owner = [Int32](repeating: -1, count: places.count)
       var next = Array(0..<places.count)
       func free(_ index: Int) -> Int {

@@ -21,7 +21,8 @@
 
     init() {}
 
-    /// The bits `frames` of the bitmap at `offset`, lowest bit first. What the file does not have of it is zeros.
+    /// The bits `frames` of the bitmap at `offset`, lowest bit first. What the file does not have of it is
+    /// zeros.
     init(_ content: any Content, at offset: UInt64, frames: Range<UInt64>, name: String) throws(DumpError) {
       var scan = BitScan()
       // Whole words: what is beside `frames` is cut off at the end.
@@ -29,8 +30,8 @@
       let last = (frames.upperBound + 63) / 64 * 8
       var isInHole = false
       while byte < last {
-        // A machine with memory at high addresses has bitmaps of gigabytes, with holes where nothing is; a hostile
-        // file too.
+        // A machine with memory at high addresses has bitmaps of gigabytes, with holes where nothing is; a
+        // hostile file too.
         if isInHole {
           guard let next = content.nextData(from: offset + byte) else { break }
           byte = max(byte, (next - offset) / 8 * 8)

@@ -52,8 +52,8 @@
 
       let notes = KdumpSource.notes(layout, content, &findings)
       statement = KdumpSource.statement(notes, name, &findings)
-      // What exists and was not written was left out. Why, mcore says of its own dumps. A page that was written exists, whatever the first
-      // bitmap says.
+      // What exists and was not written was left out. Why, mcore says of its own dumps. A page that was
+      // written exists, whatever the first bitmap says.
       var leftOut = AbsentRanges()
       if let statement {
         leftOut = statement.leftOut

@@ -83,8 +83,8 @@
       return bytes
     }
 
-    /// What mcore says of the dump; what is of the layout of an ELF file alone is not in it. Its type is not 1 as in
-    /// ELF, which some readers of notes take for NT_PRSTATUS without a look at the name.
+    /// What mcore says of the dump; what is of the layout of an ELF file alone is not in it. Its type is not
+    /// 1 as in ELF, which some readers of notes take for NT_PRSTATUS without a look at the name.
     private static func own(_ plan: DumpPlan) -> DumpNote {
       var note = plan.note
       note.trailerOffset = 0

@@ -6,9 +6,9 @@
   public import DumpTarget
   public import Workers
 
-  /// Memory in, kdump-compressed file out. The other pipeline writes a stream; here the page descriptors stand
-  /// before the pages and tell their sizes, so the file is written with a hole for them, which is filled as the
-  /// pages become known.
+  /// Memory in, kdump-compressed file out. The other pipeline writes a stream; here the page descriptors
+  /// stand before the pages and tell their sizes, so the file is written with a hole for them, which is
+  /// filled as the pages become known.
   ///
   ///     headers, notes, bitmaps │ descriptors (filled later) │ pages, by address
   ///

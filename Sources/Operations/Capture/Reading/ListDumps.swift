@@ -13,8 +13,8 @@ public struct ListedDump: Sendable {
   public var reason: String?
   /// Bytes of the dump file.
   public var bytes: UInt64 = 0
-  /// `complete`, `findings`, `cut`; `writing or cut` for a directory that is not whole and whose dump can't be
-  /// read yet; `unreadable` for one that should be.
+  /// `complete`, `findings`, `cut`; `writing or cut` for a directory that is not whole and whose dump can't
+  /// be read yet; `unreadable` for one that should be.
   public var status: String
   /// Whether mcore wrote it.
   public var isOurs = false

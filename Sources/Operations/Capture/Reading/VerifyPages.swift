@@ -3,8 +3,8 @@ internal import DumpBasics
 internal import DumpSource
 internal import Workers
 
-/// Verifies a dump that stores page for page, and has no checksums of its own beside those of its codec: reads
-/// every page.
+/// Verifies a dump that stores page for page, and has no checksums of its own beside those of its codec:
+/// reads every page.
 func verifyPages(
   _ source: any DumpSource, _ work: OrderedWork, _ reporter: any Reporter
 ) throws(DumpError) -> Verification {
