@@ -4,7 +4,7 @@ internal import LinuxSystem
 /// A line of /etc/mcore.devices: a block device that `mcore arm` saw put together of others, and that a crash
 /// kernel puts together again.
 ///
-///     array md127 2 md:UUID 2            the members with superblocks of version 1.2 and this UUID, and how many
+///     array md127 2 md:UUID 2            the members with superblocks 1.2 and this UUID, and how many
 ///     mapped NAME 0 START LENGTH TYPE PARAMETERS
 ///                                        /dev/dm-0; of the parameters, pv:UUID and dev:NAME stand for disks.
 ///                                        Lines of one name that follow each other are one table
