@@ -117,15 +117,18 @@ let package = Package(
     Room.operations.target(
       "Capture",
       [
-        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses",
-        "PageSelection",
-        "DumpPlan", "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
+        "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
+    // What only a running system asks of dumps: mcore-capture does without.
+    Room.operations.target(
+      "Reading",
+      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "DumpTarget", "Capture"]),
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
     Room.operations.target(
-      "Arming", ["Capture", "CaptureInit", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
+      "Arming", ["Capture", "CaptureInit", "Reading", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
 
     Room.operations.target(
       "Mounting",
@@ -139,7 +142,7 @@ let package = Package(
       name: "mcore",
       dependencies: [
         "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
-        "PageClasses", "PageSelection",
+        "PageClasses", "PageSelection", "Reading",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: Room.programs.path("mcore"), swiftSettings: strict,
@@ -213,6 +216,9 @@ let package = Package(
     tests(
       "CaptureTests",
       ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "SoftBoot", "TestSupport"]),
+    tests(
+      "ReadingTests",
+      ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
     tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),

@@ -1,5 +1,6 @@
 internal import CaptureInit
 internal import Capture
+internal import Reading
 public import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem

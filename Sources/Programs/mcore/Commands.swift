@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Arming
 public import Capture
+import Reading
 public import CoreFormat
 import DumpBasics
 import LinuxSystem

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Capture
+import Reading
 import DumpBasics
 import KernelReport
 

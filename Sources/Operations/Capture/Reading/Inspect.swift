@@ -1,12 +1,12 @@
-internal import CrashedKernel
+package import CrashedKernel
 public import DumpBasics
-internal import DumpSource
+package import DumpSource
 internal import DumpTarget
 internal import LinuxSystem
 internal import PageSelection
 
 /// The facts of a dump that exists, of any format and maker.
-func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
+package func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
   let kernel = CrashedKernel(source, vmcoreinfo: vmcoreInfo)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
@@ -51,7 +51,7 @@ private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
 /// The text of VMCOREINFO in a file: what the note holds, as `KEY=value` lines. Nil for no file.
 ///
 /// - Throws: when it can't be read, or holds no such line.
-func readVMCoreInfo(_ path: String?) throws(DumpError) -> VMCoreInfo? {
+package func readVMCoreInfo(_ path: String?) throws(DumpError) -> VMCoreInfo? {
   guard let path else { return nil }
   let info = VMCoreInfo(Array(try System.text(of: path).utf8))
   guard info.osRelease != nil else {

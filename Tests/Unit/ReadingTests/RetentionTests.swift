@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Capture
+@testable import Reading
 
 /// Old dumps go, and nothing else does.
 @Suite struct RetentionTests {

@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreEncoding
 internal import CrashedKernel
 public import DumpBasics

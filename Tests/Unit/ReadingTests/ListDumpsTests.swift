@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Capture
+@testable import Reading
 
 @Suite struct ListDumpsTests {
   @Test func namesAreTakenApart() {

@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreEncoding
 public import DumpBasics
 internal import DumpSource
