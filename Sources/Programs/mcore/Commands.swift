@@ -135,6 +135,27 @@ struct Convert: ParsableCommand {
   }
 }
 
+struct Repair: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a sound file from a damaged dump.",
+    discussion: """
+      In the same format. Headers and notes come from their second place where the first one is damaged, blocks that are \
+      whole are taken, and what is lost becomes a gap. 'mcore info OUT' names it.
+      """)
+
+  @OptionGroup var work: WorkOptions
+
+  @Argument(help: "The dump file or its directory.")
+  var dump: String
+
+  @Argument(help: "The file to write, or - for standard output.")
+  var out: String
+
+  func run() throws {
+    try report(work) { (reporter) throws(DumpError) in try repair(dump, to: out, threads: work.threads, reporter) }
+  }
+}
+
 /// Runs something that writes a dump, and says how it ended.
 func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> SaveResult) throws {
   var status: Int32 = 0

@@ -95,3 +95,45 @@ import Testing
     #expect(VMCoreInfo(notes: Array(notes.prefix(2))) == nil)
   }
 }
+
+/// Which VMCOREINFO of several is the kernel's.
+@Suite struct VMCoreInfoChoiceTests {
+  /// A machine whose own text maps, and the VMCOREINFO of it.
+  private func machine() -> (SyntheticMachine, [UInt8]) {
+    var machine = SyntheticMachine()
+    machine.map(SyntheticMachine.kernelMap, SyntheticMachine.physBase, leaf: 21)
+    machine.info.append("SYMBOL(_stext)=ffffffff80000000")
+    return (machine, Array((machine.info.joined(separator: "\n") + "\n").utf8))
+  }
+
+  @Test func thePoorOneDoesNotWin() {
+    var (machine, right) = machine()
+    machine.extraNotes = [DumpNote(name: "VMCOREINFO", type: 0, descriptor: right)]
+    machine.info = ["OSRELEASE=6.9.9-capture", "PAGESIZE=4096"]
+    let kernel = CrashedKernel(machine.source)
+    #expect(kernel.release == "6.1.0-test")
+    #expect(kernel.findings.contains { $0.what.contains("2 VMCOREINFO notes") })
+    // Readers take the first one.
+    #expect(kernel.notes.first { $0.isVMCoreInfo }.map { VMCoreInfo($0.descriptor).osRelease } == "6.1.0-test")
+  }
+
+  @Test func itIsFoundInMemory() {
+    var (machine, right) = machine()
+    machine.info = []
+    machine.write(0x10_0000, right)
+    let range = PhysicalRange(start: 0x10_0000, count: 0x10_0000)
+    machine.segments = [range].compactMap { $0 }.map {
+      MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: 0x1000, fileSize: $0.count)
+    }
+    let kernel = CrashedKernel(machine.source)
+    #expect(kernel.release == "6.1.0-test")
+    #expect(kernel.memory != nil)
+    #expect(kernel.findings.contains { $0.what.contains("kernel's own copy at 0x100000") })
+  }
+
+  @Test func whatAPersonGivesWins() {
+    let (machine, _) = machine()
+    let kernel = CrashedKernel(machine.source, vmcoreinfo: VMCoreInfo(Array("OSRELEASE=given\nPAGESIZE=4096\n".utf8)))
+    #expect(kernel.release == "given")
+  }
+}

@@ -24,7 +24,7 @@ enum PanicReport: Sendable, CaseIterable {
     case .sanitizer:
       // lib/ubsan.c, mm/kasan/report.c, mm/kfence/report.c, mm/kmsan/report.c, kernel/kcsan/report.c
       ["UBSAN: ", "BUG: KASAN: ", "BUG: KFENCE: ", "BUG: KMSAN: ", "BUG: KCSAN: ", "KASAN: "]
-    case .softLockup: ["watchdog: BUG: soft lockup", "BUG: soft lockup", "BUG: workqueue lockup"]  // kernel/watchdog.c
+    case .softLockup: ["watchdog: BUG: soft lockup", "NMI watchdog: BUG: soft lockup", "BUG: soft lockup"]  // kernel/watchdog.c
     case .hardLockup:
       // kernel/watchdog.c, watchdog_perf.c, before 6.4 watchdog_hld.c
       [

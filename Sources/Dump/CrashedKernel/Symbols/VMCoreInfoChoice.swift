@@ -23,6 +23,7 @@ struct VMCoreInfoChoice {
   /// Copies in memory that are looked at before the search ends.
   private static let candidateLimit = 16
   private static let chunk: UInt64 = 1 << 16
+  private static let page: UInt64 = 4096
   /// Memory that is looked through: some ten seconds.
   private static let searchLimit: UInt64 = 64 << 30
   /// VMCOREINFO_BYTES is a page; of 64 KiB at most.
@@ -108,39 +109,56 @@ struct VMCoreInfoChoice {
 
   // MARK: in memory
 
-  private static func inMemory(_ source: any DumpSource) -> (info: VMCoreInfo, address: UInt64)? {
+  /// What was found in memory so far.
+  private struct Search {
+    let source: any DumpSource
     var best: (info: VMCoreInfo, address: UInt64, fit: Fit)?
     var candidates = 0
+    var isOver: Bool { best?.fit == .proved || candidates >= candidateLimit }
+
+    /// Looks at each page that begins in `bytes`, which lie at `start`.
+    mutating func look(_ bytes: [UInt8], at start: UInt64) {
+      // Pages of every size begin at multiples of the smallest.
+      var offset = Int((VMCoreInfoChoice.page - start % VMCoreInfoChoice.page) % VMCoreInfoChoice.page)
+      while offset + 64 < bytes.count, !isOver {
+        if let text = VMCoreInfoChoice.text(bytes, offset) { take(at: start + UInt64(offset), text) }
+        offset += Int(VMCoreInfoChoice.page)
+      }
+    }
+
+    private mutating func take(at address: UInt64, _ text: Int) {
+      let place = PhysicalAddress(address)
+      guard let whole = (try? source.bytes(at: place, count: textLimit)) ?? (try? source.bytes(at: place, count: Int(page)))
+      else { return }
+      candidates += 1
+      let info = VMCoreInfo(Array(whole[text...].prefix { $0 != 0 }))
+      let fit = VMCoreInfoChoice.fit(info, source)
+      if info.osRelease != nil, fit > best?.fit ?? .empty { best = (info, address, fit) }
+    }
+  }
+
+  private static func inMemory(_ source: any DumpSource) -> (info: VMCoreInfo, address: UInt64)? {
+    var search = Search(source: source)
     var left = searchLimit
     for piece in source.coverage() {
       guard case .data = piece.kind else { continue }
       var start = piece.range.start
-      while start < piece.range.end {
+      while start < piece.range.end, !search.isOver, left > 0 {
         let end = min(piece.range.end, (start / chunk + 1) * chunk)
-        guard end - start <= left else { return best.map { ($0.info, $0.address) } }
-        left -= end - start
-        defer { start = end }
-        guard let bytes = try? source.bytes(at: PhysicalAddress(start), count: Int(end - start)) else { continue }
-        // Pages of every size begin at multiples of the smallest.
-        var offset = Int((4096 - start % 4096) % 4096)
-        while offset + 64 < bytes.count {
-          if let text = text(bytes, offset) {
-            let address = start + UInt64(offset)
-            let count = Int(min(UInt64(textLimit), piece.range.end - address))
-            if let whole = try? source.bytes(at: PhysicalAddress(address), count: count) {
-              let info = VMCoreInfo(Array(whole[text...].prefix { $0 != 0 }))
-              let fit = fit(info, source)
-              if fit == .proved { return (info, address) }
-              if info.osRelease != nil, fit > best?.fit ?? .empty { best = (info, address, fit) }
-              candidates += 1
-              if candidates >= candidateLimit { return best.map { ($0.info, $0.address) } }
-            }
+        if let bytes = try? source.bytes(at: PhysicalAddress(start), count: Int(end - start)) {
+          search.look(bytes, at: start)
+        } else {
+          // A page that can't be read costs itself alone.
+          for page in stride(from: start, to: end, by: Int(page)) {
+            let count = Int(min(end - page, VMCoreInfoChoice.page))
+            if let bytes = try? source.bytes(at: PhysicalAddress(page), count: count) { search.look(bytes, at: page) }
           }
-          offset += 4096
         }
+        left -= min(left, end - start)
+        start = end
       }
     }
-    return best.map { ($0.info, $0.address) }
+    return search.best.map { ($0.info, $0.address) }
   }
 
   /// Where VMCOREINFO's text begins, if a copy of it begins at `offset`, relative to that.

@@ -46,7 +46,11 @@ struct SegmentWitnesses {
     return line.flatMap { Int64(String(decoding: $0.dropFirst(key.count), as: UTF8.self)) }.map { UInt64(bitPattern: $0) }
   }
 
-  private func isLoad(_ index: Int) -> Bool { entries[index].type == ELFProgramHeader.load && entries[index].memorySize > 0 }
+  /// Mappings of devices, which QEMU lists with neither data nor a place, are none.
+  private func isLoad(_ index: Int) -> Bool {
+    let entry = entries[index]
+    return entry.type == ELFProgramHeader.load && entry.memorySize > 0 && (entry.offset != .max || entry.fileSize > 0)
+  }
 
   private mutating func found(_ index: Int, _ what: String, _ advice: String) {
     findings.append(

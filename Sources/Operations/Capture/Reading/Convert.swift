@@ -1,5 +1,6 @@
 public import CoreFormat
 public import DumpBasics
+internal import DumpSource
 internal import LinuxSystem
 
 /// `mcore convert`: the same dump in another format, with everything it says of itself. OUT is a plain file
@@ -18,4 +19,16 @@ public func convert(
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
   return try save(request, reporter)
+}
+
+/// `mcore repair`: a sound file from a damaged one, in the same format. Headers and notes come from where
+/// they are whole; what can't be read becomes a gap, and is named.
+public func repair(_ dump: String, to out: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
+  let name = try openDump(dump).format
+  guard let format = OutputFormat(rawValue: name) else {
+    throw DumpError(
+      .unsupported, "a dump in the format \(name) can't be written", at: dump,
+      advice: "mcore convert --format elf.gz writes another one")
+  }
+  return try convert(dump, to: out, format: format, threads: threads, reporter)
 }

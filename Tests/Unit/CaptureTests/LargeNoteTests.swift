@@ -1,0 +1,86 @@
+import Capture
+import DumpBasics
+import DumpSource
+import Foundation
+import TestSupport
+import Testing
+
+/// Dumps of devices (NT_VMCOREDD), which are larger than all other notes together.
+@Suite struct LargeNoteTests {
+  @Test(arguments: ["elf", "elf.gz"])
+  func aLargeNoteGoesThroughAndCostsNoOther(format: String) throws {
+    let scratch = try Scratch()
+    let content = Array("cxgb4_0000:01:00.4".utf8) + [UInt8](repeating: 0, count: 26) + noise(24 << 20, seed: 4)
+    var core = SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))])
+    core.notes.insert(DumpNote(name: "LINUX", type: 0x700, descriptor: content), at: 0)
+    try core.write(to: scratch.file("core"))
+    let source = try openDump(scratch.file("core"))
+    #expect(source.largeNotes.map(\.size) == [UInt64(content.count)])
+    #expect(source.notes.count == 2)
+
+    var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
+    request.format = try #require(.init(rawValue: format))
+    _ = try save(request, QuietReporter())
+    let saved = try openDump(scratch.file("out"))
+    let note = try #require(saved.largeNotes.first)
+    let found = try [UInt8](unsafeUninitializedCapacity: content.count) { buffer, count in
+      try saved.readLargeNote(note, at: 0, into: UnsafeMutableRawBufferPointer(buffer))
+      count = content.count
+    }
+    #expect(found == content)
+    #expect(saved.notes.filter(\.isVMCoreInfo).count == 1)
+    #expect(try info(scratch.file("out"), json: false).contains("cxgb4_0000:01:00.4"))
+    #expect(try saved.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == core.segments[0].bytes)
+  }
+
+  @Test(arguments: ["elf.gz", "elf.zst", "elf"])
+  func whatStandsBehindADumpIsNoPartOfIt(format: String) throws {
+    let scratch = try Scratch()
+    try SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))]).write(
+      to: scratch.file("core"))
+    var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
+    request.format = try #require(.init(rawValue: format))
+    _ = try save(request, QuietReporter())
+    let before = try openDump(scratch.file("out"))
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: scratch.file("out")))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data([UInt8](repeating: 0, count: 5000)))
+    try file.close()
+    let after = try openDump(scratch.file("out"))
+    #expect(after.metadata?.trailer == before.metadata?.trailer)
+    #expect(after.metadata?.trailer != nil)
+    #expect(
+      try after.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == before.bytes(at: PhysicalAddress(0x10_0000), count: 8192))
+  }
+}
+
+/// The second head, and what repairs by it.
+@Suite struct RepairTests {
+  @Test(arguments: ["elf.gz", "elf.zst", "elf"])
+  func aDumpWithADamagedStartIsRepaired(format: String) throws {
+    let scratch = try Scratch()
+    let core = SyntheticCore([.init(0x10_0000, noise(300 * 4096, seed: 1)), .init(0x80_0000, noise(4096, seed: 2))])
+    try core.write(to: scratch.file("core"))
+    var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
+    request.format = try #require(.init(rawValue: format))
+    _ = try save(request, QuietReporter())
+    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: scratch.file("out"))))
+    // One word of the first program header, or one byte of the first block.
+    bytes[130] ^= 4
+    try Data(bytes).write(to: URL(fileURLWithPath: scratch.file("damaged")))
+    let damaged = try openDump(scratch.file("damaged"))
+    #expect(damaged.findings.contains { $0.what.contains("start of the file is damaged") })
+    #expect(damaged.notes == (try openDump(scratch.file("out"))).notes)
+    #expect(try verify(scratch.file("damaged"), threads: 1, QuietReporter()).verdict == .corrupt)
+
+    _ = try repair(scratch.file("damaged"), to: scratch.file("sound"), threads: 1, QuietReporter())
+    let sound = try openDump(scratch.file("sound"))
+    #expect(sound.shortfall == nil && sound.metadata?.trailer != nil)
+    #expect(try verify(scratch.file("sound"), threads: 1, QuietReporter()).verdict != .corrupt)
+    #expect(try sound.bytes(at: PhysicalAddress(0x80_0000), count: 4096) == core.segments[1].bytes)
+    // A later block, which was whole.
+    let later = 0x10_0000 + 280 * 4096
+    #expect(
+      try sound.bytes(at: PhysicalAddress(UInt64(later)), count: 4096) == Array(core.segments[0].bytes[280 * 4096..<281 * 4096]))
+  }
+}
