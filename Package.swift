@@ -215,7 +215,10 @@ let package = Package(
       ]),
     tests(
       "CaptureTests",
-      ["Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot", "TestSupport"]),
+      [
+        "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot",
+        "TestSupport",
+      ]),
     tests(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
