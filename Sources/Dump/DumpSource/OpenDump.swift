@@ -110,7 +110,9 @@ private func namedByManifest(_ names: [String], _ prefix: String) -> String? {
 /// What other tools call a dump; the newest of several by name, and a whole one before one that is not.
 private func foreign(_ names: [String]) -> String? {
   func isDated(_ name: String) -> Bool {
-    name.hasPrefix("dump.") && name.dropFirst(5).utf8.allSatisfy { (0x30...0x39).contains($0) } && name.utf8.count > 5
+    guard let prefix = ["dump.", "vmcore."].first(where: name.hasPrefix) else { return false }
+    let date = name.utf8.dropFirst(prefix.utf8.count)
+    return !date.isEmpty && date.allSatisfy { (0x30...0x39).contains($0) }
   }
   return ["vmcore", "vmcore.flat"].first(where: names.contains) ?? names.last(where: isDated)
     ?? ["vmcore-incomplete", "vmcore.incomplete", "dump-incomplete"].first(where: names.contains)

@@ -313,13 +313,16 @@ struct List: ParsableCommand {
     }
     try failing { () throws(DumpError) in
       var dumps: [ListedDump] = []
-      for directory in directories { dumps += try listDumps(in: directory) }
+      // Without a dump yet /var/crash need not be there.
+      for directory in directories where !places.isEmpty || System.kind(of: directory) != nil {
+        dumps += try listDumps(in: directory)
+      }
       let text = listText(dumps, json: json)
       if !text.isEmpty { try standardOutput(text + "\n") }
       if json { return }
       let waiting = places.isEmpty ? (try? listRawDumps([])) ?? [] : disks.isEmpty ? [] : try listRawDumps(disks)
-      for line in waiting { try standardOutput(printable(line) + "\n") }
-      isWhole = waiting.isEmpty && !dumps.contains { !$0.isWhole }
+      for dump in waiting { try standardOutput(printable(dump.line) + "\n") }
+      isWhole = !waiting.contains(where: \.isWaiting) && !dumps.contains { !$0.isWhole }
     }
     if !isWhole { throw ExitCode(3) }
   }

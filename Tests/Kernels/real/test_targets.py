@@ -196,7 +196,7 @@ class ToARawDisk(TargetTests):
     def test_a_dump_is_found_copied_and_marked_saved(self):
         disk = self.disk(64)
         self.save(f"raw:{disk}")
-        self.assertRegex(self.mcore("list"), rf"(?m)^raw:{disk}  whole  \S+  1\d\.\d MiB")
+        self.assertRegex(self.mcore("list", status=3), rf"(?m)^raw:{disk}  whole  \S+  \d+\.\d MiB")
         # Never over a dump that nobody has saved.
         ended = self.save(f"raw:{disk}", self.there)
         self.assertIn("is not saved yet", ended.text)
@@ -213,7 +213,7 @@ class ToARawDisk(TargetTests):
     def test_a_disk_that_ends_keeps_what_matters_most(self):
         disk = self.disk(12)
         self.save(f"raw:{disk}", status=3)
-        self.assertRegex(self.mcore("list", disk), r"  cut  ")
+        self.assertRegex(self.mcore("list", disk, status=3), r"  cut  ")
         self.mcore("save", "-q", f"raw:{disk}", self.local, status=3)
         dump = self.only(self.local)
         self.assertTrue(dump.name.endswith(".incomplete"))
@@ -237,7 +237,7 @@ class ToARawDisk(TargetTests):
                 self.assertIn("nothing is overwritten", self.save(f"raw:{disk}", status=2).text)
                 self.assertEqual(pathlib.Path(disk).read_bytes(), before)
                 self.save(["--force"], f"raw:{disk}")
-                self.assertRegex(self.mcore("list", disk), r"  whole  ")
+                self.assertRegex(self.mcore("list", disk, status=3), r"  whole  ")
 
     def test_damage_on_the_disk_is_told_and_the_disk_keeps_it(self):
         disk = self.disk(64)
@@ -247,7 +247,7 @@ class ToARawDisk(TargetTests):
             device.write(b"damage")
         ended = self.mcore("save", f"raw:{disk}", self.local, status=3)
         self.assertIn("checksum is wrong", ended)
-        self.assertRegex(self.mcore("list", disk), r"  whole  ")
+        self.assertRegex(self.mcore("list", disk, status=3), r"  whole  ")
 
 
 class Failover(TargetTests):

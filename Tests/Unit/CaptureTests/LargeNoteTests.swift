@@ -1,4 +1,5 @@
 import Capture
+import CoreFormat
 import DumpBasics
 import DumpSource
 import Foundation
@@ -7,8 +8,8 @@ import Testing
 
 /// Dumps of devices (NT_VMCOREDD), which are larger than all other notes together.
 @Suite struct LargeNoteTests {
-  @Test(arguments: ["elf", "elf.gz"])
-  func aLargeNoteGoesThroughAndCostsNoOther(format: String) throws {
+  @Test(arguments: [OutputFormat.elf, .elfGzip])
+  func aLargeNoteGoesThroughAndCostsNoOther(format: OutputFormat) throws {
     let scratch = try Scratch()
     let content = Array("cxgb4_0000:01:00.4".utf8) + [UInt8](repeating: 0, count: 26) + noise(24 << 20, seed: 4)
     var core = SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))])
@@ -19,7 +20,7 @@ import Testing
     #expect(source.notes.count == 2)
 
     var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
-    request.format = try #require(.init(rawValue: format))
+    request.format = format
     _ = try save(request, QuietReporter())
     let saved = try openDump(scratch.file("out"))
     let note = try #require(saved.largeNotes.first)
@@ -33,13 +34,13 @@ import Testing
     #expect(try saved.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == core.segments[0].bytes)
   }
 
-  @Test(arguments: ["elf.gz", "elf.zst", "elf"])
-  func whatStandsBehindADumpIsNoPartOfIt(format: String) throws {
+  @Test(arguments: OutputFormat.allCases.filter { !$0.isPaged })
+  func whatStandsBehindADumpIsNoPartOfIt(format: OutputFormat) throws {
     let scratch = try Scratch()
     try SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))]).write(
       to: scratch.file("core"))
     var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
-    request.format = try #require(.init(rawValue: format))
+    request.format = format
     _ = try save(request, QuietReporter())
     let before = try openDump(scratch.file("out"))
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: scratch.file("out")))
@@ -56,13 +57,13 @@ import Testing
 
 /// The second head, and what repairs by it.
 @Suite struct RepairTests {
-  @Test(arguments: ["elf.gz", "elf.zst", "elf"])
-  func aDumpWithADamagedStartIsRepaired(format: String) throws {
+  @Test(arguments: OutputFormat.allCases.filter { !$0.isPaged })
+  func aDumpWithADamagedStartIsRepaired(format: OutputFormat) throws {
     let scratch = try Scratch()
     let core = SyntheticCore([.init(0x10_0000, noise(300 * 4096, seed: 1)), .init(0x80_0000, noise(4096, seed: 2))])
     try core.write(to: scratch.file("core"))
     var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
-    request.format = try #require(.init(rawValue: format))
+    request.format = format
     _ = try save(request, QuietReporter())
     var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: scratch.file("out"))))
     // One word of the first program header, or one byte of the first block.

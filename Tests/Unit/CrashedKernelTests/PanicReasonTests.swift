@@ -174,6 +174,20 @@ import Testing
     #expect(try ring.log().panicMessage == "Kernel panic - not syncing: Fatal exception (divide error: 0000 [#1] SMP)")
     #expect(try ring.log().entries.map(\.callerText) == ["C1", "C2", "C1"])
   }
+
+  /// A watchdog of one CPU may report what another panics about.
+  @Test(arguments: [(5, true), (11, false)])
+  func aReportByAnotherThreadCountsWhenItIsVeryNear(seconds: UInt64, counts: Bool) throws {
+    var ring = SyntheticRing(countBits: 5, sizeBits: 12)
+    ring.machine.info.append("OFFSET(printk_info.caller_id)=20")
+    let report = ring.add("INFO: task jbd2/vda1-8:147 blocked for more than 120 seconds.", at: 1_000_000_000)
+    let panic = ring.add("Kernel panic - not syncing: hung_task: blocked tasks", at: seconds * 1_000_000_000)
+    for (id, caller) in [(report, 1), (panic, 2)] as [(UInt64, UInt32)] {
+      ring.machine.write(ring.info(id) + 20, u32: 1 << 31 | caller)
+    }
+    let cause = counts ? " (INFO: task jbd2/vda1-8:147 blocked for more than 120 seconds.)" : ""
+    #expect(try ring.log().panicMessage == "Kernel panic - not syncing: hung_task: blocked tasks\(cause)")
+  }
 }
 
 extension PanicReasonTests.Tail {

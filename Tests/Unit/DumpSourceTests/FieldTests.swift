@@ -30,7 +30,8 @@ private let page = noise(4096, seed: 9)
   }
 
   @Test(arguments: [
-    (["vmcore", "vmcore-dmesg.txt"], "vmcore"), (["dmesg.202611271200", "dump.202611271200"], "dump.202611271200"),
+    (["vmcore", "vmcore-dmesg.txt"], "vmcore"), (["dmesg.202109022352", "vmcore.202109022352"], "vmcore.202109022352"),
+    (["dmesg.202611271200", "dump.202611271200"], "dump.202611271200"),
     (["vmcore-incomplete"], "vmcore-incomplete"), (["vmcore.analysis.txt", "vmcore.elf.gz"], "vmcore.elf.gz"),
     (["dump.202611271200", "dump.202611281200"], "dump.202611281200"), (["vmcore.elf", "vmcore.elf.gz"], "vmcore.elf"),
   ])

@@ -20,6 +20,9 @@ struct PanicReason {
   /// Between a report and its panic: the stacks of all CPUs, over a slow serial console.
   private static let nearRecords = 4_000
   private static let nearNanoseconds: UInt64 = 60_000_000_000
+  /// The same where another thread or CPU wrote the report: a watchdog that reports what another CPU did
+  /// panics at once.
+  private static let nearForOthers: UInt64 = 5_000_000_000
   /// Between the cause of an oops and the line that says Oops.
   private static let sameReport = 12
 
@@ -67,25 +70,35 @@ struct PanicReason {
     return "Kernel panic - not syncing" + whole
   }
 
-  /// The last report of one of `kinds` before line `end`, near `place`.
+  /// The last report of one of `kinds` before line `end`, near `place`: one by the same CPU or thread, else
+  /// one by another.
   private static func report(
     in lines: [Line], before end: Int, of kinds: [PanicReport], near place: Line
   ) -> Substring? {
     guard !kinds.isEmpty else { return nil }
-    for index in stride(from: end - 1, through: max(0, end - nearRecords), by: -1) {
-      let line = lines[index]
-      if !isNear(line, place) { continue }
-      guard let kind = kinds.first(where: { $0.begins(line.text) }) else { continue }
-      if kind == .oops, let cause = cause(in: lines, before: index) { return cause }
-      return line.text
+    for near in [isNear, isNearByAnother] {
+      for index in stride(from: end - 1, through: max(0, end - nearRecords), by: -1) {
+        let line = lines[index]
+        guard near(line, place), let kind = kinds.first(where: { $0.begins(line.text) }) else { continue }
+        if kind == .oops, let cause = cause(in: lines, before: index) { return cause }
+        return line.text
+      }
     }
     return nil
   }
 
   private static func isNear(_ line: Line, _ panic: Line) -> Bool {
-    if let here = line.nanoseconds, let there = panic.nanoseconds, there < here || there - here > nearNanoseconds { return false }
     if let here = line.caller, let there = panic.caller, here != there { return false }
-    return true
+    return isWithin(nearNanoseconds, line, panic)
+  }
+
+  private static func isNearByAnother(_ line: Line, _ panic: Line) -> Bool {
+    isWithin(nearForOthers, line, panic)
+  }
+
+  private static func isWithin(_ limit: UInt64, _ line: Line, _ panic: Line) -> Bool {
+    guard let here = line.nanoseconds, let there = panic.nanoseconds else { return true }
+    return there >= here && there - here <= limit
   }
 
   /// What an oops is about stands some lines before it: `BUG: kernel NULL pointer dereference`, `kernel BUG

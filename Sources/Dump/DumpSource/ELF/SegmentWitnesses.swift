@@ -213,7 +213,9 @@ struct SegmentWitnesses {
   /// kernel says.
   private mutating func image() {
     guard claims.header.identity.architecture == .x86_64,
-      let index = loads.first(where: { entries[$0].virtualAddress >= SegmentWitnesses.imageMap }),
+      let index = loads.first(where: {
+        entries[$0].virtualAddress >= SegmentWitnesses.imageMap && entries[$0].physicalAddress != .max
+      }),
       let base = physicalBase
     else { return }
     let entry = entries[index]

@@ -96,10 +96,17 @@ private func copy(
 /// A target word without what is secret in it.
 func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? word }
 
-/// `mcore list`: a line for each dump on a raw disk: all disks of this machine, or `disks`. What can't be
-/// read is passed over, unless it was named.
-public func listRawDumps(_ disks: [String]) throws(DumpError) -> [String] {
-  var lines: [String] = []
+/// A dump on a raw disk, as `mcore list` shows it.
+public struct ListedRawDump: Sendable {
+  public var line: String
+  /// Nobody has saved it to files yet.
+  public var isWaiting: Bool
+}
+
+/// The dumps on raw disks: all disks of this machine, or `disks`. What can't be read is passed over, unless
+/// it was named.
+public func listRawDumps(_ disks: [String]) throws(DumpError) -> [ListedRawDump] {
+  var dumps: [ListedRawDump] = []
   for path in try disks.isEmpty ? System.names(in: "/sys/class/block").map({ "/dev/" + $0 }) : disks {
     do throws(DumpError) {
       let disk = try RawDisk(path, forWriting: false)
@@ -107,10 +114,13 @@ public func listRawDumps(_ disks: [String]) throws(DumpError) -> [String] {
         if !disks.isEmpty { throw DumpError(.usage, "there is no dump on this disk", at: disk.path) }
         continue
       }
-      lines.append(
-        "raw:\(disk.path)  \(header.state.rawValue)  \(header.name)  \(humanBytes(disk.length(of: header)))  written \(UTCTime(secondsSince1970: Int64(clamping: header.time)).text)"
-      )
+      let written = UTCTime(secondsSince1970: Int64(clamping: header.time)).text
+      let size = humanBytes(disk.length(of: header))
+      dumps.append(
+        ListedRawDump(
+          line: "raw:\(disk.path)  \(header.state.rawValue)  \(header.name)  \(size)  written \(written)",
+          isWaiting: header.state != .saved))
     } catch { if !disks.isEmpty { throw error } }
   }
-  return lines
+  return dumps
 }
