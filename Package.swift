@@ -166,7 +166,7 @@ let package = Package(
     // Tests: support, campaigns, benches, then a test target for each module. Tests/Kernels is Python.
     // Optimised in debug builds too: it makes the memory of whole machines.
     .target(
-      name: "TestSupport", dependencies: ["CoreEncoding", "CrashedKernel", "DumpBasics", "DumpSource"],
+      name: "TestSupport", dependencies: ["Capture", "CoreEncoding", "CrashedKernel", "DumpBasics", "DumpSource"],
       path: "Tests/Support/TestSupport", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // The bare codec, for `make bench`.
     .executableTarget(

@@ -5,23 +5,17 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/.."
-bin=$1
-out=$2
-
-version=$("$bin/mcore" --version | sed 's/^mcore //')
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+export LC_ALL=C TZ=UTC
 umask 022
+begin_package "$@"
+export SOURCE_DATE_EPOCH
 
 for program in mcore mcore-capture; do
     if readelf -l "$bin/$program" | grep -q INTERP; then die "$bin/$program is not static: its package would need more than it names"; fi
 done
 
-stage=$(mktemp -d)
-trap 'rm -rf "$stage"' EXIT
-trap 'exit 129' HUP INT TERM
 tree=$stage/tree
-mkdir -p "$tree/DEBIAN" "$out"
+mkdir -p "$tree/DEBIAN"
 chmod 0755 "$tree"
 DESTDIR=$tree PREFIX=/usr UNITS=/usr/lib/systemd/system RULES=/usr/lib/udev/rules.d BOOT_SCRIPTS=/usr/share/initramfs-tools/scripts \
     scripts/install.sh "$bin"

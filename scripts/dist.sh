@@ -6,16 +6,9 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/.."
-bin=$1
-out=$2
-version=$("$bin/mcore" --version | sed 's/^mcore //')
-epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+begin_package "$@"
 name=mcore-$version-linux-x86_64
-
-stage=$(mktemp -d)
-trap 'rm -rf "$stage"' EXIT
-trap 'exit 129' HUP INT TERM
-mkdir -p "$stage/$name" "$out"
+mkdir -p "$stage/$name"
 DESTDIR=$stage/$name/tree scripts/install.sh "$bin"
 # Where initramfs-tools is, the installer puts it.
 mkdir -p "$stage/$name/initramfs-tools"
@@ -23,5 +16,5 @@ sed 's|@PREFIX@|/usr/local|g' initramfs/second-stage.sh >"$stage/$name/initramfs
 chmod 0755 "$stage/$name/initramfs-tools/mcore"
 install -m 0755 packaging/install "$stage/$name/install"
 cp LICENSE docs/install.md "$stage/$name/"
-tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -C "$stage" -c "$name" | gzip -9n >"$out/$name.tar.gz"
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C "$stage" -c "$name" | gzip -9n >"$out/$name.tar.gz"
 echo "$out/$name.tar.gz"

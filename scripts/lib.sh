@@ -89,3 +89,39 @@ begin_release_root() {
     bootstrap "$suite"
     echo "deb $(mirror_uri Debian-Security) $suite-security main" >>"$scratch/etc/apt/sources.list"
 }
+
+# After begin_release_root: installs packages, the kernel $release last, sets root's password to mcore, and puts the root where it belongs;
+# prints where. $1 is a command of the shell that runs before the kernel is installed, with the root as its $1 (: is none); the rest are
+# the packages. The initramfs is Debian's default one (MODULES=most).
+finish_release_root() {
+    isolated sh -ec '
+        root=$1 release=$2 prepare=$3
+        shift 3
+        mount -t proc proc "$root/proc"
+        export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+        chroot "$root" apt-get update -qq
+        chroot "$root" apt-get install -y -qq --no-install-recommends "$@"
+        sh -ec "$prepare" sh "$root"
+        chroot "$root" apt-get install -y -qq --no-install-recommends "linux-image-$release"
+        chroot "$root" apt-get clean
+        echo root:mcore | chroot "$root" chpasswd
+        echo mcore-guest >"$root/etc/hostname"
+        rm -rf "$root"/var/lib/apt/lists/* "$root"/usr/share/doc "$root"/usr/share/locale "$root/usr/sbin/policy-rc.d"
+    ' sh "$scratch" "$release" "$@"
+    [ -s "$scratch/boot/initrd.img-$release" ] || die "no initramfs was made (see $MCORE_CACHE/$root_name.log)"
+    mv "$scratch" "$root"
+    echo "$root"
+}
+
+# For a script `NAME.sh BIN OUT-DIRECTORY` that makes a package of what `make build` made, the same bytes from the same programs and
+# commit: sets $bin, $out, $version, $SOURCE_DATE_EPOCH, and $stage, a directory that vanishes with the script.
+begin_package() {
+    [ $# -eq 2 ] || die "usage: ${0##*/} BIN OUT-DIRECTORY"
+    bin=$1 out=$2
+    version=$("$bin/mcore" --version | sed 's/^mcore //')
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+    stage=$(mktemp -d)
+    trap 'rm -rf "$stage"' EXIT
+    trap 'exit 129' HUP INT TERM
+    mkdir -p "$out"
+}

@@ -108,11 +108,6 @@ public struct TargetSpec: Sendable {
   }
 }
 
-/// Opens a TARGET word for one dump. `dumpName` is the name of the dump directory, where there is one.
-public func openTarget(_ word: String, dumpName: String) throws(DumpError) -> any Destination {
-  try TargetSpec(word).open(NamedDump(dumpName))
-}
-
 extension String {
   /// What follows `prefix`, or nil. By bytes: no Unicode tables are needed for target words.
   func dropping(prefix: String) -> String? {

@@ -60,16 +60,11 @@ public struct Pipeline: Sendable {
     _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
     changed: ([PhysicalRange]) -> Void = { _ in }, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
-    var whole: UInt64 = 0
-    do throws(DumpError) {
-      return try write(source, to: sink, limit, changed) { done, written in
+    try sink.keepingWhole { (whole) throws(DumpError) in
+      try write(source, to: sink, limit, changed) { done, written in
         whole = written
         progress(done, written)
       }
-    } catch {
-      // What ended the run is what is told.
-      try? sink.cut(to: whole)
-      throw error
     }
   }
 

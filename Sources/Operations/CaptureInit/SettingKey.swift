@@ -92,7 +92,7 @@ struct SettingKey: Sendable {
     SettingKey(
       name: "source", allowed: "a path, memory:, or raw:/dev/DISK",
       help: "what is saved (default /proc/vmcore); memory: is what a crash kernel left in memory, raw: on a raw disk"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.source) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.source) },
     SettingKey(
       name: "max-time", allowed: Limits.timeForm, help: "saving ends then, with what is written (default none)"
     ) { (value, origin, settings) throws(DumpError) in assign(Limits.seconds(value), origin, &settings.maxTime) },
@@ -112,15 +112,15 @@ struct SettingKey: Sendable {
     SettingKey(
       name: "shell", allowed: "yes, no", help: "a rescue shell before anything is saved (default no)"
     ) { (value, origin, settings) throws(DumpError) in
-      assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.shell)
+      assign(yesOrNo(value), origin, &settings.shell)
     },
     SettingKey(
       name: "modules", allowed: "a path",
       help: "a file of kernel modules to load as PID 1, one path a line, in order (default /etc/mcore.modules)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.modules) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.modules) },
     SettingKey(
       name: "normal", allowed: "a path", help: "the directory of the normal kernel, for target=memory: (default /normal)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.normal) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.normal) },
     SettingKey(
       name: "region", allowed: "SIZE@ADDRESS,...", help: "where source=memory: looks; the crash kernel sets it"
     ) { (value, origin, settings) throws(DumpError) in
@@ -164,23 +164,23 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(Limits.seconds(value), origin, &settings.stallTime) },
     SettingKey(
       name: "ssh-key", allowed: "a path", help: "the private key for targets ssh: (default: those that ssh looks for)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.sshKey) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.sshKey) },
     SettingKey(
       name: "ssh-known-hosts", allowed: "a path",
       help: "the host keys that targets ssh: may have (default: those that ssh knows)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.sshKnownHosts) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.sshKnownHosts) },
     SettingKey(
       name: "curl-config", allowed: "a path",
       help: "options of curl for targets https:, one a line: cacert, user, header, proxy (default none)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.curlConfig) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.curlConfig) },
     SettingKey(
       name: "network", allowed: "a path",
       help: "what the running machine recorded of its network, which is brought up for targets (default /etc/mcore.network)"
-    ) { (value, origin, settings) throws(DumpError) in assign(value.isEmpty ? nil : value, origin, &settings.network) },
+    ) { (value, origin, settings) throws(DumpError) in assign(path(value), origin, &settings.network) },
     SettingKey(
       name: "force", allowed: "yes, no", help: "targets raw: are written to whatever is on the disk (default no)"
     ) { (value, origin, settings) throws(DumpError) in
-      assign(value == "yes" ? true : value == "no" ? false : nil, origin, &settings.force)
+      assign(yesOrNo(value), origin, &settings.force)
     },
     SettingKey(
       name: "wait", allowed: "0 to 3600",
@@ -201,6 +201,11 @@ private func assign<Value: Sendable & Equatable>(_ value: Value?, _ origin: Stri
   place = Placed(value, from: origin)
   return true
 }
+
+private func yesOrNo(_ text: String) -> Bool? { text == "yes" ? true : text == "no" ? false : nil }
+
+/// A path, or another word that says more than nothing.
+private func path(_ text: String) -> String? { text.isEmpty ? nil : text }
 
 /// Decimal digits alone: no sign, no blanks.
 private func number(_ text: String, _ range: ClosedRange<UInt64>) -> UInt64? {

@@ -2,6 +2,7 @@ import Capture
 import DumpBasics
 import DumpSource
 import Foundation
+import TestSupport
 
 /// What came of mutations of files.
 public struct FileTotals: Sendable {
@@ -131,7 +132,8 @@ public struct FileCampaign {
       let unread = wrong.filter {
         (try? source.bytes(at: PhysicalAddress(image.pages[$0].start), count: Int(image.pages[$0].count))) == nil
       }
-      isNamed = unread.count == wrong.count || image.isOurs && (try? verify(copy, threads: 1, Silent()).verdict) == .corrupt
+      isNamed =
+        unread.count == wrong.count || image.isOurs && (try? verify(copy, threads: 1, QuietReporter()).verdict) == .corrupt
     }
     // A byte of memory in somebody else's plain file has no witness but itself.
     let hasWitness = image.isOurs || image.unit > 4096 || isInHeaders(mutation)
@@ -196,10 +198,4 @@ public struct FileCampaign {
       return last - first < UInt64(members * image.unit)
     }
   }
-}
-
-private final class Silent: Reporter {
-  func message(_ text: String) {}
-  func warning(_ text: String) {}
-  func progress(done: UInt64, total: UInt64) {}
 }

@@ -59,8 +59,8 @@ public struct Campaign: Sendable {
     request.format = .elf
     request.threads = 1
     do {
-      let saved = try save(request, from: MutatedSource(image.source, mutation), Silent())
-      let verdict = try verify(saved.path, threads: 1, Silent())
+      let saved = try save(request, from: MutatedSource(image.source, mutation), QuietReporter())
+      let verdict = try verify(saved.path, threads: 1, QuietReporter())
       if saved.status == .cut || verdict.verdict != .whole {
         judgement.violations.append("dump: \(saved.status), \(verdict.lines)")
       }
@@ -94,10 +94,4 @@ private final class Watch {
     timer.activate()
   }
   func end() { timer.cancel() }
-}
-
-private final class Silent: Reporter {
-  func message(_ text: String) {}
-  func warning(_ text: String) {}
-  func progress(done: UInt64, total: UInt64) {}
 }

@@ -7,13 +7,8 @@ import TestSupport
 import Testing
 
 /// Says nothing, and keeps what it was told.
-final class QuietReporter: Reporter, @unchecked Sendable {
-  func message(_ text: String) {}
-  func warning(_ text: String) {}
-  func progress(done: UInt64, total: UInt64) {}
-}
-
-private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (
+/// Writes `core` with everything in it; returns what was told and the file's path.
+func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (
   SaveResult, String
 ) {
   let input = scratch.file("input-\(UUID().uuidString)")
@@ -25,14 +20,18 @@ private func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "
   return (try save(request, QuietReporter()), out)
 }
 
-/// Every byte of every segment of `core` is in the dump at `path`, by physical address.
-private func expectSameMemory(_ core: SyntheticCore, _ path: String) throws {
+/// Every byte of every segment of `core` is in the dump at `path`, by physical address. Memory there is whole
+/// units of `unit` bytes.
+func expectSameMemory(_ core: SyntheticCore, _ path: String, unit: UInt64 = 1) throws {
   let source = try openDump(path)
   for segment in core.segments where !segment.bytes.isEmpty {
     let found = try source.bytes(at: PhysicalAddress(segment.physical), count: segment.bytes.count)
     #expect(found == segment.bytes)
   }
-  let total = RangeSet.joined(core.segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) })
+  let total = RangeSet.joined(
+    core.segments.compactMap {
+      PhysicalRange($0.physical / unit * unit, ($0.physical + $0.memorySize + unit - 1) / unit * unit)
+    })
   #expect(RangeSet.joined(source.coverage().map(\.range)) == total)
 }
 

@@ -6,12 +6,6 @@ import Foundation
 import TestSupport
 import Testing
 
-private final class Silent: Reporter {
-  func message(_ text: String) {}
-  func warning(_ text: String) {}
-  func progress(done: UInt64, total: UInt64) {}
-}
-
 /// A machine as /proc/vmcore shows it: the kernel's image by its own mapping first, then memory by address.
 private func vmcore() -> SyntheticCore {
   let image = noise(64 * 4096, seed: 3)
@@ -58,7 +52,7 @@ private func vmcore() -> SyntheticCore {
         try vmcore().write(to: scratch.file("core"))
         var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("dump")], level: .all)
         request.format = format
-        return try save(request, Silent()).path
+        return try save(request, QuietReporter()).path
       }, 300)
     #expect(found.violations == [])
     #expect(found.silentLosses == 0)

@@ -9,12 +9,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-private final class QuietReporter: Reporter, @unchecked Sendable {
-  func message(_ text: String) {}
-  func warning(_ text: String) {}
-  func progress(done: UInt64, total: UInt64) {}
-}
-
 private func machine() -> SyntheticCore {
   SyntheticCore([
     .init(0x1000, noise(0x2c00, seed: 1)),

@@ -22,7 +22,8 @@ public final class KernelMemory: Sendable {
   public static let readLimit = 64 << 20
 
   private struct State: Sendable {
-    var cache = PageCache()
+    /// Pages, by frame: at most 64 × 64 KiB.
+    var cache = RecentPieces(limit: 64)
     var touched = TouchedPages()
     /// First address of a page → where it is mapped. Cleared when it has `translationLimit` entries.
     var translations: [UInt64: UInt64] = [:]

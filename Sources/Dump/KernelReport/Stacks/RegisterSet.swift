@@ -8,8 +8,6 @@ struct RegisterSet: Equatable {
   ]
   /// Bytes of struct pt_regs.
   static let size = 168
-  /// Where the part that the processor itself pushes begins: rip.
-  static let partOffset: UInt64 = 128
 
   var values: [UInt64]
 

@@ -7,16 +7,12 @@ final class TableBytes {
   let count: Int
   private let order: ByteOrder
   private let load: (_ offset: Int, _ count: Int) -> [UInt8]?
-  private var pieces: [Int: [UInt8]] = [:]
-  /// Numbers of the pieces in the order in which they came; the oldest goes first.
-  private var ring: [Int] = []
-  private var oldest = 0
+  /// At most 512 KiB. An empty piece is one that can't be read.
+  private var pieces = RecentPieces(limit: 32)
   private var current = -1
   private var piece: [UInt8] = []
 
   private static let shift = 14
-  /// Pieces held: 512 KiB.
-  private static let held = 32
 
   init(count: Int, _ order: ByteOrder, load: @escaping (_ offset: Int, _ count: Int) -> [UInt8]?) {
     self.count = max(0, count)
@@ -76,27 +72,19 @@ final class TableBytes {
   @inline(__always) private func select(_ number: Int) -> Bool { number == current || fetch(number) }
 
   private func fetch(_ number: Int) -> Bool {
-    if let known = pieces[number] {
-      if known.isEmpty { return false }
-      piece = known
-      current = number
-      return true
-    }
-    let start = number << TableBytes.shift
-    let wanted = min(count - start, 1 << TableBytes.shift)
-    var bytes = load(start, wanted) ?? []
-    if bytes.count != wanted { bytes = [] }
-    if ring.count < TableBytes.held {
-      ring.append(number)
-    } else {
-      pieces[ring[oldest]] = nil
-      ring[oldest] = number
-      oldest = (oldest + 1) % TableBytes.held
-    }
-    pieces[number] = bytes
+    let bytes = pieces[UInt64(number)] ?? loaded(number)
     if bytes.isEmpty { return false }
     piece = bytes
     current = number
     return true
+  }
+
+  private func loaded(_ number: Int) -> [UInt8] {
+    let start = number << TableBytes.shift
+    let wanted = min(count - start, 1 << TableBytes.shift)
+    var bytes = load(start, wanted) ?? []
+    if bytes.count != wanted { bytes = [] }
+    pieces.insert(UInt64(number), bytes)
+    return bytes
   }
 }

@@ -45,16 +45,11 @@
           .unsupported, "a kdump-compressed file can't be written in one go, and this target takes nothing else", at: sink.name,
           advice: "write it to a file, or choose another format")
       }
-      var whole: UInt64 = 0
-      do throws(DumpError) {
-        return try write(source, to: sink, limit) { done, written in
+      return try sink.keepingWhole { (whole) throws(DumpError) in
+        try write(source, to: sink, limit) { done, written in
           whole = written
           progress(done, written)
         }
-      } catch {
-        // What ended the run is what is told.
-        try? sink.cut(to: whole)
-        throw error
       }
     }
 

@@ -5,8 +5,6 @@
   /// 1 to 6. All numbers are claims of the file.
   public struct KdumpHeader: Sendable, Equatable {
     public static let signature = Array("KDUMP   ".utf8)
-    /// Of the older diskdump, which has a bitmap alone and no sub-header.
-    public static let diskdumpSignature = Array("DISKDUMP".utf8)
     public static let size = 464
     /// `status`: the writer did not come to its end (DUMP_DH_COMPRESSED_INCOMPLETE).
     public static let incomplete: UInt32 = 8
