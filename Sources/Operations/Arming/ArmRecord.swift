@@ -9,6 +9,8 @@ struct ArmRecord {
   /// Only in the crash initramfs.
   var commandLine = ""
   var memoryMap = ""
+  /// All RAM of the running kernel, and of what was set aside for the crash kernel.
+  var memory: [PhysicalRange] = []
   /// APIC id of the CPU that firmware started; nil where there is none.
   var bootCPU: UInt32?
   /// Where the running kernel lies; nil where the boot CPU is not in it.
@@ -22,6 +24,7 @@ struct ArmRecord {
     armed.pathsOnRoot = machine.dumpPathsOnRoot()
     commandLine = machine.commandLine
     memoryMap = try machine.memoryMapRecord()
+    memory = machine.systemRAM + machine.returnedRAM + machine.pluggedRAM
     bootCPU = machine.bootCPU
     // One that an earlier soft boot left off is still in the kernel that crashed then, and the map says so.
     if machine.word("disable_cpu_apicid=") == nil { image = machine.kernelImage }
@@ -61,6 +64,9 @@ extension Machine {
 
   /// Of memory that was set aside, what is RAM again (drivers/dax/kmem.c names it so).
   var returnedRAM: [PhysicalRange] { innerMemory(["System RAM (kmem)"]) }
+
+  /// What the hypervisor gave by and by (drivers/virtio/virtio_mem.c names it so).
+  var pluggedRAM: [PhysicalRange] { innerMemory(["System RAM (virtio_mem)"]) }
 
   /// All of these kinds in /proc/iomem, at any depth.
   private func innerMemory(_ kinds: [String]) -> [PhysicalRange] {

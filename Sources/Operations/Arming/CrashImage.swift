@@ -1,3 +1,4 @@
+internal import Capture
 internal import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem
@@ -9,6 +10,7 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
   let archive = try CpioArchive(image, beginningWith: base)
   try archive.addDirectory("etc")
   try archive.add("etc/mcore.conf", configuration(plan))
+  if !record.memory.isEmpty { try archive.add("etc/mcore.memory", ArmedMemory(record.memory).record) }
   if plan.usesDisk {
     try addModules(plan, archive, scratch: image + ".module")
     if !plan.assemblies.isEmpty {

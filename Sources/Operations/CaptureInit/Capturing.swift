@@ -3,6 +3,9 @@ internal import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem
 
+/// The memory of the kernel that crashed, in its crash kernel.
+private let vmcoreSource = "/proc/vmcore"
+
 /// Whether an exit status says that there is a whole dump (docs: 0 saved, 3 saved with findings).
 func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.findings.exitStatus }
 
@@ -39,6 +42,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.mirrors = settings.mirrors.map(\.value)
     request.lastResort = settings.last?.value
     request.region.normal = normalKernel(settings)
+    if request.source == vmcoreSource { request.armedMemory = ArmedMemory(readFrom: ArmedMemory.standardPath) }
     // By a child before this one, which was killed: then the start of a dump is in memory.
     let isAwaited = System.isKernelLoaded(.next)
     let result: SaveResult
@@ -68,7 +72,7 @@ func report(_ result: SaveResult, _ reporter: any Reporter) -> Int32 {
 
 private func requireSource(_ path: String) throws(DumpError) {
   if System.kind(of: path) != nil { return }
-  if path == "/proc/vmcore" {
+  if path == vmcoreSource {
     throw DumpError(
       "there is no crashed kernel to save: this kernel was booted normally, not by a crash", at: path,
       advice: "load it as a crash kernel (kexec -p), or name a dump with source=PATH")

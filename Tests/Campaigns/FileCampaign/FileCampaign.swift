@@ -82,6 +82,19 @@ public struct FileCampaign {
     return totals
   }
 
+  /// Mutation `number` as JSON: what to write at which offsets of the file, or how much of it stays. Nil where the
+  /// kind does not fit the file.
+  public func patchLine(_ number: Int, kinds: [FileMutation.Kind] = FileMutation.Kind.allCases) -> String? {
+    let kind = kinds[number % kinds.count]
+    guard let mutation = mutator.mutation(number, kind) else { return nil }
+    let writes = mutation.patches.map { patch in
+      [String(patch.offset), patch.bytes.map { String(format: "%02x", $0) }.joined()]
+    }
+    var line: [String: Any] = ["number": number, "kind": "\(kind)", "text": mutation.description, "writes": writes]
+    line["length"] = mutation.length
+    return (try? JSONSerialization.data(withJSONObject: line)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// Applies one mutation, judges, and takes it back.
   public func judge(_ mutation: FileMutation) throws -> FileTotals {
     let file = try FileHandle(forUpdating: URL(fileURLWithPath: copy))

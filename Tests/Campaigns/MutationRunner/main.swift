@@ -77,12 +77,17 @@ struct Runner {
       let started = Date()
       let campaign = try FileCampaign(try FileImage(path, name: name, pageLimit: 2048), directory: "/dev/shm", seed: seed)
       defer { campaign.removeCopy() }
+      if patches {
+        for number in 0..<count { if let line = campaign.patchLine(number) { say(line) } }
+        continue
+      }
       let found = try campaign.run(only.map { $0..<$0 + 1 } ?? 0..<count)
       let sum = found.values.reduce(into: FileTotals()) { $0.merge($1) }
       say("\(name): \(sum.row), slowest \(sum.slowest) s, \(Int(Date().timeIntervalSince(started))) s")
       for violation in sum.violations.prefix(40) { say("  \(violation)") }
       for (kind, totals) in found { all[kind, default: FileTotals()].merge(totals) }
     }
+    if patches { return 0 }
     say(
       "\n| damage | mutations | named, nothing lost | named, part of the unit lost | without effect | no dump | silent losses | violations |"
     )

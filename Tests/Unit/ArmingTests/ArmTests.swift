@@ -18,10 +18,13 @@ import Testing
     let unpackedFiles = try unpacked(image, from: 1004)
     #expect(unpackedFiles["etc/mcore.conf"].map { String(decoding: $0, as: UTF8.self) } == "target=memory:\n")
     #expect(
-      Set(unpackedFiles.keys).subtracting(["etc", "etc/mcore.conf"])
+      Set(unpackedFiles.keys).subtracting(["etc", "etc/mcore.conf", "etc/mcore.memory"])
         == ["normal", "cmdline", "vmlinuz", "initrd", "memory-map", "boot-id", "nonce", "boot-cpu"].reduce(into: []) {
           $0.insert($1 == "normal" ? $1 : "normal/" + $1)
         })
+    #expect(
+      unpackedFiles["etc/mcore.memory"].map { String(decoding: $0, as: UTF8.self) }
+        == "1000-9fbff : System RAM\n100000-7ffdbfff : System RAM\n")
     #expect(unpackedFiles["normal/vmlinuz"] == noise(50_001, seed: 1) && unpackedFiles["normal/initrd"] == noise(70_002, seed: 2))
     // As the crash kernel reads it.
     let directory = fake.scratch.file("normal")

@@ -43,6 +43,21 @@ private func opened(_ tamper: @escaping (inout [ELFProgramHeader]) -> Void) thro
   #expect(!text.findings.contains { $0.what.contains("overlap") })
 }
 
+/// e_phoff is at 0x20: an offset within the table leads to program headers too, and not to all of them.
+@Test(arguments: [0x40 + 56, 0x40 + 2 * 56, 0x48, 0, 0x40 + 3 * 56])
+func anOffsetOfProgramHeadersThatMissesSomeIsNotTaken(offset: Int) throws {
+  let scratch = try Scratch()
+  try SyntheticCore([.init(0x1000, page), .init(0x10_0000, page + page)]).write(to: scratch.file("core"))
+  let file = try FileHandle(forUpdating: URL(fileURLWithPath: scratch.file("core")))
+  try file.seek(toOffset: 0x20)
+  try file.write(contentsOf: Data([UInt8(offset), 0]))
+  try file.close()
+  let source = try openDump(scratch.file("core"))
+  #expect(source.findings.contains { $0.what.contains("e_phoff") && $0.place.contains("0x20") })
+  #expect(try source.bytes(at: PhysicalAddress(0x1000), count: 4096) == page)
+  #expect(try source.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == page + page)
+}
+
 @Test func aFileThatIsNoDumpIsRefusedInOneLineThatNamesIt() throws {
   let scratch = try Scratch()
   for (name, bytes) in [

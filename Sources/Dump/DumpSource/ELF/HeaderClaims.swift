@@ -21,13 +21,19 @@ struct HeaderClaims {
     isMarkedIncomplete = (ByteReader(start, header.identity.byteOrder).u32(0x30) ?? 0) & 1 != 0
     let standard = UInt64(ELF64.headerSize)
     var offset = header.programHeaderOffset
-    if offset != standard, !HeaderClaims.isTable(content, at: offset, header), HeaderClaims.isTable(content, at: standard, header)
-    {
-      findings.append(
-        DumpError(
-          "e_phoff \(hex(offset)) leads to no program headers: those at \(hex(standard)) are taken",
-          at: "\(content.name), offset 0x20"))
-      offset = standard
+    if offset != standard, HeaderClaims.isTable(content, at: standard, header) {
+      // Into the middle of the table: all that stands before would be lost.
+      let length = UInt64(header.programHeaderCount) * UInt64(ELF64.programHeaderSize)
+      let isWithin = offset > standard && offset - standard < length
+      if isWithin || !HeaderClaims.isTable(content, at: offset, header) {
+        findings.append(
+          DumpError(
+            isWithin
+              ? "e_phoff \(hex(offset)) leads to the middle of the program headers: all from \(hex(standard)) on are taken"
+              : "e_phoff \(hex(offset)) leads to no program headers: those at \(hex(standard)) are taken",
+            at: "\(content.name), offset 0x20"))
+        offset = standard
+      }
     }
     self.offset = offset
     programHeaders = try HeaderClaims.table(content, at: offset, header, &findings)

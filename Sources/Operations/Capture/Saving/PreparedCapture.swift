@@ -33,6 +33,10 @@ final class PreparedCapture {
     kernel = CrashedKernel(source, vmcoreinfo: try readVMCoreInfo(request.vmcoreInfo))
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
     var findings = allFindings(source, kernel)
+    if let armed = request.armedMemory {
+      let own = (try? System.text(of: request.region.memoryMap)).flatMap { occupiedMemory(iomem: $0, kind: "System RAM") }
+      findings += armed.findings(source.segments.map(\.physical), own: own ?? [], at: source.name).map(\.description)
+    }
     do throws(DumpError) {
       log = try kernel.log()
     } catch {

@@ -9,6 +9,8 @@ public struct SaveRequest: Sendable {
   public var source: String
   /// A file with the text of VMCOREINFO, for a source that lacks it; nil for the source's own.
   public var vmcoreInfo: String?
+  /// The RAM of the machine as it was when the crash kernel was armed; nil where nobody recorded it.
+  public var armedMemory: ArmedMemory?
   /// TARGET words, tried in order (`TargetSpec`).
   public var targets: [String]
   /// Targets that get the dump at the same time as the one that is tried.
