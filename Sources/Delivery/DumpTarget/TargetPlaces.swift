@@ -5,6 +5,9 @@ extension TargetSpec {
     (kind as? DeviceTarget).map { ($0.device.description, $0.path) }
   }
 
+  /// The subvolume of btrfs that is named with the disk.
+  package var subvolume: String? { (kind as? DeviceTarget)?.subvolume }
+
   /// The path of that disk's device, or nil while it is not there.
   package var devicePath: String? { (kind as? DeviceTarget)?.device.resolve() }
 

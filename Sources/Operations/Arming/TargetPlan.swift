@@ -52,8 +52,12 @@ struct TargetPlanner {
         guard let resolved = spec.devicePath, let number = System.blockDevice(resolved) else {
           throw DumpError("there is no such disk", at: device, advice: "lsblk -f shows those that are there")
         }
-        let mount = mounts.last { $0.device == number || $0.source == resolved }
-        try reach(number, mount?.type ?? TargetPlanner.fileSystem(of: resolved), path, &plan)
+        let those = mounts.filter { $0.device == number || $0.source == resolved }
+        let meant = try MountTable.meant(those, subvolume: spec.subvolume, path: path, device: device) {
+          System.kind(of: machine.root + $0) == .directory
+        }
+        let type = (meant ?? those.last)?.type ?? TargetPlanner.fileSystem(of: resolved)
+        try reach(number, type, path, &plan, subvolume: spec.subvolume ?? (type == "btrfs" ? meant?.root : nil))
       } else if let path = spec.directoryPath {
         try reach(path, &plan)
       } else {
@@ -90,12 +94,16 @@ struct TargetPlanner {
       number = found
     }
     let path = mount.root == "/" ? rest : rest == "/" ? mount.root : mount.root + rest
-    try reach(number, mount.type, path, &plan)
+    // From the top on: what a crash kernel mounts without a word need not be that.
+    try reach(number, mount.type, path, &plan, subvolume: mount.type == "btrfs" ? "/" : nil)
   }
 
   private func reach(
-    _ number: DeviceNumber, _ type: String, _ path: String, _ plan: inout TargetPlan
+    _ number: DeviceNumber, _ type: String, _ path: String, _ plan: inout TargetPlan, subvolume: String?
   ) throws(DumpError) {
+    if let subvolume, type != "btrfs" {
+      throw DumpError(.usage, "[\(subvolume)] names a subvolume of btrfs, and this is \(type)", at: plan.word)
+    }
     var chain = DeviceChain(machine, index)
     try chain.add(number)
     try addFileSystem(type, &chain)
@@ -107,7 +115,8 @@ struct TargetPlanner {
     }
     plan.modules = chain.modules
     plan.assemblies = chain.assemblies
-    plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)"):\(path)"
+    let part = subvolume.map { "[\($0)]" } ?? ""
+    plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)")\(part):\(path)"
   }
 
   // MARK: file systems

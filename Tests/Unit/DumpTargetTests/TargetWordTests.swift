@@ -107,3 +107,46 @@ func whatIsSecretInAnAddressIsRefusedAndNotRepeated(word: String) {
   #expect(table[2].root == "/sub" && !table[2].isWritable)
   #expect(table[3].point == "/b\\x")
 }
+
+/// A word names a subvolume of btrfs in brackets.
+@Test func aSubvolumeStandsInBrackets() throws {
+  for (word, subvolume, path) in [
+    ("/dev/vda2[/@home]:/crash", "/@home", "/crash"), ("UUID=ab-c[/]:/@/var", "/", "/@/var"), ("LABEL=x[/a/b]:/", "/a/b", "/"),
+    ("/dev/vda2:/crash", nil, "/crash"), ("/dev/vda2[x]:/crash", nil, "/crash"),
+  ] as [(String, String?, String)] {
+    let spec = try TargetSpec(word)
+    #expect(spec.subvolume == subvolume && spec.deviceAndPath?.path == path)
+  }
+  #expect(try TargetSpec("UUID=ab-c[/@]:/x").deviceAndPath?.device == "UUID=ab-c")
+}
+
+/// Which mount of a disk a target means, where its file system is mounted in parts.
+@Test func theMountThatIsMeantIsFound() throws {
+  func table(_ lines: String) -> [Mount] { MountTable.parse(lines) }
+  func meant(_ mounts: [Mount], _ subvolume: String?, _ directories: Set<String> = []) throws -> String? {
+    try MountTable.meant(mounts, subvolume: subvolume, path: "/var/crash", device: "/dev/vdb") { directories.contains($0) }?.point
+  }
+  let parts = table(
+    """
+    32 22 0:40 /@ / rw - btrfs /dev/vdb rw,space_cache=v2,subvolid=256,subvol=/@
+    33 32 0:40 /@home /home rw - btrfs /dev/vdb rw,subvolid=257,subvol=/@home
+    34 32 0:40 /@/opt/x /bound rw - btrfs /dev/vdb rw,subvolid=256,subvol=/@
+    35 32 0:40 /@ /again rw - btrfs /dev/vdb rw,subvolid=256,subvol=/@
+    """)
+  #expect(parts.map(\.isWholeSubvolume) == [true, true, false, true])
+  #expect(try meant(parts, "/@home") == "/home")
+  #expect(try meant(parts, "/@snapshots") == nil)
+  // The directory is there in one of them; a directory that is bound elsewhere is none of them.
+  #expect(try meant(parts, nil, ["/var/crash"]) == "/")
+  #expect(try meant(parts, nil, ["/home/var/crash", "/bound/var/crash"]) == "/home")
+  #expect(try meant([parts[1], parts[2]], nil) == "/home")
+  for directories in [[], ["/var/crash", "/home/var/crash"]] as [Set<String>] {
+    let error = #expect(throws: DumpError.self) { try meant(parts, nil, directories) }
+    #expect(error?.advice.contains("/dev/vdb[/@]:/var/crash, /dev/vdb[/@home]:/var/crash") == true)
+  }
+  // The whole file system is what a word without brackets means.
+  let whole = table("36 22 0:40 / /mnt rw - btrfs /dev/vdb rw,subvolid=5,subvol=/\n")
+  #expect(try meant(parts + whole, nil, ["/var/crash"]) == "/mnt")
+  // Of other file systems a directory that is bound is nothing that a disk's path means.
+  #expect(try meant(table("37 22 8:1 /srv /mnt rw - ext4 /dev/sda1 rw\n"), nil, ["/mnt/var/crash"]) == nil)
+}

@@ -10,6 +10,11 @@ package struct Mount: Sendable, Equatable {
   package var isWritable: Bool
   package var type: String
   package var source: String
+  /// btrfs: the subvolume that `root` lies in (`btrfs_show_options` in fs/btrfs/super.c, Linux 6.1).
+  package var subvolume: String?
+
+  /// Whether `root` is that subvolume, and no directory in it.
+  var isWholeSubvolume: Bool { subvolume == nil || subvolume == root }
 }
 
 package enum MountTable {
@@ -26,9 +31,11 @@ package enum MountTable {
     let isReadOnly = fields[5].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
     let superReadOnly =
       fields.count > dash + 3 && fields[dash + 3].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
+    let subvolume = fields.dropFirst(dash + 3).first?.utf8.split(separator: 0x2c).lazy
+      .compactMap { String(Substring($0)).dropping(prefix: "subvol=") }.first
     return Mount(
       device: DeviceNumber(major: major, minor: minor), root: fields[3], point: fields[4],
-      isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2])
+      isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2], subvolume: subvolume)
   }
 
   /// Blanks, tabs, newlines and backslashes stand as `\040` and so on.

@@ -9,11 +9,15 @@ final class MountedFileSystem {
   let isOurs: Bool
   private var isMounted: Bool
 
-  /// `limit`: seconds that mounting may take. A journal's replay takes its time; longer is a disk that hangs.
-  convenience init(_ device: String, limit: UInt64) throws(DumpError) {
-    try self.init(MountedFileSystem.existing(device)) { (point) throws(DumpError) in
+  /// For the directory `path` of a disk, or of one subvolume of it. `limit`: seconds that mounting may take. A
+  /// journal's replay takes its time; longer is a disk that hangs.
+  convenience init(_ device: String, subvolume: String? = nil, for path: String, limit: UInt64) throws(DumpError) {
+    let existing = try MountTable.meant(
+      MountedFileSystem.mounts(of: device), subvolume: subvolume, path: path, device: device
+    ) { System.kind(of: $0) == .directory }
+    try self.init(existing) { (point) throws(DumpError) in
       try MountedFileSystem.mount(
-        device, on: point, [], limit: limit,
+        device, on: point, subvolume.map { ["-o", Subvolume.option($0)] } ?? [], limit: limit,
         advice: "is it the right disk, does it hold a file system, and is the module of that file system loaded?")
     }
   }
@@ -75,14 +79,17 @@ final class MountedFileSystem {
 
   // MARK: mounting
 
-  /// A mount that can be used: of the whole file system, writable, and not hidden by another one on top.
-  private static func existing(_ device: String) -> Mount? {
-    guard let number = System.blockDevice(device), let table = try? MountTable.current() else { return nil }
+  /// Mounts that can be used: writable, and not hidden by another one on top.
+  private static func mounts(of device: String) -> [Mount] {
+    guard let number = System.blockDevice(device), let table = try? MountTable.current() else { return [] }
     let real = System.realPath(device)
-    return table.first { mount in
+    return table.filter { mount in
       // btrfs shows a device number of its own: there the source tells.
       let isSame = mount.device == number || (real != nil && System.realPath(mount.source) == real)
-      return isSame && mount.root == "/" && mount.isWritable && System.fileSystem(of: mount.point) == mount.device
+      let isOnTop =
+        mount.type == "btrfs"
+        ? table.last { $0.point == mount.point } == mount : System.fileSystem(of: mount.point) == mount.device
+      return isSame && mount.isWritable && isOnTop
     }
   }
 

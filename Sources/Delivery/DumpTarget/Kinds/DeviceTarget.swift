@@ -2,18 +2,22 @@ internal import DumpBasics
 internal import LinuxSystem
 
 /// `/dev/vda1:/var/crash`, `UUID=…:/path`, `LABEL=…:/path`: a directory on a file system, which is mounted
-/// for the dump unless it is mounted already. The directory is made where it is missing.
+/// for the dump unless it is mounted already. The directory is made where it is missing. `/dev/vda1[/@]:/path` is
+/// in a subvolume of btrfs.
 struct DeviceTarget: TargetKind {
   static let form = "/dev/DISK:/path, UUID=...:/path, LABEL=...:/path"
 
   let word: String
   let device: BlockDeviceName
+  /// Of btrfs; nil where none is named.
+  let subvolume: String?
   let path: String
 
   init?(parsing word: String) throws(DumpError) {
     // Names such as /dev/disk/by-path/pci-0000:00:1f.2-ata-1 hold colons: the path begins at a colon with a
     // slash.
-    guard let device = BlockDeviceName(word.split(atFirst: ":/")?.before ?? word) else { return nil }
+    let (disk, subvolume) = Subvolume.split(word.split(atFirst: ":/")?.before ?? word)
+    guard let device = BlockDeviceName(disk) else { return nil }
     guard let (_, path) = word.split(atFirst: ":/") else {
       // A path under /dev may be a directory, such as /dev/shm; with a tag there is no doubt.
       if case .path = device, word.split(atFirst: ":") == nil { return nil }
@@ -27,6 +31,7 @@ struct DeviceTarget: TargetKind {
     }
     self.word = word
     self.device = device
+    self.subvolume = subvolume
     self.path = "/" + path
   }
 
@@ -38,11 +43,11 @@ struct DeviceTarget: TargetKind {
         .usage, "there is no such disk", at: device.description,
         advice: "is its driver loaded, and does it need more time to appear (wait=SECONDS)?")
     }
-    let fileSystem = try MountedFileSystem(found, limit: dump.transfer.stallSeconds)
+    let fileSystem = try MountedFileSystem(found, subvolume: subvolume, for: path, limit: dump.transfer.stallSeconds)
     do throws(DumpError) {
       let directory = try fileSystem.directory(path)
       return MountedDestination(
-        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device):")
+        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device)\(subvolume.map { "[\($0)]" } ?? ""):")
     } catch {
       fileSystem.release()
       throw error
