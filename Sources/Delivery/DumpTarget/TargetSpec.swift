@@ -2,7 +2,8 @@ public import DumpBasics
 public import SoftBoot
 internal import LinuxSystem
 
-/// A kind of target. A new kind is a file with a type that conforms, and a line in `targetKinds`.
+/// A kind of target. A new kind is a file with a type that conforms, and a line in `targetKinds`. For a crash
+/// kernel `mcore arm` has to know how to reach it too (`TargetPlanner`).
 protocol TargetKind: Sendable {
   /// How such a target is written, for messages and help; empty for what can't be had yet.
   static var form: String { get }
@@ -20,8 +21,8 @@ protocol TargetKind: Sendable {
   var isRemote: Bool { get }
   /// The other machine's name or address, where it is reached over the network by itself.
   var host: String? { get }
-  /// Whether nothing of it waits longer than `stallSeconds`, or a person does; else it works in a thread that
-  /// can be left behind.
+  /// True where no call waits longer than `stallSeconds`, or a person is there who can end it. Else the work
+  /// is done by a thread that can be left behind.
   var endsByItself: Bool { get }
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination
 }

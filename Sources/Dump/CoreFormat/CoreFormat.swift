@@ -1,7 +1,7 @@
 internal import CoreEncoding
 public import DumpBasics
 
-/// A format that a dump can be written in. A new one is a file of its own and a case here.
+/// A format that a dump can be written in. A new one is a file with a `GroupEncoder` and a case here.
 public enum OutputFormat: String, Sendable, CaseIterable {
   /// ELF compressed as BGZF: the default.
   case elfGzip = "elf.gz"
@@ -31,24 +31,29 @@ public enum OutputFormat: String, Sendable, CaseIterable {
     #endif
     case .elf: ElfEncoder()
     #if Kdump
-      default: throw DumpError(.unsupported, "\(rawValue) is written page by page")
+      case .kdumpZlib: throw DumpError(.unsupported, "\(rawValue) is written page by page")
+      #if Zstd
+        case .kdumpZstd: throw DumpError(.unsupported, "\(rawValue) is written page by page")
+      #endif
     #endif
     }
   }
 
-  /// Whether the file is no ELF file, but holds page for page by address, and is not written as a stream.
+  /// Whether the file holds pages in the order of their addresses and is not written as a stream, as the
+  /// kdump formats are.
   public var isPaged: Bool {
-    #if Kdump
-      switch self {
-      case .elf, .elfGzip: return false
-      #if Zstd
-        case .elfZstd: return false
-      #endif
-      default: return true
-      }
-    #else
-      return false
+    switch self {
+    case .elf, .elfGzip: false
+    #if Zstd
+      case .elfZstd: false
     #endif
+    #if Kdump
+      case .kdumpZlib: true
+      #if Zstd
+        case .kdumpZstd: true
+      #endif
+    #endif
+    }
   }
 }
 

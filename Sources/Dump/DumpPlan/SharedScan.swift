@@ -19,9 +19,9 @@ public struct SharedScan: Sendable {
 
   /// Bytes of the shortest run. Each costs two program headers, which slow every reader.
   public static let shortestRun: UInt64 = 32 << 10
-  /// Program headers are left for what the selection and the zero runs need.
+  /// The most runs that are shared: the selection and the zero runs need program headers too.
   public static let runLimit = 10_000
-  /// Memory that is looked through: the first byte of the dump waits for it, at 5 GB/s for each CPU.
+  /// The most memory that is looked through. Writing begins only after that, at 5 GB/s for each CPU.
   public static let memoryLimit: UInt64 = 64 << 30
 
   /// For a dump that has nothing to share.

@@ -71,7 +71,7 @@ enum ForeignFormat {
     if start.count >= 4096, start[..<4096].allSatisfy({ $0 == 0 }) {
       return DumpError(
         "the file begins with a page of zeros: raw memory, a disk, or a dump of which only the size was written", at: path,
-        advice: "mcore reads ELF cores: plain, as elf.gz (BGZF) and as elf.zst (seekable zstd)")
+        advice: "mcore reads ELF cores (plain, elf.gz, elf.zst) and kdump-compressed files")
     }
     return nil
   }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// That the work goes forward: counts pieces of memory read and pieces of a dump written. Whoever has to know
-/// whether the program is stuck (a watchdog's feeder) looks whether the count has changed.
+/// Counts progress: pieces of memory read and pieces of a dump written. A watchdog's feeder looks whether the
+/// count grows; where it does not, the program is stuck.
 public enum Activity {
   private static let steps = Atomic<UInt64>(0)
 

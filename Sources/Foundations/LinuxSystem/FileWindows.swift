@@ -7,7 +7,7 @@ internal import Synchronization
 /// read(2) there maps and unmaps each page of the crashed kernel for itself (fs/proc/vmcore.c,
 /// read_from_oldmem), mmap(2) maps a window once.
 ///
-/// Nothing here is an error: what can't be had this way is to be read.
+/// A failure here is no error: the caller reads by read(2) instead.
 public final class FileWindows: Sendable {
   /// Page tables for a window are small in a crash kernel too, and mapping one costs little beside reading
   /// it.

@@ -20,7 +20,7 @@ struct CrashLoop {
     }
     var times = earlier.crashes
     if earlier.bootID != bootID { times.append(earlier.time) }
-    // Times to come are of a clock that was wrong once: they count, or they would never be looked at.
+    // A time in the future comes from a clock that was wrong. It stays: it is a crash like others.
     times = times.filter { $0 > now || $0 > now - CrashLoop.seconds }
     crashes = Array(times.suffix(CrashLoop.limit))
   }

@@ -39,7 +39,7 @@ public struct ArmStatus: Sendable {
     return (lines + notes.map { "note: \($0)" }).joined(separator: "\n")
   }
 
-  /// docs/soft-boot.md, "mcore status".
+  /// docs/arm.md, "mcore status".
   public var json: String {
     JSON.object([
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),

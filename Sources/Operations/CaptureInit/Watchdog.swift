@@ -77,11 +77,11 @@ final class Watchdogs: Sendable {
 
   var paths: String { devices.map { $0.file.path }.joined(separator: ", ") }
 
-  /// Any byte but a `V` feeds. That one can't be fed is nothing that could be helped.
+  /// Any byte but a `V` feeds. When the write fails, nothing else can be done.
   func feed() { for device in devices { try? device.file.write([0]) } }
 
-  /// Before a person or another program takes over, or the machine is halted: nobody may be there who feeds
-  /// them.
+  /// For the time when a person or another program takes over, or the machine halts: perhaps nobody feeds
+  /// them then.
   static func disarm(_ settings: Settings, _ reporter: any Reporter) {
     guard let watchdogs = ofCrashKernel(settings, reporter) else { return }
     watchdogs.allowDisarming()

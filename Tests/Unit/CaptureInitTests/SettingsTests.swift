@@ -114,6 +114,22 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
     child.attempts.value == 7 && child.threads.value == 2 && child.wait.value == 9 && child.source.value == given.source.value)
 }
 
+/// A key that the child never hears of would do nothing.
+@Test func everyKeyReachesTheChildOrIsOfSomebodyElse() {
+  let ofPID1: Set = ["final", "failure", "shell", "modules", "network"]
+  let ofTheRunningSystem: Set = [SettingKey.panicOnName, SettingKey.keepName]
+  // The child gets these classes as a level.
+  let asAnother: Set = ["exclude"]
+  let given = settings(
+    "target=/a", "mirror=/b", "max-time=1m", "max-size=1M", "max-rate=1M", "ssh-key=/k", "ssh-known-hosts=/h", "curl-config=/c",
+    "region=0x200000@0x40000000", "nonce=0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "last=/dev/x")
+  #expect(given.problems.isEmpty)
+  let words = FirstProcess.childWords(given).map { String($0.prefix { $0 != "=" }) }
+  let names = Set(SettingKey.all.map(\.name))
+  #expect(Set(words).isSubset(of: names))
+  #expect(names.subtracting(words) == ofPID1.union(ofTheRunningSystem).union(asAnother))
+}
+
 @Test func theChildGetsHowDumpsTravel() {
   let given = settings(
     kernel: "mcore.mirror=/a mcore.mirror=ssh:h:/b mcore.stall-time=90s mcore.max-rate=2M mcore.ssh-key=/k", "force=yes",

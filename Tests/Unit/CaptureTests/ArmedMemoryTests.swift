@@ -8,7 +8,9 @@ import Testing
 /// The RAM that was recorded when arming, beside the program headers of the source.
 @Suite struct ArmedMemoryTests {
   private let mib: UInt64 = 1 << 20
-  private func range(_ start: UInt64, _ end: UInt64) throws -> PhysicalRange { try #require(PhysicalRange(start * mib, end * mib)) }
+  private func range(_ start: UInt64, _ end: UInt64) throws -> PhysicalRange {
+    try #require(PhysicalRange(start * mib, end * mib))
+  }
 
   @Test func whatAgreesIsNoFinding() throws {
     let armed = ArmedMemory([try range(0, 512), try range(4096, 5120)])

@@ -79,7 +79,7 @@ final class DirectoryDestination: Destination {
     if directory == finalDirectory, (try? System.rename(directory, directory + incompleteSuffix)) != nil {
       directory += incompleteSuffix
     }
-    // Neither of the two has anybody left to complain to.
+    // This is the way of an error already: another one changes nothing.
     try? writeNote(note, isLast: true)
     try? System.synchronizeDirectory(directory)
     return directory

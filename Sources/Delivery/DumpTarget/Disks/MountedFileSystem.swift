@@ -9,8 +9,8 @@ final class MountedFileSystem {
   let isOurs: Bool
   private var isMounted: Bool
 
-  /// For the directory `path` of a disk, or of one subvolume of it. `limit`: seconds that mounting may take. A
-  /// journal's replay takes its time; longer is a disk that hangs.
+  /// For the directory `path` of a disk, or of one subvolume of it. `limit`: seconds that mounting may take.
+  /// A journal's replay takes its time; longer is a disk that hangs.
   convenience init(_ device: String, subvolume: String? = nil, for path: String, limit: UInt64) throws(DumpError) {
     let existing = try MountTable.meant(
       MountedFileSystem.mounts(of: device), subvolume: subvolume, path: path, device: device

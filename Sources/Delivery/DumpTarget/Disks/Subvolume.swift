@@ -1,7 +1,7 @@
 package import DumpBasics
 
-/// A part of a btrfs file system that is mounted by itself. In a target it stands in brackets behind the disk:
-/// `/dev/vda2[/@home]:/path`; `[/]` is the file system from its top on.
+/// A part of a btrfs file system that is mounted by itself. In a target it stands in brackets behind the
+/// disk: `/dev/vda2[/@home]:/path`; `[/]` is the file system from its top on.
 enum Subvolume {
   /// `/dev/vda2[/@]` as disk and subvolume; no subvolume where there are no brackets.
   static func split(_ text: String) -> (device: String, subvolume: String?) {
@@ -9,15 +9,16 @@ enum Subvolume {
     return (device, "/" + String(decoding: inner.utf8.dropLast(), as: UTF8.self))
   }
 
-  /// What mount(8) is told. The top has a number (BTRFS_FS_TREE_OBJECTID in include/uapi/linux/btrfs_tree.h), and
-  /// need not be what is mounted without a word.
+  /// What mount(8) is told. The top has a number (BTRFS_FS_TREE_OBJECTID in include/uapi/linux/btrfs_tree.h),
+  /// and need not be what is mounted without a word.
   static func option(_ subvolume: String) -> String { subvolume == "/" ? "subvolid=5" : "subvol=\(subvolume)" }
 }
 
 extension MountTable {
   /// Of the mounts of one file system the one that a target means: that of `subvolume`, or of the whole file
-  /// system. Where only subvolumes are mounted, as systems on btrfs have it, the one in which `path` is there already,
-  /// or the only one. Nil where it has to be mounted. `isDirectory` says what stands under a path of the running system.
+  /// system. Where only subvolumes are mounted, as systems on btrfs have it, the one in which `path` is there
+  /// already, or the only one. Nil where it has to be mounted. `isDirectory` says what stands under a path of
+  /// the running system.
   ///
   /// - Throws: `.usage` where several could be meant: a dump has to be found by who named the place.
   package static func meant(

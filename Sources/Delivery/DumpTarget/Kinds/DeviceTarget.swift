@@ -2,10 +2,10 @@ internal import DumpBasics
 internal import LinuxSystem
 
 /// `/dev/vda1:/var/crash`, `UUID=…:/path`, `LABEL=…:/path`: a directory on a file system, which is mounted
-/// for the dump unless it is mounted already. The directory is made where it is missing. `/dev/vda1[/@]:/path` is
-/// in a subvolume of btrfs.
+/// for the dump unless it is mounted already. The directory is made where it is missing.
+/// `/dev/vda1[/@]:/path` is in a subvolume of btrfs.
 struct DeviceTarget: TargetKind {
-  static let form = "/dev/DISK:/path, UUID=...:/path, LABEL=...:/path"
+  static let form = "/dev/DISK:/path, UUID=...:/path, LABEL=...:/path, PARTUUID=...:/path"
 
   let word: String
   let device: BlockDeviceName
@@ -46,8 +46,9 @@ struct DeviceTarget: TargetKind {
     let fileSystem = try MountedFileSystem(found, subvolume: subvolume, for: path, limit: dump.transfer.stallSeconds)
     do throws(DumpError) {
       let directory = try fileSystem.directory(path)
+      let part = subvolume.map { "[\($0)]" } ?? ""
       return MountedDestination(
-        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device)\(subvolume.map { "[\($0)]" } ?? ""):")
+        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device)\(part):")
     } catch {
       fileSystem.release()
       throw error

@@ -6,8 +6,8 @@ extension KernelLog {
   ///
   /// The last panic of the kernel. Where that only says that something came before, what came before stands
   /// behind it in parentheses: a report near it in lines and time, by the same CPU or thread where the log
-  /// says so, of a kind that leads to such a panic. Without a panic the last report counts. What a process
-  /// wrote to the log is never it. At most 250 characters, printable.
+  /// says so, of a kind that leads to such a panic. Without a panic the last report counts. Text
+  /// that a process wrote to the log is never taken. At most 250 characters, printable.
   public var panicMessage: String? { PanicReason(self).text.map { printable(String($0.prefix(250))) } }
 }
 

@@ -1,8 +1,8 @@
 internal import CrashedKernel
 internal import DumpBasics
 
-/// Whether the LRU lists hang together, added up so that no neighbour has to be read: the links between
-/// pages, from the one end less from the other.
+/// Checks the LRU lists by sums, without reading neighbours: hashes of all pairs by `next`, less those of all
+/// pairs by `prev`.
 ///
 /// A page that is on a list says which page follows it; that one says which precedes it. So every pair of
 /// neighbours is said twice, and the sum of a hash of all pairs that `next` says less those that `prev` says

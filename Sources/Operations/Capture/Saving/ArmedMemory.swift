@@ -3,14 +3,15 @@ internal import DumpSource
 internal import LinuxSystem
 internal import SoftBoot
 
-/// The machine's RAM as `mcore arm` saw it: a second witness for the program headers of /proc/vmcore, which lie
-/// in the memory of the kernel that crashed. What the two don't agree on is a finding; nothing is left out for it.
+/// The machine's RAM as `mcore arm` saw it: a second witness for the program headers of /proc/vmcore, which
+/// lie in the memory of the kernel that crashed. What the two don't agree on is a finding; nothing is left
+/// out for it.
 public struct ArmedMemory: Sendable {
   /// In the crash initramfs. Its lines are those of /proc/iomem.
   public static let standardPath = "/etc/mcore.memory"
   private static let kind = "System RAM"
-  /// Loaders leave out the memory below this (`elf_header_exclude_ranges` in arch/x86/kernel/crash.c, Linux 6.1)
-  /// or list it twice.
+  /// Loaders leave out the memory below this (`elf_header_exclude_ranges` in arch/x86/kernel/crash.c, Linux
+  /// 6.1) or list it twice.
   private static let lowMemory: UInt64 = 1 << 20
   private static let page: UInt64 = 4096
   /// Findings of each kind; the rest is counted.
@@ -32,8 +33,8 @@ public struct ArmedMemory: Sendable {
     ram.reduce("") { $0 + "\(String($1.start, radix: 16))-\(String($1.end - 1, radix: 16)) : \(ArmedMemory.kind)\n" }
   }
 
-  /// Where `segments`, the memory of the source, and the RAM that was recorded differ. `own` is the RAM of the
-  /// crash kernel, by its /proc/iomem: no program header has it.
+  /// Where `segments`, the memory of the source, and the RAM that was recorded differ. `own` is the RAM of
+  /// the crash kernel, by its /proc/iomem: no program header has it.
   func findings(_ segments: [PhysicalRange], own: [PhysicalRange], at source: String) -> [DumpError] {
     let held = RangeSet.joined(segments)
     let added = ArmedMemory.beyond(ram, held)
