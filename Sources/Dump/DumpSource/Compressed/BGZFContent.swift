@@ -252,7 +252,7 @@ final class BGZFContent: CompressedContent {
   ///
   /// In a dump of ours every member before the trailer holds the same number of bytes. So one whose header or
   /// size is damaged costs itself alone: those behind it are found by their headers, and counted from the
-  /// next anchor back.
+  /// next anchor back. The last one before the damage may be what leads astray, so the search begins there.
   private func members(_ bytes: [UInt8], _ index: Int) -> ([Member], DumpError?) {
     let anchor = anchors[index]
     let isOurs = ending != nil && index + 1 < anchors.count
@@ -265,13 +265,20 @@ final class BGZFContent: CompressedContent {
       else {
         let damage = DumpError(
           "no BGZF block here", at: "\(name), offset \(hex(anchor.compressed + UInt64(position)))", advice: "the file is damaged")
-        if isOurs { members += membersBehind(bytes, position, end: anchors[index + 1].uncompressed) }
-        return (members, damage)
+        guard isOurs else { return (members, damage) }
+        let from = members.last?.compressed ?? position
+        return (members + membersBehind(bytes, from, end: anchors[index + 1].uncompressed), damage)
       }
       let count = isOurs ? UInt64(BGZF.blockSize) : UInt64(content)
       members.append(Member(compressed: position, compressedCount: size, start: start, count: count))
       position += size
       start += count
+    }
+    // A wrong size that leads to a later member by chance: what lies behind it would be taken for other
+    // memory.
+    if isOurs, start != anchors[index + 1].uncompressed {
+      let place = "\(name), offset \(hex(anchor.compressed))"
+      return ([], DumpError("the blocks from here on are not as many as the index says", at: place, advice: "the file is damaged"))
     }
     return (members, nil)
   }
