@@ -55,8 +55,9 @@ let package = Package(
     .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
     .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
     .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
+    .trait(name: "Streams", description: "Read dumps in gzip or zstd that nothing leads into the middle of (not in mcore-capture)."),
     .trait(name: "FUSE", description: "mcore mount, by libfuse 3."),
-    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "FUSE"]),
+    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "Streams", "FUSE"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -133,15 +134,20 @@ let package = Package(
     Room.operations.target(
       "Mounting",
       [
-        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "Capture",
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "Capture",
         .target(name: "CFuseView", condition: .when(traits: ["FUSE"])),
       ]),
+
+    // Programs of others on a dump.
+    Room.operations.target(
+      "Debugging",
+      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "Mounting"]),
 
     // Programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "Debugging", "DumpTarget", "KernelReport", "Mounting",
         "PageClasses", "PageSelection", "Reading",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -223,6 +229,9 @@ let package = Package(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
     tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests(
+      "DebuggingTests",
+      ["Debugging", "KernelReport", "CrashedKernel", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
