@@ -15,8 +15,8 @@ struct DebugOptions: ParsableArguments {
   @Option(help: "Memory for what was decompressed: \(Limits.sizeForm).")
   var cache = "64M"
 
-  @Argument(help: "The dump file or its directory, of any format; or all parts of a split set.")
-  var dumps: [String]
+  @Argument(help: "The dump file or its directory, of any format.")
+  var dump: String
 
   @Argument(parsing: .postTerminator, help: "Words for the program.")
   var words: [String] = []
@@ -29,7 +29,7 @@ struct DebugOptions: ParsableArguments {
   func run(_ tool: DebugTool) throws {
     var status: Int32 = 0
     try failing { () throws(DumpError) in
-      var session = DebugSession(tool, dumps, cacheBytes: Limits.bytes(cache) ?? CoreView.defaultCache)
+      var session = DebugSession(tool, [dump], cacheBytes: Limits.bytes(cache) ?? CoreView.defaultCache)
       session.vmlinux = vmlinux
       session.force = force
       session.words = words
