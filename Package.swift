@@ -206,7 +206,7 @@ let package = Package(
     tests("SyntheticMachineTests", ["CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
-    tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
+    tests("DumpSourceTests", ["DumpSource", "LinuxSystem", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
     tests(
       "PipelineTests",
@@ -228,7 +228,7 @@ let package = Package(
     tests(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
-    tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests("MountingTests", ["Mounting", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests(
       "DebuggingTests",
       ["Debugging", "KernelReport", "CrashedKernel", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
