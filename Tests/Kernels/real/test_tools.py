@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -119,18 +120,15 @@ class Tools(unittest.TestCase):
     # MARK: which vmlinux
 
     def test_another_kernels_vmlinux_is_refused_by_name(self):
-        other = self.work / "other"
-        other.write_bytes(b"")
-        command("objcopy", "--only-section=.debug_info", "--only-section=.notes", self.vmlinux, other)
-        path = self.fake("crash", "#!/bin/sh\nexit 0\n")
-        self.run_tool("crash", "--vmlinux", other, self.packed, path=path)
-        data = bytearray(other.read_bytes())
         build_id = bytes.fromhex(mcore_build_id(self.plain))
-        place = data.index(build_id)
-        data[place] ^= 0xFF
-        other.write_bytes(data)
+        path = self.fake("crash", "#!/bin/sh\nexit 0\n")
+        other = self.work / "other"
+        other.write_bytes(tiny_vmlinux(build_id))
+        self.run_tool("crash", "--vmlinux", other, self.packed, path=path)
+        wrong = bytes([build_id[0] ^ 0xFF]) + build_id[1:]
+        other.write_bytes(tiny_vmlinux(wrong))
         result = self.run_tool("crash", "--vmlinux", other, self.packed, status=2, path=path)
-        for word in ("another kernel", build_id.hex(), data[place : place + 20].hex(), "--force"):
+        for word in ("another kernel", build_id.hex(), wrong.hex(), "--force"):
             self.assertIn(word, result.stderr.decode())
         self.run_tool("crash", "--vmlinux", other, "--force", self.packed, path=path)
         other.unlink()
@@ -227,6 +225,20 @@ class Tools(unittest.TestCase):
             mcore("convert", "-q", "--format", name, self.packed, dump)
             command(*words, dump, status=5, env=self.environment(path=path))
             dump.unlink()
+
+
+def tiny_vmlinux(build_id) -> bytes:
+    """An ELF file with this build ID and a section .debug_info, and nothing else."""
+    note = struct.pack("<III", 4, len(build_id), 3) + b"GNU\0" + build_id
+    names = b"\0.notes\0.debug_info\0.shstrtab\0"
+    contents = [(0, 0, b""), (1, 7, note), (8, 1, b"x" * 8), (20, 3, names)]
+    header = b"\x7fELF\2\1\1" + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 0, 64, 0, 64, 56, 0, 64, len(contents), 3)
+    table, data = b"", b""
+    for name, kind, content in contents:
+        table += struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, 64 + 64 * len(contents) + len(data), len(content), 0, 0, 1, 0)
+        data += content
+    return header + table + data
 
 
 def mcore_facts(dump) -> dict:

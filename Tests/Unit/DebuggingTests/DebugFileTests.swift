@@ -90,14 +90,14 @@ private func search(_ scratch: Scratch, id: String? = TinyVmlinux().hexID, relea
     let whole = TinyVmlinux().bytes()
     let path = scratch.file("vmlinux")
     for offset in 0..<64 + 4 * 64 {
-      for value in [0, 255, whole[offset] ^ 0x80] as [UInt8] {
+      for value in [255, whole[offset] ^ 0x80] as [UInt8] {
         var bytes = whole
         bytes[offset] = value
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         _ = try? DebugFile(path)
       }
     }
-    for count in 0..<whole.count {
+    for count in stride(from: 0, to: whole.count, by: 5) {
       try Data(whole[..<count]).write(to: URL(fileURLWithPath: path))
       _ = try? DebugFile(path)
     }
