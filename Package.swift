@@ -40,6 +40,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: relaxed)
 }
 
+/// libFuzzer's program has no `main` of its own: only scripts/fuzz.sh builds it.
+let fuzzing: [Target] =
+  Context.environment["MCORE_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "mcore-fuzz", dependencies: ["ReaderFuzz"], path: "Tests/Campaigns/FuzzRunner",
+      swiftSettings: relaxed + [.unsafeFlags(["-parse-as-library"])])
+  ]
+
 let package = Package(
   name: "mcore",
   products: [
@@ -55,7 +65,8 @@ let package = Package(
     .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
     .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
     .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
-    .trait(name: "Streams", description: "Read dumps in gzip or zstd that nothing leads into the middle of (not in mcore-capture)."),
+    .trait(
+      name: "Streams", description: "Read dumps in gzip or zstd that nothing leads into the middle of (not in mcore-capture)."),
     .trait(name: "FUSE", description: "mcore mount, by libfuse 3."),
     .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "Streams", "FUSE"]),
   ],
@@ -194,6 +205,11 @@ let package = Package(
     .target(
       name: "FileCampaign", dependencies: ["Capture", "DumpBasics", "DumpSource", "TestSupport"],
       path: "Tests/Campaigns/FileCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    // Files that may be anything, for libFuzzer and for a test.
+    .target(
+      name: "ReaderFuzz", dependencies: ["DumpBasics", "DumpSource"], path: "Tests/Campaigns/ReaderFuzz", exclude: ["corpus", "make-corpus.py"],
+      swiftSettings: relaxed),
+    tests("ReaderFuzzTests", ["ReaderFuzz"]),
     tests("FileCampaignTests", ["FileCampaign", "Capture", "CoreFormat", "DumpBasics", "DumpSource", "TestSupport"]),
     .executableTarget(
       name: "mcore-mutations", dependencies: ["FileCampaign", "MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
@@ -228,7 +244,9 @@ let package = Package(
     tests(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
-    tests("MountingTests", ["Mounting", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests(
+      "MountingTests",
+      ["Mounting", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
     tests(
       "DebuggingTests",
       ["Debugging", "KernelReport", "CrashedKernel", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
@@ -239,6 +257,6 @@ let package = Package(
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
     tests(
       "CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "DumpTarget", "CoreFormat", "PageSelection", "LinuxSystem"]),
-  ],
+  ] + fuzzing,
   swiftLanguageModes: [.v6]
 )
