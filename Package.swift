@@ -207,8 +207,8 @@ let package = Package(
       path: "Tests/Campaigns/FileCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     // Files that may be anything, for libFuzzer and for a test.
     .target(
-      name: "ReaderFuzz", dependencies: ["DumpBasics", "DumpSource"], path: "Tests/Campaigns/ReaderFuzz", exclude: ["corpus", "make-corpus.py"],
-      swiftSettings: relaxed),
+      name: "ReaderFuzz", dependencies: ["DumpBasics", "DumpSource"], path: "Tests/Campaigns/ReaderFuzz",
+      exclude: ["corpus", "make-corpus.py"], swiftSettings: relaxed),
     tests("ReaderFuzzTests", ["ReaderFuzz"]),
     tests("FileCampaignTests", ["FileCampaign", "Capture", "CoreFormat", "DumpBasics", "DumpSource", "TestSupport"]),
     .executableTarget(

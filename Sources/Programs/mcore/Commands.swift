@@ -112,6 +112,7 @@ struct Save: ParsableCommand {
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a dump in another format.",
+    usage: "mcore convert --format <format> [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
     discussion: """
       Converting keeps what the dump says of itself. Pages that could not be read become gaps. The parts of a set that \
       makedumpfile --split wrote become one dump; a part that is missing is named.
@@ -127,7 +128,7 @@ struct Convert: ParsableCommand {
   @Argument(
     help: ArgumentHelp(
       "The dump file or its directory, or all parts of a split set; then the file to write, or - for standard output.",
-      valueName: "dump> <out"))
+      valueName: "dump> ... <out"))
   var files: [String]
 
   func validate() throws {
@@ -137,7 +138,8 @@ struct Convert: ParsableCommand {
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
       try convert(
-        Array(files.dropLast()), to: files[files.count - 1], format: format, threads: work.threads, vmcoreInfo: knowledge.vmcoreinfo, reporter)
+        Array(files.dropLast()), to: files[files.count - 1], format: format, threads: work.threads,
+        vmcoreInfo: knowledge.vmcoreinfo, reporter)
     }
   }
 }

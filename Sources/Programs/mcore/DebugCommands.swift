@@ -65,7 +65,8 @@ struct Drgn: ParsableCommand {
 struct Gdb: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Open a dump in gdb.",
-    discussion: DebugOptions.search + "\n\nWhere KASLR moved the kernel, gdb is told how far. Example: mcore gdb DUMP -- -batch -ex bt")
+    discussion: DebugOptions.search
+      + "\n\nWhere KASLR moved the kernel, gdb is told how far. Example: mcore gdb DUMP -- -batch -ex bt")
   @OptionGroup var options: DebugOptions
   func run() throws { try options.run(.gdb) }
 }

@@ -9,6 +9,7 @@ import Mounting
   struct Mount: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show a dump as a directory, decompressed as it is read.",
+      usage: "mcore mount [--foreground] [--strict] [--cache <cache>] <dump> ... <dir>",
       discussion: """
         DIR/vmcore is the plain ELF core, for crash, drgn, gdb and readelf; beside it dmesg.txt, dump.json and report.txt, \
         which is made when it is read. Nothing can be written. 'fusermount3 -u DIR' ends it, and so does an interrupt.
@@ -23,7 +24,9 @@ import Mounting
     @Option(help: "Memory for what was decompressed: \(Limits.sizeForm).")
     var cache = "64M"
 
-    @Argument(help: ArgumentHelp("The dump file or its directory, or all parts of a split set; then DIR.", valueName: "dump> <dir"))
+    @Argument(
+      help: ArgumentHelp(
+        "The dump file or its directory, or all parts of a split set; then a directory.", valueName: "dump> ... <dir"))
     var files: [String]
 
     func validate() throws {

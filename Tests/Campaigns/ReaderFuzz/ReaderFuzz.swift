@@ -1,6 +1,6 @@
 import DumpBasics
 import DumpSource
-import Foundation
+public import Foundation
 
 /// What a person does with a file that may be anything: opens it, and reads what it says it has.
 ///
@@ -25,8 +25,9 @@ public struct ReaderFuzz {
     _ = try? openDump([path, path])
     _ = (source.segments.count, source.notes.count, source.leftOut.count, source.findings.map(\.description))
     for note in source.largeNotes.prefix(8) {
-      var buffer = [UInt8](repeating: 0, count: Int(min(note.size, 4096)))
-      buffer.withUnsafeMutableBytes { _ = try? source.readLargeNote(note, at: 0, into: $0) }
+      _ = try? [UInt8].filled(Int(min(note.size, 4096))) { (buffer) throws(DumpError) in
+        try source.readLargeNote(note, at: 0, into: buffer)
+      }
     }
     for piece in source.coverage().prefix(ReaderFuzz.pieceLimit) {
       let count = min(piece.range.count, ReaderFuzz.readLimit)

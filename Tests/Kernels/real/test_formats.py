@@ -160,7 +160,7 @@ class Formats(Oracles):
         self.assertEqual(frames, {pfn for pfn in kept if not start <= pfn < end})
         self.assertGreater(len(kept) - len(frames), 1000)
         self.assertEqual(compare_memory(core, self.core)[0], 0)
-        self.assertIn(b"is in two of", mcore("info", parts[0], parts[0], status=2).stderr)
+        self.assertIn(b"are in two of the files", mcore("info", parts[0], parts[0], status=2).stderr)
         for path in (*parts, whole, joined):
             path.unlink()
 

@@ -2,8 +2,8 @@ internal import CoreEncoding
 public import DumpBasics
 internal import LinuxSystem
 
-/// The index of a BGZF file in bgzip's form (`.gzi`): the number of entries, then for each block but the first
-/// its place in the file and in the content, in numbers of 64 bits, little-endian.
+/// The index of a BGZF file in bgzip's form (`.gzi`): the number of entries, then for each block but the
+/// first its place in the file and in the content, in numbers of 64 bits, little-endian.
 public struct BGZFIndex: Sendable, Equatable {
   public var entries: UInt64
   /// Of the content.
@@ -35,10 +35,13 @@ public struct BGZFIndex: Sendable, Equatable {
     var endsWithMark = false
     while position < fileSize {
       guard let member = BGZF.memberSize(header), UInt64(member) <= fileSize - position else {
+        if position == 0 {
+          throw DumpError(
+            "this is no BGZF file: only elf.gz and what bgzip writes has such an index", at: path,
+            advice: "mcore convert --format elf.gz writes one")
+        }
         throw DumpError(
-          position == 0 ? "this is no BGZF file: only elf.gz and what bgzip writes has such an index" : "no whole BGZF block here",
-          at: "\(path), offset \(hex(position))",
-          advice: position == 0 ? "mcore convert --format elf.gz writes one" : "mcore repair writes a sound file")
+          "no whole BGZF block here", at: "\(path), offset \(hex(position))", advice: "mcore repair writes a sound file")
       }
       let next = position + UInt64(member)
       let tail = try file.bytes(at: next - 4, count: 4 + BGZF.headerSize)

@@ -23,7 +23,8 @@
     var name: String { file.path }
 
     private struct Idle: @unchecked Sendable {
-      // SAFETY: a cursor is either in the list, which the lock guards, or with the one thread that took it out.
+      // SAFETY: a cursor is either in the list, which the lock guards, or with the one thread that took it
+      // out.
       let cursor: GzipCursor
     }
 

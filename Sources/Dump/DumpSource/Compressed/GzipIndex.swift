@@ -5,8 +5,8 @@
 
   /// Places in a gzip file from which it can be inflated, made by going through all of it once.
   ///
-  /// Memory is bounded: where there are too many places, every second one is forgotten, and those that come are
-  /// twice as far apart.
+  /// Memory is bounded: where there are too many places, every second one is forgotten, and those that come
+  /// are twice as far apart.
   struct GzipIndex {
     private(set) var places = [GzipStream.Place(compressed: 0, bits: 0, content: 0, window: nil)]
     /// Content that is there.

@@ -3,8 +3,9 @@
   internal import DumpBasics
   internal import LinuxSystem
 
-  /// A file that zstd compressed as a whole. Nothing leads into the middle of a frame, so it is unpacked once, to
-  /// a file without a name in $TMPDIR (or /var/tmp), which is gone with this process. Zeros are holes there.
+  /// A file that zstd compressed as a whole. Nothing leads into the middle of a frame, so it is unpacked
+  /// once, to a file without a name in $TMPDIR (or /var/tmp), which is gone with this process. Zeros are holes
+  /// there.
   final class UnpackedZstd: Content {
     private let file: File
     private let path: String

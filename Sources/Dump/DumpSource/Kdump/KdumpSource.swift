@@ -17,7 +17,8 @@
     public let isCompressed = true
     /// What is wrong with this file; that it is a part of a set is not.
     let ownFindings: [DumpError]
-    /// The pages of the machine that the bitmaps name: all, and those that were written, here or in another part.
+    /// The pages of the machine that the bitmaps name: all, and those that were written, here or in another
+    /// part.
     let existing: FrameRuns
     let written: FrameRuns
     /// Those that this file should have and does not.
