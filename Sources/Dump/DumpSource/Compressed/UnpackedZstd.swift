@@ -4,8 +4,8 @@
   internal import LinuxSystem
 
   /// A file that zstd compressed as a whole. Nothing leads into the middle of a frame, so it is unpacked
-  /// once, to a file without a name in $TMPDIR (or /var/tmp), which is gone with this process. Zeros are holes
-  /// there.
+  /// once, to a file without a name in $TMPDIR (or /var/tmp), which is gone with this process. Zeros are
+  /// holes there.
   final class UnpackedZstd: Content {
     private let file: File
     private let path: String
