@@ -70,7 +70,7 @@ private func canRead(_ signature: [UInt8]) -> Bool {
 /// A file that may be flattened.
 private func openUnpacked(_ content: any Content) throws(DumpError) -> any DumpSource {
   #if Kdump
-    if Flattened.isFlattened(try content.start(Flattened.signature.count)) {
+    if let start = try? content.start(Flattened.signature.count), Flattened.isFlattened(start) {
       return try openContent(try FlattenedContent(content))
     }
   #endif
@@ -80,7 +80,10 @@ private func openUnpacked(_ content: any Content) throws(DumpError) -> any DumpS
 /// A file that is not compressed as a whole.
 private func openContent(_ content: any Content) throws(DumpError) -> any DumpSource {
   #if Kdump
-    if KdumpHeader.isKdump(try content.start(KdumpHeader.signature.count)) { return try KdumpSource(content) }
+    // A start that can't be read may stand in the file a second time.
+    if let start = try? content.start(KdumpHeader.signature.count), KdumpHeader.isKdump(start) {
+      return try KdumpSource(content)
+    }
   #endif
   return try ELFSource(content)
 }
