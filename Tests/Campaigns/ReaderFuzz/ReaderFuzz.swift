@@ -5,7 +5,7 @@ public import Foundation
 /// What a person does with a file that may be anything: opens it, and reads what it says it has.
 ///
 /// Nothing is judged: whatever the bytes are, this returns. A trap, a hang or memory without bound is the failure.
-public struct ReaderFuzz {
+public struct ReaderFuzz: Sendable {
   /// Where the bytes of one input are put; in memory, where the system has such a place.
   private let path: String
   private static let pieceLimit = 256
