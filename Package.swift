@@ -40,14 +40,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: relaxed)
 }
 
-/// libFuzzer's program has no `main` of its own: only scripts/fuzz.sh builds it.
+/// It needs libFuzzer: only scripts/fuzz.sh builds it.
 let fuzzing: [Target] =
   Context.environment["MCORE_FUZZ"] == nil
   ? []
   : [
     .executableTarget(
       name: "mcore-fuzz", dependencies: ["ReaderFuzz"], path: "Tests/Campaigns/FuzzRunner",
-      swiftSettings: relaxed + [.unsafeFlags(["-parse-as-library"])])
+      swiftSettings: relaxed, linkerSettings: [.unsafeFlags(["-use-ld=lld"])])
   ]
 
 let package = Package(
