@@ -40,6 +40,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, path: "Tests/Unit/\(name)", swiftSettings: relaxed)
 }
 
+/// It needs libFuzzer: only scripts/fuzz.sh builds it.
+let fuzzing: [Target] =
+  Context.environment["MCORE_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "mcore-fuzz", dependencies: ["ReaderFuzz"], path: "Tests/Campaigns/FuzzRunner",
+      swiftSettings: relaxed, linkerSettings: [.unsafeFlags(["-use-ld=lld"])])
+  ]
+
 let package = Package(
   name: "mcore",
   products: [
@@ -55,8 +65,10 @@ let package = Package(
     .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
     .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
     .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
+    .trait(
+      name: "Streams", description: "Read dumps in gzip or zstd that nothing leads into the middle of (not in mcore-capture)."),
     .trait(name: "FUSE", description: "mcore mount, by libfuse 3."),
-    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "FUSE"]),
+    .default(enabledTraits: ["Libdeflate", "Zstd", "SHA256", "Kdump", "LZO", "Snappy", "Streams", "FUSE"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -133,15 +145,20 @@ let package = Package(
     Room.operations.target(
       "Mounting",
       [
-        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "Capture",
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "Capture",
         .target(name: "CFuseView", condition: .when(traits: ["FUSE"])),
       ]),
+
+    // Programs of others on a dump.
+    Room.operations.target(
+      "Debugging",
+      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "Mounting"]),
 
     // Programs.
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "Debugging", "DumpTarget", "KernelReport", "Mounting",
         "PageClasses", "PageSelection", "Reading",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -188,6 +205,11 @@ let package = Package(
     .target(
       name: "FileCampaign", dependencies: ["Capture", "DumpBasics", "DumpSource", "TestSupport"],
       path: "Tests/Campaigns/FileCampaign", swiftSettings: relaxed + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+    // Files that may be anything, for libFuzzer and for a test.
+    .target(
+      name: "ReaderFuzz", dependencies: ["DumpBasics", "DumpSource"], path: "Tests/Campaigns/ReaderFuzz",
+      exclude: ["corpus", "make-corpus.py"], swiftSettings: relaxed),
+    tests("ReaderFuzzTests", ["ReaderFuzz"]),
     tests("FileCampaignTests", ["FileCampaign", "Capture", "CoreFormat", "DumpBasics", "DumpSource", "TestSupport"]),
     .executableTarget(
       name: "mcore-mutations", dependencies: ["FileCampaign", "MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
@@ -200,7 +222,7 @@ let package = Package(
     tests("SyntheticMachineTests", ["CrashedKernel", "DumpSource", "DumpBasics", "TestSupport"]),
     tests("WorkersTests", ["Workers", "DumpBasics"]),
     tests("PageClassesTests", ["PageClasses", "CrashedKernel", "DumpSource", "DumpBasics", "Workers", "TestSupport"]),
-    tests("DumpSourceTests", ["DumpSource", "CoreEncoding", "DumpBasics", "TestSupport"]),
+    tests("DumpSourceTests", ["DumpSource", "LinuxSystem", "CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("LinuxSystemTests", ["LinuxSystem", "DumpBasics"]),
     tests(
       "PipelineTests",
@@ -222,7 +244,12 @@ let package = Package(
     tests(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
-    tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests(
+      "MountingTests",
+      ["Mounting", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
+    tests(
+      "DebuggingTests",
+      ["Debugging", "KernelReport", "CrashedKernel", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
     tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
@@ -230,6 +257,6 @@ let package = Package(
       ["PageSelection", "PageClasses", "CoreEncoding", "CrashedKernel", "DumpSource", "DumpBasics", "TestSupport", "Workers"]),
     tests(
       "CaptureInitTests", ["CaptureInit", "Capture", "DumpBasics", "DumpTarget", "CoreFormat", "PageSelection", "LinuxSystem"]),
-  ],
+  ] + fuzzing,
   swiftLanguageModes: [.v6]
 )

@@ -58,6 +58,7 @@ step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -m unittest -q real.test_report
 step 'formats of others, both ways, judged by makedumpfile, crash, drgn' python3 -m unittest -q real.test_formats
+step 'crash, drgn and gdb by mcore' python3 -m unittest -q real.test_tools
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script

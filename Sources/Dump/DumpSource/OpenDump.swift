@@ -7,15 +7,22 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
   let file = try dumpInput(try dumpFile(path))
   let start = try file.bytes(at: 0, count: BGZF.headerSize)
   let end = try Ending(file)
-  if BGZF.memberSize(start) != nil || end.isBGZF { return try ELFSource(try BGZFContent(file)) }
+  if BGZF.memberSize(start) != nil || end.isBGZF { return try openContent(try BGZFContent(file)) }
   if BGZF.isGzip(start) {
-    throw DumpError(
-      "gzip, but not BGZF: it can't be read at an offset", at: file.path,
-      advice: "decompress it with gzip -d, or compress it with bgzip")
+    #if Streams
+      return try openUnpacked(try GzipContent(file))
+    #else
+      throw DumpError(
+        "gzip, but not BGZF: it can't be read at an offset", at: file.path,
+        advice: "decompress it with gzip -d, or compress it with bgzip")
+    #endif
   }
   if ZstdFrame.isZstd(start) || end.isSeekableZstd {
+    #if Streams && Zstd
+      if !end.isSeekableZstd, try UnpackedZstd.isNeeded(file) { return try openUnpacked(try UnpackedZstd(file)) }
+    #endif
     #if Zstd
-      return try ELFSource(try ZstdContent(file))
+      return try openContent(try ZstdContent(file))
     #else
       throw DumpError(
         .unsupported, "this build of mcore does not read zstd", at: file.path, advice: "decompress it with zstd -d")
@@ -23,19 +30,32 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
   }
   let path = file.path
   let content = try PlainContent(file)
-  do throws(DumpError) {
-    #if Kdump
-      if Flattened.isFlattened(try content.start(Flattened.signature.count)) {
-        return try openContent(try FlattenedContent(content))
-      }
-    #endif
-    return try openContent(content)
-  } catch {
+  do throws(DumpError) { return try openUnpacked(content) } catch {
     // What has its signature says itself what is wrong with it.
     let known = [[0x7f, 0x45, 0x4c, 0x46], Array("KDUMP   ".utf8), Array("makedumpfile".utf8)]
     if known.contains(where: { start.starts(with: $0) && canRead($0) }) { throw error }
     throw ForeignFormat.named((try? content.start(ForeignFormat.startSize)) ?? start, path) ?? error
   }
+}
+
+/// Opens a dump that may be in several files: the parts that makedumpfile --split wrote, in any order.
+public func openDump(_ paths: [String]) throws(DumpError) -> any DumpSource {
+  guard let path = paths.first else { throw DumpError(.usage, "no dump is named") }
+  if paths.count == 1 { return try openDump(path) }
+  #if Kdump
+    var parts: [KdumpSource] = []
+    for path in paths {
+      guard let part = try openDump(path) as? KdumpSource else {
+        throw DumpError(
+          .usage, "this file is no part of a set", at: path,
+          advice: "only the files that makedumpfile --split wrote can be joined")
+      }
+      parts.append(part)
+    }
+    return try SplitSource(parts, parts[0])
+  #else
+    throw DumpError(.unsupported, "this build of mcore does not join files", advice: "makedumpfile --reassemble does")
+  #endif
 }
 
 /// Whether this build has the reader for files with this signature.
@@ -47,10 +67,23 @@ private func canRead(_ signature: [UInt8]) -> Bool {
   #endif
 }
 
+/// A file that may be flattened.
+private func openUnpacked(_ content: any Content) throws(DumpError) -> any DumpSource {
+  #if Kdump
+    if let start = try? content.start(Flattened.signature.count), Flattened.isFlattened(start) {
+      return try openContent(try FlattenedContent(content))
+    }
+  #endif
+  return try openContent(content)
+}
+
 /// A file that is not compressed as a whole.
 private func openContent(_ content: any Content) throws(DumpError) -> any DumpSource {
   #if Kdump
-    if KdumpHeader.isKdump(try content.start(KdumpHeader.signature.count)) { return try KdumpSource(content) }
+    // A start that can't be read may stand in the file a second time.
+    if let start = try? content.start(KdumpHeader.signature.count), KdumpHeader.isKdump(start) {
+      return try KdumpSource(content)
+    }
   #endif
   return try ELFSource(content)
 }

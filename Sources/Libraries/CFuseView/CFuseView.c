@@ -8,6 +8,9 @@
 
 #if __has_include(<fuse3/fuse.h>)
 #include <fuse3/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,7 +86,9 @@ static int view_open(const char *path, struct fuse_file_info *file) {
   if (index < 0) return -ENOENT;
   if ((file->flags & O_ACCMODE) != O_RDONLY) return -EROFS;
   file->fh = index;
-  file->keep_cache = 1;
+  // The kernel asks for no more than it takes for the size, but of a file that is read past its cache.
+  file->direct_io = current()->files[index].unsized != 0;
+  file->keep_cache = !file->direct_io;
   return 0;
 }
 
@@ -91,8 +96,11 @@ static int view_read(const char *path, char *buffer, size_t count, off_t offset,
   (void)path;
   struct view *view = current();
   uint64_t size = view->files[file->fh].size;
-  if (offset < 0 || (uint64_t)offset >= size) return 0;
-  if (count > size - offset) count = size - offset;
+  if (offset < 0) return -EINVAL;
+  if (!view->files[file->fh].unsized) {
+    if ((uint64_t)offset >= size) return 0;
+    if (count > size - offset) count = size - offset;
+  }
   return view->read(view->context, file->fh, offset, buffer, count);
 }
 
@@ -100,13 +108,20 @@ static const struct fuse_operations operations = {
   .init = view_init, .getattr = view_getattr, .readdir = view_readdir, .open = view_open, .read = view_read,
 };
 
+static struct fuse *made(struct view *view, const char *more) {
+  char words[160] = "ro,fsname=mcore,subtype=mcore,default_permissions";
+  strcat(words, more);
+  char *arguments[] = {"mcore", "-o", words, NULL};
+  struct fuse_args all = FUSE_ARGS_INIT(3, arguments);
+  struct fuse *fuse = fuse_new(&all, &operations, sizeof operations, view);
+  fuse_opt_free_args(&all);
+  return fuse;
+}
+
 int mcore_view_serve(const char *directory, const struct mcore_view_file *files, int count, int64_t modified, int foreground,
                      mcore_view_read read, void *context) {
   struct view view = {files, count, modified, read, context};
-  char *words[] = {"mcore", "-o", "ro,fsname=mcore,subtype=mcore,default_permissions", NULL};
-  struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
-  struct fuse *fuse = fuse_new(&arguments, &operations, sizeof operations, &view);
-  fuse_opt_free_args(&arguments);
+  struct fuse *fuse = made(&view, "");
   if (fuse == NULL) return -EINVAL;
   int result = -EIO;
   errno = 0;
@@ -125,6 +140,52 @@ int mcore_view_serve(const char *directory, const struct mcore_view_file *files,
   fuse_destroy(fuse);
   return result;
 }
+
+struct background {
+  struct view view;
+  struct fuse *fuse;
+};
+
+static void *serve(void *fuse) {
+  fuse_loop_mt(fuse, 0);
+  return NULL;
+}
+
+int mcore_view_begin(const char *directory, const struct mcore_view_file *files, int count, int64_t modified, int unmount_at_end,
+                     mcore_view_read read, void *context, void **mount) {
+  struct background *mounted = calloc(1, sizeof *mounted);
+  if (mounted == NULL) return -ENOMEM;
+  mounted->view = (struct view){files, count, modified, read, context};
+  mounted->fuse = made(&mounted->view, unmount_at_end ? ",auto_unmount" : "");
+  int result = mounted->fuse == NULL ? -EINVAL : 0;
+  errno = 0;
+  if (result == 0 && fuse_mount(mounted->fuse, directory) != 0) result = errno != 0 ? -errno : -EIO;
+  if (result == 0) {
+    // Signals are for the thread that waits for the program.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pthread_t thread;
+    result = -pthread_create(&thread, NULL, serve, mounted->fuse);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result == 0) pthread_detach(thread);
+    else fuse_unmount(mounted->fuse);
+  }
+  if (result == 0) {
+    *mount = mounted;
+  } else {
+    if (mounted->fuse != NULL) fuse_destroy(mounted->fuse);
+    free(mounted);
+  }
+  return result;
+}
+
+void mcore_view_end(void *mount) {
+  struct background *mounted = mount;
+  // Threads that read from the kernel still use the rest. They are told to end, and this process ends soon.
+  fuse_exit(mounted->fuse);
+  fuse_unmount(mounted->fuse);
+}
 #else
 // Built without libfuse's headers: the trait FUSE is off then, and nothing calls this.
 int mcore_view_serve(const char *directory, const struct mcore_view_file *files, int count, int64_t modified, int foreground,
@@ -132,4 +193,10 @@ int mcore_view_serve(const char *directory, const struct mcore_view_file *files,
   (void)directory, (void)files, (void)count, (void)modified, (void)foreground, (void)read, (void)context;
   return -ENOSYS;
 }
+int mcore_view_begin(const char *directory, const struct mcore_view_file *files, int count, int64_t modified, int unmount_at_end,
+                     mcore_view_read read, void *context, void **mount) {
+  (void)directory, (void)files, (void)count, (void)modified, (void)unmount_at_end, (void)read, (void)context, (void)mount;
+  return -ENOSYS;
+}
+void mcore_view_end(void *mount) { (void)mount; }
 #endif

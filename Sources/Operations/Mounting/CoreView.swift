@@ -19,13 +19,19 @@ public final class CoreView: Sendable {
   private let header: [UInt8]
   private let pieces: [Piece]
   private let cache = Lazy()
+  private let strictness: StrictReading?
   public let size: UInt64
 
   /// So much of what was inflated is kept.
   public static let defaultCache: UInt64 = 64 << 20
 
-  public init(_ source: any DumpSource, cacheBytes: UInt64 = CoreView.defaultCache) throws(DumpError) {
+  /// `isStrict`: memory that the dump does not really have can't be read, where else it would be zeros or a
+  /// pattern.
+  public init(
+    _ source: any DumpSource, isStrict: Bool = false, cacheBytes: UInt64 = CoreView.defaultCache
+  ) throws(DumpError) {
     self.source = source
+    strictness = if isStrict, let elf = source as? ELFSource { try StrictReading(elf) } else { nil }
     if let elf = source as? ELFSource {
       header = []
       pieces = []
@@ -49,6 +55,9 @@ public final class CoreView: Sendable {
     guard offset <= size, UInt64(buffer.count) <= size - offset else {
       throw DumpError("reading past the end, at \(hex(offset))", at: source.name)
     }
+    if let strictness, strictness.isMissing(offset..<offset + UInt64(buffer.count)) {
+      throw DumpError("memory that could not be read when the dump was written, at \(hex(offset))", at: source.name)
+    }
     if let cache = cache.value {
       unsafe try cache.read(at: offset, into: buffer)
     } else {
@@ -57,7 +66,11 @@ public final class CoreView: Sendable {
   }
 
   private func readSource(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-    if let elf = source as? ELFSource { return unsafe try elf.readContent(at: offset, into: buffer) }
+    if let elf = source as? ELFSource {
+      unsafe try elf.readContent(at: offset, into: buffer)
+      unsafe strictness?.change(buffer, from: offset)
+      return
+    }
     unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
     let end = offset + UInt64(buffer.count)
     if offset < UInt64(header.count) {

@@ -35,9 +35,11 @@ public struct DmesgOptions: Sendable {
   }
 }
 
+public func dmesg(_ path: String, _ options: DmesgOptions) throws(DumpError) -> String { try dmesg([path], options) }
+
 /// `mcore dmesg`: the crashed kernel's log, from its memory alone.
-public func dmesg(_ path: String, _ options: DmesgOptions) throws(DumpError) -> String {
-  let source = try openDump(path)
+public func dmesg(_ paths: [String], _ options: DmesgOptions) throws(DumpError) -> String {
+  let source = try openDump(paths)
   let kernel = CrashedKernel(source, vmcoreinfo: try readVMCoreInfo(options.vmcoreInfo))
   let log = try kernel.log()
   return try DmesgView(log, options, crashTime: kernel.crashTime).text()

@@ -112,7 +112,11 @@ struct Save: ParsableCommand {
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a dump in another format.",
-    discussion: "Converting keeps what the dump says of itself. Pages that could not be read become gaps.")
+    usage: "mcore convert --format <format> [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
+    discussion: """
+      Converting keeps what the dump says of itself. Pages that could not be read become gaps. The parts of a set that \
+      makedumpfile --split wrote become one dump; a part that is missing is named.
+      """)
 
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat
@@ -121,16 +125,21 @@ struct Convert: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "The dump file or its directory.")
-  var dump: String
+  @Argument(
+    help: ArgumentHelp(
+      "The dump file or its directory, or all parts of a split set; then the file to write, or - for standard output.",
+      valueName: "dump> ... <out"))
+  var files: [String]
 
-  @Argument(help: "The file to write, or - for standard output.")
-  var out: String
+  func validate() throws {
+    guard files.count >= 2 else { throw ValidationError("name a dump and the file to write") }
+  }
 
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
       try convert(
-        dump, to: out, format: format, threads: work.threads, vmcoreInfo: knowledge.vmcoreinfo, reporter)
+        Array(files.dropLast()), to: files[files.count - 1], format: format, threads: work.threads,
+        vmcoreInfo: knowledge.vmcoreinfo, reporter)
     }
   }
 }
@@ -179,12 +188,12 @@ struct Info: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "The dump file or its directory.")
-  var dump: String
+  @Argument(help: "The dump file or its directory; or all parts of a split set.")
+  var dumps: [String]
 
   func run() throws {
     try failing { () throws(DumpError) in
-      try standardOutput(try info(dump, json: json, vmcoreInfo: knowledge.vmcoreinfo) + "\n")
+      try standardOutput(try info(dumps, json: json, vmcoreInfo: knowledge.vmcoreinfo) + "\n")
     }
   }
 }
@@ -211,8 +220,8 @@ struct Dmesg: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "The dump file or its directory, or /proc/vmcore.")
-  var dump: String
+  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.")
+  var dumps: [String]
 
   private func options() throws -> DmesgOptions {
     var options = DmesgOptions()
@@ -232,7 +241,7 @@ struct Dmesg: ParsableCommand {
 
   func run() throws {
     let options = try options()
-    try failing { () throws(DumpError) in try standardOutput(try dmesg(dump, options)) }
+    try failing { () throws(DumpError) in try standardOutput(try dmesg(dumps, options)) }
   }
 }
 
@@ -338,14 +347,14 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
-  @Argument(help: "The dump file or its directory.")
-  var dump: String
+  @Argument(help: "The dump file or its directory; or all parts of a split set.")
+  var dumps: [String]
 
   func run() throws {
     var status: Int32 = 0
     try failing { () throws(DumpError) in
       let reporter = ConsoleReporter(quiet: work.quiet)
-      let result = try verify(dump, threads: work.threads, reporter)
+      let result = try verify(dumps, threads: work.threads, reporter)
       for line in result.lines { try standardOutput(printable(line) + "\n") }
       let verdict =
         switch result.verdict {
@@ -353,7 +362,7 @@ struct Verify: ParsableCommand {
         case .corrupt: "CORRUPT"
         case .incomplete: "incomplete, or with findings"
         }
-      try standardOutput("\(printable(dump)): \(verdict)\n")
+      try standardOutput("\(printable(dumps.joined(separator: " "))): \(verdict)\n")
       status = result.verdict.rawValue
     }
     if status != 0 { throw ExitCode(status) }

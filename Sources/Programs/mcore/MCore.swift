@@ -36,13 +36,15 @@ struct MCore: ParsableCommand {
         mcore save /proc/vmcore /var/crash          save the crashed kernel's memory
         mcore info /var/crash/2026-11-23T*          what a dump is
         mcore dmesg DUMP | tail                     the last lines of its log
-        mcore convert --format elf DUMP vmcore      a plain ELF for crash, drgn and gdb
+        mcore crash DUMP                            the dump in crash, of whatever format it is; also drgn, gdb
+        mcore convert --format elf DUMP vmcore      a plain ELF for other tools
       """,
     version: toolVersion,
     subcommands: [
       Save.self, Info.self, List.self, Verify.self, Dmesg.self, Report.self, Bt.self, Ps.self, Sym.self, Types.self,
-      Show.self, Convert.self, Repair.self, Last.self, Network.self, Arm.self, Disarm.self, Rehearse.self,
+      Show.self, Convert.self, Repair.self, Index.self, Last.self, Network.self, Arm.self, Disarm.self, Rehearse.self,
       Status.self,
+      Crash.self, Drgn.self, Gdb.self,
     ] + mountCommands)
 }
 

@@ -12,11 +12,11 @@ struct Report: ParsableCommand {
   @Flag(help: "JSON; docs/report.md has the schema.")
   var json = false
 
-  @Argument(help: "The dump file or its directory, or /proc/vmcore.")
-  var dump: String
+  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.")
+  var dumps: [String]
 
   func run() throws {
-    try failing { () throws(DumpError) in try standardOutput(try explain(dump, json: json)) }
+    try failing { () throws(DumpError) in try standardOutput(try explain(dumps, json: json)) }
   }
 }
 

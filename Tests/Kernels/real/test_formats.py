@@ -7,7 +7,9 @@ Which kernels: MCORE_TEST_FORMATS, a list of series. Judges: Debian 12's makedum
 import json
 import os
 import pathlib
+import re
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -133,6 +135,77 @@ class Formats(Oracles):
         for part in parts:
             part.unlink()
 
+    def test_a_split_set_is_joined_and_a_missing_part_is_named(self):
+        """Every page from the right file: what mcore joins is what makedumpfile --reassemble joins, page by page."""
+        parts = [self.work / f"part{number}" for number in range(3)]
+        command("makedumpfile", "--split", "--splitblock-size", "16", "-c", "-d", "31", self.raw, *parts)
+        self.assertGreater(min(part.stat().st_size for part in parts), 2 << 20)
+        whole, joined = self.work / "whole", self.work / "joined"
+        command("makedumpfile", "--reassemble", *parts, whole)
+        mcore("convert", "-q", "--format", "kdump-zlib", parts[2], parts[0], parts[1], joined)
+        kept = set(Kdump(whole).kept)
+        self.assertEqual(set(Kdump(joined).kept), kept)
+        self.assert_same_pages(joined)
+        joined.unlink()
+        self.assertEqual(json.loads(mcore("info", "--json", *parts).stdout)["status"], "complete")
+        self.assertEqual(mcore("dmesg", *parts).stdout, mcore("dmesg", self.raw).stdout)
+        self.assertEqual(mcore("verify", "-q", *parts).returncode, 0)
+        # Without the second one.
+        result = mcore("convert", "-q", "--format", "elf", parts[0], parts[2], joined, status=3)
+        start, end = (
+            int(number, 16) for number in re.search(rb"from pfn (0x[0-9a-f]+) to (0x[0-9a-f]+)", result.stderr).groups()
+        )
+        core = Core(joined)
+        frames = {pfn for paddr, _, _, size, _ in core.loads for pfn in range(paddr >> 12, (paddr + size + 4095) >> 12)}
+        self.assertEqual(frames, {pfn for pfn in kept if not start <= pfn < end})
+        self.assertGreater(len(kept) - len(frames), 1000)
+        self.assertEqual(compare_memory(core, self.core)[0], 0)
+        self.assertIn(b"are in two of the files", mcore("info", parts[0], parts[0], status=2).stderr)
+        for path in (*parts, whole, joined):
+            path.unlink()
+
+    def test_what_gzip_and_zstd_compressed_as_a_whole_is_read(self):
+        expected, plain = self.work / "expected.elf", self.work / "converted.elf"
+        mcore("convert", "-q", "--format", "elf", self.kern, expected)
+        for name, words in {"gz": ["gzip", "-1"], "zst": ["zstd", "-q", "-1"], "bgz": ["bgzip", "-@2"]}.items():
+            packed = self.work / f"whole.{name}"
+            with open(packed, "wb") as out:
+                subprocess.run([*words, "-c", self.kern], stdout=out, check=True, timeout=120)
+            mcore("convert", "-q", "--format", "elf", packed, plain)
+            command("cmp", plain, expected)
+            self.assertEqual(mcore("dmesg", packed).stdout, mcore("dmesg", self.kern).stdout)
+            self.assertIn(b"whole", mcore("verify", "-q", packed).stdout)
+            packed.unlink()
+            plain.unlink()
+        expected.unlink()
+        flat = self.work / "flat.gz"
+        command("sh", "-c", 'makedumpfile -F -c -d 31 "$0" 2>/dev/null | gzip -1 >"$1"', self.raw, flat)
+        self.assertEqual(mcore("dmesg", flat).stdout, mcore("dmesg", self.raw).stdout)
+        flat.unlink()
+
+    def test_the_index_is_bgzips(self):
+        packed = self.work / "indexed.elf.gz"
+        mcore("convert", "-q", "--format", "elf.gz", self.kern, packed)
+        mcore("index", packed)
+        index = packed.with_name(packed.name + ".gzi")
+        ours = index.read_bytes()
+        size = os.path.getsize(self.kern)
+        plain = subprocess.run(["gzip", "-dc", packed], capture_output=True, check=True, timeout=120).stdout
+        for at in (0, 1, 61_439, 61_440, size // 2, len(plain) - 500):
+            self.assertEqual(command("bgzip", "-b", at, "-s", 400, packed).stdout, plain[at : at + 400])
+        index.unlink()
+        command("bgzip", "-r", packed)
+        self.assertEqual(ours, index.read_bytes())
+        mcore("index", "-o", self.work / "elsewhere", packed)
+        self.assertEqual((self.work / "elsewhere").read_bytes(), ours)
+        # Of a part there is none, and none is left.
+        index.unlink()
+        with open(packed, "r+b") as file:
+            file.truncate(packed.stat().st_size - 28)
+        mcore("index", packed, status=1)
+        self.assertEqual([path.name for path in self.work.glob("indexed*")], ["indexed.elf.gz"])
+        packed.unlink()
+
     # MARK: what mcore writes
 
     def test_every_page_of_ours_is_that_of_the_raw_copy(self):
@@ -210,6 +283,29 @@ class Formats(Oracles):
     # MARK: the mount
 
     @unittest.skipUnless(pathlib.Path("/dev/fuse").exists(), "there is no /dev/fuse here")
+    def test_a_strict_mount_makes_no_zeros_of_what_was_left_out(self):
+        """makedumpfile -E leaves pages out by p_filesz < p_memsz, and crash makes zeros of them."""
+        theirs, directory = self.makedumpfile("theirs.elf", "-E", "-d", "31", self.raw), self.work / "strict"
+        directory.mkdir()
+        paddr, offset, filesz, memsz = next(
+            (paddr, offset, filesz, memsz)
+            for paddr, offset, filesz, memsz in program_headers(theirs)
+            if filesz < memsz and memsz - filesz >= 4096
+        )
+        page = (paddr + filesz + 4095) & ~4095
+        read = [f"rd -p {page:#x} 4"]
+        self.assertIn("0000000000000000 0000000000000000", self.crash(theirs, read)[0])
+        mcore("mount", "--strict", theirs, directory)
+        try:
+            self.assertTrue(all(size == promised for _, _, size, promised in program_headers(directory / "vmcore")))
+            out, complaints = self.crash(directory / "vmcore", read)
+            self.assertNotIn("0000000000000000 0000000000000000", out)
+            self.assertIn("read error", out + complaints)
+        finally:
+            command("fusermount3", "-u", directory)
+        theirs.unlink()
+
+    @unittest.skipUnless(pathlib.Path("/dev/fuse").exists(), "there is no /dev/fuse here")
     def test_a_mounted_dump_is_the_plain_core(self):
         packed, directory = self.work / "kern.elf.gz", self.work / "mnt"
         mcore("save", "-q", self.raw, packed, status=self.status)
@@ -225,6 +321,12 @@ class Formats(Oracles):
             self.assertEqual((directory / "vmcore").read_bytes(), plain)
             self.assertEqual((directory / "dmesg.txt").read_bytes(), mcore("dmesg", packed).stdout)
             self.assertEqual((directory / "dump.json").read_bytes(), mcore("info", "--json", packed).stdout)
+            # A reader that is killed while the report is made.
+            reader = subprocess.Popen(["cat", directory / "report.txt"], stdout=subprocess.DEVNULL)
+            reader.kill()
+            reader.wait(timeout=60)
+            self.assertEqual((directory / "report.txt").read_bytes(), mcore("report", packed).stdout)
+            self.assertEqual(command("tail", "-c", "100", directory / "report.txt").stdout, mcore("report", packed).stdout[-100:])
             self.assertEqual(self.crash(directory / "vmcore", COMMANDS)[0], self.crash(self.kern, COMMANDS)[0])
             with self.assertRaises(OSError):
                 (directory / "vmcore").write_bytes(b"")
@@ -247,6 +349,17 @@ class Formats(Oracles):
             subprocess.run(["umount", "-l", directory], capture_output=True)
             process.kill()
             process.wait(timeout=60)
+
+
+def program_headers(path) -> list:
+    """(p_paddr, p_offset, p_filesz, p_memsz) of each PT_LOAD."""
+    with open(path, "rb") as file:
+        header = file.read(64)
+        (place,), (count,) = struct.unpack_from("<Q", header, 32), struct.unpack_from("<H", header, 56)
+        file.seek(place)
+        table = file.read(56 * count)
+    entries = [struct.unpack_from("<IIQQQQQQ", table, 56 * index) for index in range(count)]
+    return [(paddr, offset, size, promised) for kind, _, offset, _, paddr, size, promised, _ in entries if kind == 1]
 
 
 def load_tests(loader, tests, pattern):

@@ -9,6 +9,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import LinuxSystem
+
 private func machine() -> SyntheticCore {
   SyntheticCore([
     .init(0x1000, noise(0x2c00, seed: 1)),
@@ -88,4 +90,74 @@ private func bytes(_ view: CoreView, _ offset: UInt64, _ count: Int) throws -> [
   _ = try read(1000, 1)
   #expect(reads.withLock { $0 } == [0, 1000, 2000, 9000, 1000])
   #expect(throws: DumpError.self) { try read(9400, 101) }
+}
+
+/// `--strict`: what could not be read is an error, and what only a header promises is not there.
+@Test func aStrictViewHasNoMemoryThatTheDumpHasNot() throws {
+  let scratch = try Scratch()
+  let core = SyntheticCore([
+    .init(0x1000, noise(0x3000, seed: 1), memorySize: 0x8000), .init(0x10_0000, noise(0x4000, seed: 2)),
+  ])
+  try core.write(to: scratch.file("core"))
+  let source = try openDump(scratch.file("core"))
+  #expect(try source.bytes(at: PhysicalAddress(0x5000), count: 4096) == [UInt8](repeating: 0, count: 4096))
+  let view = try CoreView(source, isStrict: true)
+  let whole = try bytes(view, 0, Int(view.size))
+  // Whatever pieces it is read in.
+  #expect(try (0..<600).flatMap { try bytes(view, UInt64($0), 1) } == Array(whole[..<600]))
+  try Data(whole).write(to: URL(fileURLWithPath: scratch.file("vmcore")))
+  let strict = try openDump(scratch.file("vmcore"))
+  #expect(strict.findings.isEmpty)
+  #expect(strict.coverage().map(\.range.count) == [0x3000, 0x4000])
+  #expect(throws: DumpError.self) { try strict.bytes(at: PhysicalAddress(0x5000), count: 4096) }
+  let original = try Data(contentsOf: URL(fileURLWithPath: scratch.file("core")))
+  #expect(zip(original, whole).filter { $0 != $1 }.count <= 8)
+  #expect(try bytes(CoreView(source), 0, Int(view.size)) == Array(original))
+}
+
+@Suite(.serialized) struct StrictFaultTests {
+  @Test(arguments: [OutputFormat.elf, .elfGzip]) func unreadableMemoryIsAnErrorInAStrictView(format: OutputFormat) throws {
+    let scratch = try Scratch()
+    let input = scratch.file("input")
+    try SyntheticCore([.init(0x10_0000, noise(1 << 20, seed: 1))]).write(to: input)
+    let piece = try #require(try openDump(input).coverage().first)
+    guard case .data(let start) = piece.kind else { throw DumpError("no data") }
+    let bad = start + 100 * 4096
+    Faults.setUnreadable(path: input, bad..<bad + 4096)
+    defer { Faults.setUnreadable(path: input, 0..<0) }
+    var request = SaveRequest(source: input, targets: [scratch.file("dump")], level: .all)
+    request.format = format
+    _ = try save(request, QuietReporter())
+    let source = try openDump(scratch.file("dump"))
+    let unreadable = try #require(source.coverage().first { $0.range.contains(0x10_0000 + 100 * 4096) })
+    guard case .data(let offset) = unreadable.kind else { throw DumpError("no data") }
+    let place = offset + (0x10_0000 + 100 * 4096 - unreadable.range.start)
+    #expect(try bytes(CoreView(source), place, 17) == Array("mcore:unreadablem".utf8))
+    let view = try CoreView(source, isStrict: true)
+    for (from, count) in [(place, 17), (place - 1, 2), (place + 4095, 1), (place + 4095, 2)] {
+      #expect(throws: DumpError.self) { try bytes(view, from, count) }
+    }
+    #expect(try bytes(view, place - 4096, 4096) == Array(noise(1 << 20, seed: 1)[99 * 4096..<100 * 4096]))
+    #expect(try bytes(view, place + 4096, 4096) == Array(noise(1 << 20, seed: 1)[101 * 4096..<102 * 4096]))
+  }
+}
+
+@Test func aTextIsMadeOnceWhenItIsRead() throws {
+  let made = Mutex(0)
+  let text = LazyText {
+    made.withLock { $0 += 1 }
+    return "a report of 23 letters\n"
+  }
+  #expect(made.withLock { $0 } == 0)
+  @Sendable func read(_ offset: UInt64, _ count: Int) -> String {
+    var buffer = [UInt8](repeating: 0, count: count)
+    let got = buffer.withUnsafeMutableBytes { text.read(at: offset, into: $0) }
+    return String(decoding: buffer[..<got], as: UTF8.self)
+  }
+  DispatchQueue.concurrentPerform(iterations: 8) { _ in _ = read(0, 4) }
+  #expect(read(0, 100) == "a report of 23 letters\n")
+  #expect(read(2, 6) == "report")
+  #expect(read(23, 6) == "")
+  #expect(read(.max, 6) == "")
+  #expect(made.withLock { $0 } == 1)
 }

@@ -278,7 +278,8 @@ final class BGZFContent: CompressedContent {
     // memory.
     if isOurs, start != anchors[index + 1].uncompressed {
       let place = "\(name), offset \(hex(anchor.compressed))"
-      return ([], DumpError("the blocks from here on are not as many as the index says", at: place, advice: "the file is damaged"))
+      let what = "the blocks from here on are not as many as the index says"
+      return ([], DumpError(what, at: place, advice: "the file is damaged"))
     }
     return (members, nil)
   }

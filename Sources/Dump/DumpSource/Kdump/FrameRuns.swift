@@ -2,7 +2,7 @@
   internal import DumpBasics
 
   /// The page frames whose bit is set in a bitmap, as runs; ascending, with gaps between them.
-  struct FrameRuns: Sendable {
+  struct FrameRuns: Sendable, Equatable {
     struct Run: Sendable, Equatable {
       var start: UInt64
       var end: UInt64

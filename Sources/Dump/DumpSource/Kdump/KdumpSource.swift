@@ -15,7 +15,15 @@
     public let statement: MCoreNote?
     public let format: String
     public let isCompressed = true
-    private let pages: KdumpPages
+    /// What is wrong with this file; that it is a part of a set is not.
+    let ownFindings: [DumpError]
+    /// The pages of the machine that the bitmaps name: all, and those that were written, here or in another
+    /// part.
+    let existing: FrameRuns
+    let written: FrameRuns
+    /// Those that this file should have and does not.
+    let lost: FrameRuns
+    let pages: KdumpPages
     private let pieces: [Coverage]
     public var name: String { pages.content.name }
 
@@ -42,12 +50,9 @@
       let damage = try KdumpShortfall(pages)
       findings += damage.findings
       shortfall = damage.shortfall
-      if isPart {
-        findings.append(
-          DumpError(
-            "this file is one of several: it holds the pages from pfn \(hex(layout.part.lowerBound)) to \(hex(layout.part.upperBound))",
-            at: name, advice: "makedumpfile --reassemble makes one file of all"))
-      }
+      lost = damage.lost
+      self.existing = existing
+      self.written = written
       format = "kdump-\(try KdumpSource.codec(pages))"
 
       let notes = KdumpSource.notes(layout, content, &findings)
@@ -75,6 +80,13 @@
         }
       }
       self.notes = notes
+      ownFindings = findings
+      if isPart {
+        findings.append(
+          DumpError(
+            "this file is one of several: it holds the pages from pfn \(hex(layout.part.lowerBound)) to \(hex(layout.part.upperBound))",
+            at: name, advice: "mcore convert PART... OUT makes one file of all"))
+      }
       self.findings = findings
     }
 
@@ -94,13 +106,13 @@
     // MARK: taking the file apart
 
     /// Frames are below the limit of physical addresses: `KdumpLayout` has looked.
-    private static func range(_ start: UInt64, _ end: UInt64, _ pageSize: PageSize) -> PhysicalRange? {
+    static func range(_ start: UInt64, _ end: UInt64, _ pageSize: PageSize) -> PhysicalRange? {
       PhysicalRange(start << pageSize.shift, end << pageSize.shift)
     }
 
     /// A run of pages that were written: as data where they are `here`, as cut where they are in another part
     /// or their descriptor is `lost`.
-    private static func pieces(
+    static func pieces(
       _ run: FrameRuns.Run, _ here: FrameRuns, _ lost: FrameRuns, _ pageSize: PageSize, _ pieces: inout [Coverage]
     ) {
       var cursor = run.start

@@ -36,6 +36,14 @@ int mcore_guarded_copy(void *to, const void *from, size_t count);
 /// memcpy(3) into a mapping, and the processor's caches written out behind it. Returns 0, or -1 when a page of it can't be
 /// had; part of it may have been copied then.
 int mcore_guarded_store(void *to, const void *from, size_t count);
+/// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP do not end this process: the last two are for the child below.
+void mcore_hold_signals(void);
+/// The last of them that came; 0 for none.
+int mcore_held_signal(void);
+/// The child that gets SIGTERM and SIGHUP, those too that have come already; 0 for none.
+void mcore_pass_signals_to(int pid);
+/// Mounts of this process are its own and its children's from now on, and gone with the last of them. Returns 0 or -errno.
+int mcore_separate_mounts(void);
 /// The table of a mapped device, as text (linux/dm-ioctl.h): lines "START LENGTH TYPE PARAMETERS". Returns 0 or -errno.
 int mcore_mapper_table(const char *name, char *text, size_t size);
 /// Makes a mapped device with such a table: /dev/dm-`minor_number`. Returns 0 or -errno.

@@ -7,18 +7,24 @@ internal import LinuxSystem
 /// or `-`.
 ///
 /// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
-/// unreadable.
+/// unreadable. `dumps` are one dump, or the parts of a set.
 public func convert(
-  _ dump: String, to out: String, format: OutputFormat, threads: Int, vmcoreInfo: String? = nil, _ reporter: any Reporter
+  _ dumps: [String], to out: String, format: OutputFormat, threads: Int, vmcoreInfo: String? = nil, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
   if System.kind(of: out) == .directory {
     throw DumpError(.usage, "OUT is a directory", at: out, advice: "convert writes one plain file: give its name")
   }
-  var request = SaveRequest(source: dump, targets: [out], level: .all)
+  var request = SaveRequest(source: dumps.first ?? "", targets: [out], level: .all)
   request.format = format
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
-  return try save(request, reporter)
+  return try save(request, from: try openDump(dumps), reporter)
+}
+
+public func convert(
+  _ dump: String, to out: String, format: OutputFormat, threads: Int, vmcoreInfo: String? = nil, _ reporter: any Reporter
+) throws(DumpError) -> SaveResult {
+  try convert([dump], to: out, format: format, threads: threads, vmcoreInfo: vmcoreInfo, reporter)
 }
 
 /// `mcore repair`: a sound file from a damaged one, in the same format. Headers and notes come from where

@@ -65,9 +65,15 @@ func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] 
   source.findings.map(\.description) + (source.statement?.findings ?? kernel.findings.map(\.description))
 }
 
-/// `mcore info`: lines for a person, or JSON. `vmcoreInfo` is a file, as in `SaveRequest`.
 public func info(_ path: String, json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
-  let facts = try inspect(try openDump(path), path, vmcoreInfo: try readVMCoreInfo(vmcoreInfo))
+  try info([path], json: json, vmcoreInfo: vmcoreInfo)
+}
+
+/// `mcore info`: lines for a person, or JSON. `paths` are one dump, or the parts of a set; `vmcoreInfo` is a
+/// file, as in `SaveRequest`.
+public func info(_ paths: [String], json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
+  var facts = try inspect(try openDump(paths), paths.first ?? "", vmcoreInfo: try readVMCoreInfo(vmcoreInfo))
+  for path in paths.dropFirst() { facts.fileBytes = clampedSum(facts.fileBytes, try fileSize(path)) }
   return json ? facts.json().text() : facts.text().joined(separator: "\n")
 }
 

@@ -21,7 +21,12 @@ public struct Verification: Sendable {
 /// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the
 /// counts.
 public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
-  let source = try openDump(path)
+  try verify([path], threads: threads, reporter)
+}
+
+/// The same of one dump, or of the parts of a set.
+public func verify(_ paths: [String], threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
+  let source = try openDump(paths)
   let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
   guard let elf = source as? ELFSource else { return try verifyPages(source, work, reporter) }
   var check = try ContentCheck(elf, work) { reporter.progress(done: $0, total: elf.contentSize) }

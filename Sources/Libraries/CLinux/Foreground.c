@@ -1,0 +1,45 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/types.h>
+
+static volatile sig_atomic_t child;
+static volatile sig_atomic_t asked;
+
+// The terminal sends SIGINT and SIGQUIT to the child itself, which may make something else of them than its end.
+static void pass_on(int number) {
+  int saved = errno;
+  asked = number;
+  if (child > 0 && number != SIGINT && number != SIGQUIT) kill(child, number);
+  errno = saved;
+}
+
+void mcore_hold_signals(void) {
+  static const int numbers[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+  for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
+    struct sigaction action;
+    // What was ignored from the start, as in the background of a script, stays ignored.
+    if (sigaction(numbers[index], NULL, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pass_on;
+    sigaction(numbers[index], &action, NULL);
+  }
+}
+
+int mcore_held_signal(void) { return asked; }
+
+void mcore_pass_signals_to(int pid) {
+  child = pid;
+  int number = asked;
+  if (pid > 0 && number != 0 && number != SIGINT && number != SIGQUIT) kill(pid, number);
+}
+
+int mcore_separate_mounts(void) {
+  if (unshare(CLONE_NEWNS) != 0) return -errno;
+  // What the system mounts later is still seen; what is mounted here nobody else sees.
+  return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 ? 0 : -errno;
+}
