@@ -151,12 +151,13 @@ private struct ClassificationAttempt {
   private mutating func rules(
     _ info: VMCoreInfo, _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable
   ) throws(DumpError) -> ScanRules {
-    let zoneLayout = try ZoneLayout(info)
+    let table = try NodeTable(info, memory)
+    let zoneLayout = try ZoneLayout(info, table)
     guard zoneLayout.orders - 1 <= Int(sections.geometry.shift) else {
       throw DumpError("free blocks of order \(zoneLayout.orders - 1) would be larger than a section", at: "VMCOREINFO")
     }
     let nodes =
-      trust == .checked ? MemoryNodes(info, memory, zoneLayout, &checks, &findings) : MemoryNodes.none
+      trust == .checked ? MemoryNodes(info, memory, table, zoneLayout, &checks, &findings) : MemoryNodes.none
     let end = frames.last?.upperBound ?? 0
     let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
     let space = AddressSpace(
