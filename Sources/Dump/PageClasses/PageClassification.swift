@@ -194,7 +194,8 @@ private struct ClassificationAttempt {
     let withoutSection = ZoneField(zoneLayout, sectionBits: 0, hasNode: true)
     let candidates = isVirtual ? [withoutSection] + withSection : withSection + [withoutSection]
     let field = nodes.zoneField(candidates.compactMap { $0 }, memory, layout)
-    if field == nil {
+    // Without zones there is nothing to try it on, and that is a finding already.
+    if field == nil, !nodes.zones.isEmpty {
       findings.add(
         DumpError(
           "pages do not say which zone they are in as other kernels' pages do", at: "page.flags",
