@@ -117,14 +117,16 @@ private struct ClassificationAttempt {
       info, memory, of: framesOf(kernel, withData: true), pageSize: kernel.pageSize, layout: layout,
       physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
     var rules = try rules(info, memory, layout, sections)
+    rules.refused = movedSections(memory, layout, sections, rules.zones.field)
     checks.passed(.layout)
     let scan = PageScan(source: kernel.source, memory: memory, sections: sections, frames: frames, work: work)
     var result = try scan.run(rules)
     if trust != .checked { return result }
 
     // A second pass only where the first one was wrong in believing: damaged page tables or free lists.
-    rules.refused = sharedSections(result.extents, layout, sections)
-    if !rules.refused.isEmpty {
+    let shared = sharedSections(result.extents, layout, sections)
+    if !shared.isEmpty {
+      rules.refused.formUnion(shared)
       result.runs = ClassRuns()  // never two of them in memory
       result = try scan.run(rules)
     }
@@ -211,6 +213,33 @@ private struct ClassificationAttempt {
     case .x86_64: 1 << 9 | 1 << 18
     case .arm64: .max << 1
     }
+  }
+
+  /// Sections whose map begins or ends among their own pages. Without vmemmap a page names its section, and
+  /// neither before nor behind a map there is a page of the same section.
+  private mutating func movedSections(
+    _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable, _ field: ZoneField?
+  ) -> Set<UInt64> {
+    guard let field, field.sectionBits > 0 else { return [] }
+    var refused: Set<UInt64> = []
+    let size = UInt64(layout.size)
+    for section in sections.sections {
+      // Both wrap only where the map is nonsense.
+      for page in [section.map &- size, section.map &+ sections.geometry.pages * size] {
+        guard let flags = try? memory.u64(VirtualAddress(page &+ UInt64(layout.flags))),
+          field.section(flags) == section.number,
+          // Any small number names section 0: there it has to be a page that nobody maps.
+          section.number > 0 || flags != 0 && (try? memory.u32(VirtualAddress(page &+ UInt64(layout.type)))) == .max,
+          refused.insert(section.number).inserted
+        else { continue }
+        checks.failed(.sectionMap)
+        findings.add(
+          DumpError(
+            "the page map begins or ends among the section's own pages: one at \(hex(page)) names it too",
+            at: "section \(section.number)", advice: "the section is kept"), sections.geometry.frames(section.number))
+      }
+    }
+    return refused
   }
 
   /// Sections whose map lies in memory that is also another part of the map.

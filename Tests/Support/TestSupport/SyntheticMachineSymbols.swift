@@ -2,7 +2,7 @@ internal import DumpBasics
 
 /// kallsyms of the synthetic machine (scripts/kallsyms.c): its variables, and nothing packed, since token n is
 /// the character n.
-struct SyntheticSymbols {
+public struct SyntheticSymbols {
   private let addresses: MachineAddresses
   private let generation: KernelGeneration
 
@@ -15,9 +15,16 @@ struct SyntheticSymbols {
   private var symbols: [(name: String, address: UInt64)] {
     [
       ("_stext", addresses.text), ("init_uts_ns", addresses.utsNamespace), ("node_data", addresses.nodeData),
-      ("node_data_end", addresses.nodeData + 16 * 8),
+      ("node_data_end", addresses.nodeData + 16 * 8), ("__per_cpu_start", addresses.text + 0x160_0000),
+      ("__per_cpu_offset", processorOffsets), ("nr_cpu_ids", processorOffsets + 0x100),
+      ("pcpu_unit_size", processorOffsets + 0x108),
     ]
   }
+
+  private var processorOffsets: UInt64 { addresses.text + 0x161_0000 }
+  /// Where the per-CPU areas of the two CPUs lie in memory, one behind the other.
+  public static let processorUnits: UInt64 = 0x300_0000
+  public static let processorUnitSize: UInt64 = 64 << 10
 
   /// VMCOREINFO's keys lead to these places (`VMCoreInfoText.addSymbolTable`).
   private func table(_ number: UInt64) -> UInt64 { addresses.imagePhysical(of: addresses.kallsyms + number * 0x1_0000) }
@@ -42,5 +49,12 @@ struct SyntheticSymbols {
       bytes.store((symbol.address &- base) & 0xffff_ffff, at: table(4) + UInt64(index) * 4, size: 4)
     }
     bytes.store(addresses.text, at: table(5))
+    let variables = addresses.imagePhysical(of: processorOffsets)
+    for cpu in 0..<UInt64(2) {
+      let unit = addresses.direct(SyntheticSymbols.processorUnits + cpu * SyntheticSymbols.processorUnitSize)
+      bytes.store(unit &- (addresses.text + 0x160_0000), at: variables + cpu * 8)
+    }
+    bytes.store(2, at: variables + 0x100, size: 4)
+    bytes.store(SyntheticSymbols.processorUnitSize, at: variables + 0x108, size: 4)
   }
 }
