@@ -18,10 +18,11 @@ KEXEC = GUEST / "arm64-kexec"
 SOURCES = [KEXEC, GUEST / "arm64.py", REPOSITORY / "scripts/arm64-root.sh"]
 
 
-def fetch_kernel(series: str) -> pathlib.Path:
+def fetch_kernel(series: str, debug: bool = False) -> pathlib.Path:
     """The directory of the newest arm64 kernel of the series; see scripts/kernel.sh."""
     run(REPOSITORY / "scripts/deps.sh", "--arm64", timeout=1200)
-    return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", "--arch", "arm64", series, timeout=1800).strip())
+    options = ["--debug"] if debug else []
+    return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", "--arch", "arm64", *options, series, timeout=1800).strip())
 
 
 def root() -> pathlib.Path:
