@@ -16,8 +16,10 @@ struct KernelStructures: Sendable {
 
   /// Pages needed for all this: generously, since nothing is stored for what stays zero.
   static func arenaPages(_ configuration: SyntheticMachineConfiguration) -> (_ sections: UInt64) -> UInt64 {
-    let roots = UInt64(sectionRootCount(
-      MachineAddresses.physicalMemoryBits(configuration.architecture, levels: configuration.pageTableLevels))) * 8 / 4096 + 1
+    let roots =
+      UInt64(
+        sectionRootCount(
+          MachineAddresses.physicalMemoryBits(configuration.architecture, levels: configuration.pageTableLevels))) * 8 / 4096 + 1
     let gigabytes = configuration.memory >> 30
     // Direct map: a table of 2 MiB pages for each fourth GiB, upper levels; and for vmemmap and image.
     let tables = gigabytes / 4 + gigabytes / 512 + 32

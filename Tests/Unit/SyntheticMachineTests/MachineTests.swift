@@ -35,7 +35,8 @@ import Testing
     let machine = SyntheticMachine(configuration)
     let kernel = CrashedKernel(machine)
     #expect(kernel.findings.isEmpty)
-    #expect(kernel.release == "\(configuration.generation).0-synthetic-\(configuration.architecture == .arm64 ? "arm64" : "amd64")")
+    #expect(
+      kernel.release == "\(configuration.generation).0-synthetic-\(configuration.architecture == .arm64 ? "arm64" : "amd64")")
     #expect(kernel.cpuCount == configuration.cpus)
     let info = try #require(kernel.vmcoreinfo)
     let memory = try #require(kernel.memory)

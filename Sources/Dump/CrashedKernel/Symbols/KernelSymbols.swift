@@ -16,7 +16,8 @@ public enum KernelSymbols {
 
   /// The address of a variable, and the bytes that it can have at most: to the next symbol, since the table is
   /// sorted by address.
-  public static func place(_ name: String, _ info: VMCoreInfo, _ memory: KernelMemory) -> (address: VirtualAddress, room: UInt64)? {
+  public static func place(_ name: String, _ info: VMCoreInfo, _ memory: KernelMemory) -> (address: VirtualAddress, room: UInt64)?
+  {
     guard let found = search([name], info, memory)[name] else { return nil }
     var index = found.index + 1
     // Some symbols share an address.
