@@ -23,6 +23,15 @@ build: ## both programs, in .build/release/
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
+.PHONY: build-arm64
+build-arm64: ## mcore-capture for arm64, static, in .build/arm64-release/ (Debian's arm64 packages are fetched once)
+	@scripts/deps.sh build
+	swift build -c release --static-swift-stdlib $$(scripts/arm64-sdk.sh --flags) -Xswiftc -Osize -Xswiftc -Xfrontend \
+	  -Xswiftc -disable-reflection-metadata --scratch-path .build/arm64 --product mcore-capture
+	@mkdir -p .build/arm64-release
+	@cp .build/arm64/aarch64-unknown-linux-gnu/release/mcore-capture .build/arm64-release/mcore-capture
+	@scripts/check-size.sh .build/arm64-release/mcore-capture
+
 .PHONY: install
 install: build ## programs, man pages, completions, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
 	@scripts/install.sh $(BIN)
@@ -60,7 +69,7 @@ test-full: ## all of it on all five kernels, with their debug symbols; an hour o
 	@scripts/test.sh --full
 
 .PHONY: test-mutations
-test-mutations: build ## 24,000 damaged dumps, classified and judged; half an hour
+test-mutations: build ## 26,000 damaged dumps, classified and judged; half an hour
 	@scripts/deps.sh test
 	swift build -c release $$(scripts/codecs.sh --flags) --product mcore-mutations
 	@scripts/mutations.sh .build/release/mcore-mutations

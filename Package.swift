@@ -214,7 +214,8 @@ let package = Package(
     .executableTarget(
       name: "mcore-mutations", dependencies: ["FileCampaign", "MutationCampaign", "DumpBasics", "DumpSource", "TestSupport"],
       path: "Tests/Campaigns/MutationRunner", swiftSettings: relaxed),
-    tests("MutationCampaignTests", ["MutationCampaign", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
+    tests(
+      "MutationCampaignTests", ["MutationCampaign", "CrashedKernel", "DumpBasics", "DumpSource", "PageClasses", "TestSupport"]),
     tests("DumpBasicsTests", ["DumpBasics"]),
     tests("CoreEncodingTests", ["CoreEncoding", "DumpBasics", "TestSupport"]),
     tests("CrashedKernelTests", ["CrashedKernel", "DumpSource", "DumpBasics"]),

@@ -40,6 +40,7 @@ class ModuleTree:
             self.paths[module_name(path)] = path
             self.needs[module_name(path)] = [module_name(other) for other in needed]
         self.builtin = {module_name(path) for path, _ in self.lines("modules.builtin")}
+        self.aliases = self.read_aliases()
         self.read_soft_dependencies()
 
     def lines(self, name: str):
@@ -49,8 +50,26 @@ class ModuleTree:
                 first, _, rest = line.partition(":")
                 yield first.strip(), rest.split()
 
+    def read_aliases(self) -> dict:
+        """`alias crypto-crc32c crc32c_generic`: other names of modules. Patterns for devices are not needed here."""
+        aliases = {}
+        with open(os.path.join(self.directory, "modules.alias")) as file:
+            for line in file:
+                words = line.split()
+                if len(words) == 3 and words[0] == "alias" and not set(words[1]) & set("*:["):
+                    aliases.setdefault(module_name(words[1]), []).append(words[2].replace("-", "_"))
+        return aliases
+
+    def named(self, name: str) -> list:
+        """The modules that a soft dependency means. An algorithm whose plain form is built in needs none."""
+        if name in self.paths:
+            return [name]
+        if name.removeprefix("crypto_") + "_generic" in self.builtin:
+            return []
+        return [module for module in self.aliases.get(name, []) if module in self.paths]
+
     def read_soft_dependencies(self) -> None:
-        """`softdep ext4 pre: crc32c`: needed at run time though no symbol says so. Some exist only as aliases."""
+        """`softdep ext4 pre: crypto-crc32c`: needed at run time though no symbol says so."""
         with open(os.path.join(self.directory, "modules.softdep")) as file:
             for line in file:
                 words = line.split()
@@ -61,7 +80,8 @@ class ModuleTree:
                     before = before[: before.index("post:")]
                 name = words[1].replace("-", "_")
                 self.needs.setdefault(name, [])
-                self.needs[name] += [n for n in map(module_name, before) if n in self.paths]
+                for other in map(module_name, before):
+                    self.needs[name] += self.named(other)
 
     def load_order(self, wanted) -> list:
         """Paths of all modules needed, each after those that it needs."""

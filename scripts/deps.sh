@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing need. Does nothing, without network, when all are there.
 #
-# usage: deps.sh [build|lint|test|all]
+# usage: deps.sh [build|lint|test|all|--arm64]
+#
+# --arm64 is what guests and judges of arm64 need beyond `test`.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -9,6 +11,7 @@ build_packages="libelf-dev zlib1g-dev libdeflate-dev libzstd-dev liblzo2-dev lib
 test_packages="qemu-system-x86 qemu-utils seabios kexec-tools busybox-static e2fsprogs cpio zstd xz-utils kmod tabix gdb crash
 makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind fuse3
 openssh-server openssh-client nginx-core curl openssl fdisk iproute2"
+arm64_packages="qemu-system-arm qemu-user-static"
 lint_packages="black pyflakes3 git"
 
 case "${1:-all}" in
@@ -16,7 +19,8 @@ build) wanted=$build_packages ;;
 lint) wanted=$lint_packages ;;
 test) wanted=$test_packages ;;
 all) wanted="$build_packages $lint_packages $test_packages" ;;
-*) die "unknown set '$1': build, lint, test or all" ;;
+--arm64) wanted="$test_packages $arm64_packages" ;;
+*) die "unknown set '$1': build, lint, test, all or --arm64" ;;
 esac
 
 missing() {

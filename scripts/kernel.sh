@@ -6,33 +6,57 @@
 #     release                        the release, as `uname -r` would say it
 #     vmlinux                        with debug information (only after --debug; 600 MB)
 #
-# usage: kernel.sh [--debug] [--refresh] SERIES
+# usage: kernel.sh [--arch arm64] [--debug] [--refresh] SERIES
 #
+# With --arch arm64 SERIES may end in -16k: the kernel with pages of 16 KiB (from 6.12 on).
 # SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
 # SERIES means "the newest that is there", and the choice is recorded (kernels/pick-SERIES): later calls return the
 # same kernel, without network, until --refresh. When --debug is first asked for after the archive has dropped the symbols
 # of that kernel, the newest one whose symbols can be had takes its place.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/suite.sh"
 
-usage="usage: kernel.sh [--debug] [--refresh] SERIES"
+usage="usage: kernel.sh [--arch arm64] [--debug] [--refresh] SERIES"
 debug=no
 refresh=no
+arch=amd64
 series=
-for argument; do
-    case "$argument" in
+while [ $# -gt 0 ]; do
+    case "$1" in
     --debug) debug=yes ;;
     --refresh) refresh=yes ;;
-    -*) die "unknown option '$argument'; $usage" ;;
-    *) series=$argument ;;
+    --arch)
+        arch=${2:-}
+        [ $# -lt 2 ] || shift
+        ;;
+    -*) die "unknown option '$1'; $usage" ;;
+    *) series=$1 ;;
     esac
+    shift
 done
+kernels=$MCORE_CACHE/kernels
+# The small cloud flavour first.
+case "$arch-$series" in
+amd64-*)
+    flavours="cloud-amd64 amd64"
+    pick=$kernels/pick-$series
+    ;;
+arm64-*-16k)
+    flavours=arm64-16k
+    pick=$kernels/pick-arm64-$series
+    series=${series%-16k}
+    ;;
+arm64-*)
+    flavours="cloud-arm64 arm64"
+    pick=$kernels/pick-arm64-$series
+    ;;
+*) die "no kernels of '$arch' are known: amd64, arm64" ;;
+esac
 case "$series" in
 '' | *[!0-9.x]*) die "no kernel series like 6.1 or 7.x given; $usage" ;;
 esac
 
-kernels=$MCORE_CACHE/kernels
-pick=$kernels/pick-$series
 mkdir -p "$kernels"
 
 # The fast way, without a lock: everything wanted is there.
@@ -69,50 +93,6 @@ suites_of() {
     esac
 }
 
-# Makes an apt of our own for one suite, so that this machine's apt is neither used nor changed.
-# Sets APT_CONFIG to it and fetches the lists.
-use_suite() {
-    suite=$1
-    apt=$MCORE_CACHE/apt/$suite
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/empty"
-    : >"$apt/status"
-    [ -r "$ARCHIVE_KEYRING" ] || die "$ARCHIVE_KEYRING is missing: install debian-archive-keyring"
-    # An old release is no longer signed anew, its signature is still checked.
-    options="[arch=amd64 signed-by=$ARCHIVE_KEYRING check-valid-until=no]"
-    {
-        echo "deb $options $(mirror_uri Debian) $suite main"
-        case "$suite" in
-        bullseye | bookworm | trixie)
-            echo "deb $options $(mirror_uri Debian-Security) $suite-security main"
-            ;;
-        esac
-    } >"$apt/sources.list"
-    # Nothing of this machine's apt counts (hooks, pins) but how it reaches the network.
-    env -u APT_CONFIG apt-config dump | grep -E '^Acquire::(http|https|socks)::' >"$apt/apt.conf" || true
-    cat >>"$apt/apt.conf" <<END
-Dir::Etc::Main "$apt/empty/none";
-Dir::Etc::Parts "$apt/empty";
-Dir::Etc::SourceList "$apt/sources.list";
-Dir::Etc::SourceParts "$apt/empty";
-Dir::Etc::Preferences "$apt/empty/none";
-Dir::Etc::PreferencesParts "$apt/empty";
-Dir::State "$apt";
-Dir::State::Lists "$apt/lists";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt/cache";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Acquire::Retries "3";
-END
-    export APT_CONFIG="$apt/apt.conf"
-    # Lists of the last hour are good enough: the archive changes four times a day.
-    [ -z "$(find "$apt/updated" -mmin -60 2>/dev/null)" ] || return 0
-    apt-get update -qq >&2 || die "could not fetch the package lists of $suite"
-    touch "$apt/updated"
-}
-
 # Releases of the series in the current suite, one per line. A kernel without a -dbg package is no use to the tests
 # that compare with crash, so it counts only when there is nothing else.
 releases_here() {
@@ -123,32 +103,19 @@ releases_here() {
     echo "${with_debug:-$packages}"
 }
 
-# The releases of the series, newest first, those of the small cloud flavour before the others: "suite release" a line.
+# The releases of the series, newest first, those of the first flavour before the others: "suite release" a line.
 candidates() {
-    for flavour in cloud-amd64 amd64; do
+    for flavour in $flavours; do
         for suite in $(suites_of "$series"); do
-            use_suite "$suite"
+            use_suite "$suite" "$arch"
             for release in $(releases_here "$flavour"); do
                 case "$flavour-$release" in
-                amd64-*-rt-amd64 | amd64-*-cloud-amd64) continue ;;
+                "$arch"-*-rt-"$arch" | "$arch"-*-cloud-"$arch") continue ;;
                 esac
                 echo "$suite $release"
             done
         done | sort -t ' ' -k 2,2Vr
     done
-}
-
-# Downloads a package (apt checks its hash) and unpacks it into $scratch/root.
-# Further arguments are handed to tar, to take only a part.
-fetch_package() {
-    package=$1
-    shift
-    say "fetching $package"
-    rm -rf "$scratch/deb"
-    mkdir -p "$scratch/deb" "$scratch/root"
-    (cd "$scratch/deb" && apt-get download -qq "$package" </dev/null >&2) || return 1
-    dpkg-deb --fsys-tarfile "$scratch/deb/"*.deb | tar -xf - -C "$scratch/root" "$@"
-    rm -rf "$scratch/deb"
 }
 
 # From 7.0 on linux-image-RELEASE is empty and depends on packages that hold the kernel, the modules and the rest.
@@ -205,13 +172,13 @@ fi
 candidates >>"$scratch/candidates"
 found=no
 while read -r suite release; do
-    use_suite "$suite"
+    use_suite "$suite" "$arch"
     if debug_available; then
         found=yes
         break
     fi
 done <"$scratch/candidates"
-[ $found = yes ] || die "the archive has no kernel of series $series$([ $debug = no ] || echo ' with debug symbols')"
+[ $found = yes ] || die "the archive has no kernel of series $series for $arch$([ $debug = no ] || echo ' with debug symbols')"
 
 [ -s "$kernels/$release/release" ] || fetch_kernel
 [ ! -s "$scratch/vmlinux" ] || mv "$scratch/vmlinux" "$kernels/$release/vmlinux"

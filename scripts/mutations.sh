@@ -15,6 +15,7 @@ for series in ${MCORE_TEST_KERNELS-5.10 6.1 6.12 7.2 7.3}; do
   dumps+=("$(python3 -m guest raw-dump "$series" | tail -1)")
 done
 "$program" --synthetic --count "${MCORE_TEST_MUTATIONS:-2000}" "${dumps[@]}"
+"$program" --synthetic --arm64 --count "${MCORE_TEST_MUTATIONS:-2000}"
 
 # Whole files: a raw copy of /proc/vmcore, and dumps of ours of it in every format.
 [ "${#dumps[@]}" -gt 0 ] || exit 0

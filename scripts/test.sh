@@ -6,6 +6,7 @@
 #   MCORE_TEST_FORMATS   series whose dumps go through the formats of others; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
+#   MCORE_TEST_ARM64     series of arm64 whose dumps are read, 6.12-16k among them; 6.12 needs debug symbols (default: 6.12)
 #   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
 set -euo pipefail
@@ -20,6 +21,7 @@ if [ $full = yes ]; then
   export MCORE_TEST_FORMATS=${MCORE_TEST_FORMATS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-5.10 6.1 6.12 7.2 7.x}
+  export MCORE_TEST_ARM64=${MCORE_TEST_ARM64:-6.12 6.12-16k 7.x 6.1}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_SOFT_BOOT=${MCORE_TEST_SOFT_BOOT:-6.1 6.12 7.x}
 else
@@ -57,6 +59,7 @@ step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -m unittest -q real.test_report
+step 'dumps of arm64, judged by drgn and makedumpfile' python3 -m unittest -q real.test_arm64
 step 'formats of others, both ways, judged by makedumpfile, crash, drgn' python3 -m unittest -q real.test_formats
 step 'crash, drgn and gdb by mcore' python3 -m unittest -q real.test_tools
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety

@@ -25,5 +25,6 @@ enum WantedNames {
     "__parent", "hstate", "nr_huge_pages", "free_huge_pages", "order", "list_head", "next",
     "super_block", "s_list", "s_id", "s_type", "s_bdev", "s_writers", "frozen", "file_system_type", "hwerr_info", "timestamp",
     "hwerr_error_type", "bpf_ksym", "lnode", "start", "end", "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
+    "cpu_context", "fp", "pc", "pt_regs", "stackframe", "frame_record_meta",
   ]
 }

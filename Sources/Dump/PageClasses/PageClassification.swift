@@ -117,14 +117,16 @@ private struct ClassificationAttempt {
       info, memory, of: framesOf(kernel, withData: true), pageSize: kernel.pageSize, layout: layout,
       physicalBits: kernel.source.identity.architecture.physicalAddressBits, trust: trust, &checks, &findings)
     var rules = try rules(info, memory, layout, sections)
+    rules.refused = movedSections(memory, layout, sections, rules.zones.field)
     checks.passed(.layout)
     let scan = PageScan(source: kernel.source, memory: memory, sections: sections, frames: frames, work: work)
     var result = try scan.run(rules)
     if trust != .checked { return result }
 
     // A second pass only where the first one was wrong in believing: damaged page tables or free lists.
-    rules.refused = sharedSections(result.extents, layout, sections)
-    if !rules.refused.isEmpty {
+    let shared = sharedSections(result.extents, layout, sections)
+    if !shared.isEmpty {
+      rules.refused.formUnion(shared)
       result.runs = ClassRuns()  // never two of them in memory
       result = try scan.run(rules)
     }
@@ -151,12 +153,13 @@ private struct ClassificationAttempt {
   private mutating func rules(
     _ info: VMCoreInfo, _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable
   ) throws(DumpError) -> ScanRules {
-    let zoneLayout = try ZoneLayout(info)
+    let table = try NodeTable(info, memory)
+    let zoneLayout = try ZoneLayout(info, table)
     guard zoneLayout.orders - 1 <= Int(sections.geometry.shift) else {
       throw DumpError("free blocks of order \(zoneLayout.orders - 1) would be larger than a section", at: "VMCOREINFO")
     }
     let nodes =
-      trust == .checked ? MemoryNodes(info, memory, zoneLayout, &checks, &findings) : MemoryNodes.none
+      trust == .checked ? MemoryNodes(info, memory, table, zoneLayout, &checks, &findings) : MemoryNodes.none
     let end = frames.last?.upperBound ?? 0
     let memoryEnd = end << kernel.pageSize.shift  // frames came from addresses below 2^52
     let space = AddressSpace(
@@ -193,7 +196,8 @@ private struct ClassificationAttempt {
     let withoutSection = ZoneField(zoneLayout, sectionBits: 0, hasNode: true)
     let candidates = isVirtual ? [withoutSection] + withSection : withSection + [withoutSection]
     let field = nodes.zoneField(candidates.compactMap { $0 }, memory, layout)
-    if field == nil {
+    // Without zones there is nothing to try it on, and that is a finding already.
+    if field == nil, !nodes.zones.isEmpty {
       findings.add(
         DumpError(
           "pages do not say which zone they are in as other kernels' pages do", at: "page.flags",
@@ -209,6 +213,33 @@ private struct ClassificationAttempt {
     case .x86_64: 1 << 9 | 1 << 18
     case .arm64: .max << 1
     }
+  }
+
+  /// Sections whose map begins or ends among their own pages. Without vmemmap a page names its section, and
+  /// neither before nor behind a map there is a page of the same section.
+  private mutating func movedSections(
+    _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable, _ field: ZoneField?
+  ) -> Set<UInt64> {
+    guard let field, field.sectionBits > 0 else { return [] }
+    var refused: Set<UInt64> = []
+    let size = UInt64(layout.size)
+    for section in sections.sections {
+      // Both wrap only where the map is nonsense.
+      for page in [section.map &- size, section.map &+ sections.geometry.pages * size] {
+        guard let flags = try? memory.u64(VirtualAddress(page &+ UInt64(layout.flags))),
+          field.section(flags) == section.number,
+          // Any small number names section 0: there it has to be a page that nobody maps.
+          section.number > 0 || flags != 0 && (try? memory.u32(VirtualAddress(page &+ UInt64(layout.type)))) == .max,
+          refused.insert(section.number).inserted
+        else { continue }
+        checks.failed(.sectionMap)
+        findings.add(
+          DumpError(
+            "the page map begins or ends among the section's own pages: one at \(hex(page)) names it too",
+            at: "section \(section.number)", advice: "the section is kept"), sections.geometry.frames(section.number))
+      }
+    }
+    return refused
   }
 
   /// Sections whose map lies in memory that is also another part of the map.

@@ -1,12 +1,14 @@
 // The damage campaign on real dumps and synthetic machines: docs/verification.md.
 //
 // usage: mcore-mutations [--count N] [--seed N] [--threads N] [--only NUMBER] [--machines MIB] [--patches]
-// [--synthetic] [--losses] [--files] [DUMP ...]
+// [--synthetic] [--arm64] [--losses] [--files] [DUMP ...]
 //
 // With --files the files themselves are damaged: headers, notes, single bytes, torn sectors, ends that are missing.
 //
-// N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP).
+// N mutations for each DUMP, and as many over all synthetic machines together (always, without any DUMP; with
+// --arm64 those of arm64).
 // Exit status 1 when a rule is broken.
+import DumpBasics
 import DumpSource
 import FileCampaign
 import Foundation
@@ -19,6 +21,8 @@ struct Runner {
   var campaign = Campaign()
   var dumps: [String] = []
   var synthetic = false
+  /// Of the synthetic machines.
+  var architecture = Architecture.x86_64
   var showsLosses = false
   /// One mutation alone, to look into.
   var only: Int?
@@ -43,6 +47,7 @@ struct Runner {
       case "--machines": machineSize = words.popFirst().flatMap { UInt64($0) }.map { $0 << 20 } ?? machineSize
       case "--patches": patches = true
       case "--synthetic": synthetic = true
+      case "--arm64": architecture = .arm64
       case "--files": isOfFiles = true
       case "--losses": showsLosses = true
       default: dumps.append(word)
@@ -104,7 +109,7 @@ struct Runner {
       if isOfFiles { return try damageFiles() }
       for path in dumps { try damage(try openDump(path), path.split(separator: "/").last.map { String($0) } ?? path, count) }
       if synthetic || dumps.isEmpty {
-        let machines = SyntheticMachine.campaign(seed: seed, memory: machineSize)
+        let machines = SyntheticMachine.campaign(architecture, seed: seed, memory: machineSize)
         for machine in machines { try damage(machine, machine.name, (count + machines.count - 1) / machines.count) }
       }
     } catch {

@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import demo, dumps
+from . import arm64, demo, dumps
 from .paths import REPOSITORY
 from .qemu import GuestError
 
@@ -22,6 +22,8 @@ def parse_arguments() -> argparse.Namespace:
     ]:
         command = commands.add_parser(name, help=help_text)
         command.add_argument("series", help="kernel series: 6.1, 6.12, 7.2, 7.x ...")
+        if name == "raw-dump":
+            command.add_argument("--arch", choices=["arm64"], help="not this machine's: a series may end in -16k")
         command.add_argument("--memory", help="of the guest (default 1G)")
         command.add_argument("--cpu", type=int, help="the CPU that panics (default 0)")
         command.add_argument("--kexec", choices=["file", "classic"], help="how the crash kernel is loaded")
@@ -41,6 +43,8 @@ def main() -> int:
             demo.demonstrate(**{n: v.resolve() if isinstance(v, pathlib.Path) else v for n, v in arguments.items()})
         else:
             make = {"raw-dump": dumps.raw_dump, "qemu-core": dumps.qemu_core}[command]
+            if arguments.pop("arch", None) == "arm64":
+                make = arm64.raw_dump
             print(make(arguments.pop("series"), **{n: v for n, v in arguments.items() if v is not None}))
     except (GuestError, demo.DemoError, OSError, subprocess.SubprocessError) as error:
         print(f"guest: error: {error}", file=sys.stderr)

@@ -100,13 +100,23 @@ class Monitor:
         raise GuestError(f"QEMU ended while {name} was awaited")
 
 
+class Machine:
+    """Which machine QEMU is: the program, and what chooses processor and board."""
+
+    def __init__(self, program: str, words: list):
+        self.program, self.words = program, words
+
+
+X86_64 = Machine("qemu-system-x86_64", ["-cpu", "max", "-M", "q35"])
+
+
 class Guest:
     """A running guest. Use it in a `with` statement: whatever happens inside, the machine is gone afterwards.
 
     TCG only, and single-threaded: with several threads, kernels from 6.12 on now and then die in early boot.
     """
 
-    def __init__(self, *, kernel, initramfs, append, log, disks=(), memory="1G", cpus=2, reboot=True, devices=()):
+    def __init__(self, *, kernel, initramfs, append, log, disks=(), memory="1G", cpus=2, reboot=True, devices=(), machine=X86_64):
         """`disks` are raw images (vda, vdb, ...); `devices` are further arguments of QEMU;
         with `reboot=False` a reset ends the guest."""
         self.log = pathlib.Path(log)
@@ -114,13 +124,10 @@ class Guest:
         self.started = time.monotonic()
         mine, theirs = socket.socketpair()
         self.command = [
-            "qemu-system-x86_64",
+            machine.program,
             "-accel",
             "tcg,thread=single",
-            "-cpu",
-            "max",
-            "-M",
-            "q35",
+            *machine.words,
             "-smp",
             str(cpus),
             "-m",

@@ -12,7 +12,7 @@ public import DumpSource
 public final class SyntheticMachine: DumpSource {
   public let configuration: SyntheticMachineConfiguration
   public let name: String
-  public let identity = MachineIdentity(.x86_64, .little)
+  public let identity: MachineIdentity
   public let segments: [MemorySegment]
   public let notes: [DumpNote]
   public var shortfall: Shortfall? { nil }
@@ -28,14 +28,16 @@ public final class SyntheticMachine: DumpSource {
 
   public init(_ configuration: SyntheticMachineConfiguration) {
     self.configuration = configuration
-    name = "synthetic \(configuration.generation), \(humanBytes(configuration.memory))"
+    let kind = configuration.architecture == .x86_64 ? "" : " \(configuration.architecture)"
+    name = "synthetic\(kind) \(configuration.generation), \(humanBytes(configuration.memory))"
+    identity = MachineIdentity(configuration.architecture, .little)
     plan = MachinePlan(configuration, arenaPages: KernelStructures.arenaPages(configuration))
     addresses = MachineAddresses(configuration, imagePhysical: plan.image.lowerBound * 4096)
     structures = KernelStructures(plan, addresses)
     writer = StructPageWriter(plan, addresses)
-    layout = configuration.generation.zoneLayout
+    layout = configuration.generation.zoneLayout(configuration.architecture)
     let text = VMCoreInfoText.make(configuration, addresses, sectionRoots: structures.sectionRoots)
-    notes = SyntheticMachine.notes(cpus: configuration.cpus, vmcoreinfo: text)
+    notes = SyntheticMachine.notes(configuration, vmcoreinfo: text)
     segments = SyntheticMachine.segments(plan, addresses)
   }
 
@@ -117,12 +119,13 @@ public final class SyntheticMachine: DumpSource {
   /// The table of 4 KiB pages that maps the `number`th section's page map.
   private func fillSmallMap(_ number: UInt64, _ words: UnsafeMutableBufferPointer<UInt64>) {
     words.update(repeating: 0)
+    let leaves = PageTableWriter(addresses)
     guard let run = plan.sections.first(where: { number >= $0.before && number - $0.before < UInt64($0.sections.count) })
     else { return }
     let section = run.sections.lowerBound + number - run.before
     guard plan.hasSmallMap(section) else { return }
     for index in words.indices {
-      words[index] = plan.mapPage(ofSection: section, UInt64(index)).map(PageTableWriter.smallLeaf) ?? 0
+      words[index] = plan.mapPage(ofSection: section, UInt64(index)).map(leaves.smallLeaf) ?? 0
     }
   }
 
@@ -151,9 +154,9 @@ public final class SyntheticMachine: DumpSource {
 
   // MARK: headers
 
-  private static func notes(cpus: Int, vmcoreinfo: String) -> [DumpNote] {
-    let status = (0..<cpus).map { cpu in
-      var descriptor = [UInt8](repeating: 0, count: 336)
+  private static func notes(_ configuration: SyntheticMachineConfiguration, vmcoreinfo: String) -> [DumpNote] {
+    let status = (0..<configuration.cpus).map { cpu in
+      var descriptor = [UInt8](repeating: 0, count: configuration.architecture.prstatusSize)
       // pr_pid of struct elf_prstatus; the first CPU ran process 1000, the others idled.
       if cpu == 0 { (descriptor[32], descriptor[33]) = (0xe8, 0x03) }
       return DumpNote(name: "CORE", type: 1, descriptor: descriptor)

@@ -1,3 +1,5 @@
+public import DumpBasics
+
 /// What machine to make. Every choice is reproducible: the same configuration gives the same bytes.
 public struct SyntheticMachineConfiguration: Sendable {
   public enum PageMap: String, Sendable, CaseIterable {
@@ -22,6 +24,11 @@ public struct SyntheticMachineConfiguration: Sendable {
   }
 
   public var generation: KernelGeneration
+  /// arm64: pages of 4 KiB, 48 bits of address, and a VMCOREINFO that does not lead to the nodes; kallsyms
+  /// does, from 6.1 on.
+  public var architecture: Architecture = .x86_64 {
+    didSet { if architecture == .arm64 { pageTableLevels = 4 } }
+  }
   /// Bytes of RAM, a multiple of 4 MiB; at least 128 MiB.
   public var memory: UInt64
   /// As much of it lies below 4 GiB, at most 3 GiB; the rest begins at 4 GiB. A multiple of 4 MiB, at least

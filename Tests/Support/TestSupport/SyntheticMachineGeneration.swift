@@ -1,3 +1,5 @@
+internal import DumpBasics
+
 /// A generation of the kernel's memory layout, and what differs in it: the one table of the synthetic
 /// machine.
 ///
@@ -28,7 +30,9 @@ public enum KernelGeneration: String, Sendable, CaseIterable, CustomStringConver
   case v7_2 = "7.2"
 
   public var description: String { rawValue }
-  var osRelease: String { rawValue + ".0-synthetic-amd64" }
+  func osRelease(_ architecture: Architecture) -> String {
+    rawValue + ".0-synthetic-" + (architecture == .arm64 ? "arm64" : "amd64")
+  }
 
   /// Whether this generation is `other` or newer.
   func isSince(_ other: KernelGeneration) -> Bool {
@@ -159,7 +163,19 @@ extension KernelGeneration {
   var hasLargeAnonFolios: Bool { isSince(.v6_9) }
   var hasUnaccepted: Bool { isSince(.v6_16) }
 
-  var zoneLayout: ZoneLayout {
+  /// MAX_NUMNODES of Debian's kernels: 1024 on x86_64, 16 on arm64. `node_zonelists`, which has two entries of
+  /// 16 bytes for each node and zone (MAX_NR_ZONES is 5), lies between the zones and `nr_zones`.
+  func zoneLayout(_ architecture: Architecture) -> ZoneLayout {
+    var layout = zoneLayout
+    if architecture == .arm64 {
+      let less = 5 * 2 * 16 * (1024 - 16)
+      layout.nrZones -= less
+      layout.pglistData -= less
+    }
+    return layout
+  }
+
+  private var zoneLayout: ZoneLayout {
     if isSince(.v7_2) {
       return ZoneLayout(
         pglistData: 176_320, nrZones: 173_152, zone: 1856, freeArea: 256, vmStat: 1536, spannedPages: 160, freeLists: 6)

@@ -79,6 +79,12 @@ public struct Mutation: Sendable, CustomStringConvertible {
     self.vmcoreinfo = vmcoreinfo
   }
 
+  /// One word of memory, and nothing else.
+  public init(word: UInt64, at address: PhysicalAddress) {
+    self.init(0, .sectionTable)
+    patches = [Patch(address: address, bytes: (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) })]
+  }
+
   /// Whether it changes anything at all.
   public var isEmpty: Bool { patches.isEmpty && unreadable.isEmpty && vmcoreinfo == nil }
 

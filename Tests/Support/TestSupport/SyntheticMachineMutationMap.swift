@@ -73,7 +73,7 @@ extension MutationDraft {
 
   mutating func hitPageTable() {
     var addresses = targets.nodes + targets.zones.map(\.address)
-    addresses += ["mem_section", "node_data"].compactMap { targets.info.symbol($0)?.rawValue }
+    addresses += [targets.info.symbol("mem_section")?.rawValue, targets.nodeTable].compactMap { $0 }
     // Half of them on the way to the map, of which most is read.
     if random.chance(1, of: 2), let section = targets.sections.randomElement(using: &random) {
       addresses = [section.map]

@@ -25,8 +25,8 @@ extension MutationDraft {
   mutating func hitNode() {
     let node = random.below(targets.nodes.count)
     mutation.place = Mutation.Place(node: node)
-    if random.chance(1, of: 4), let table = targets.info.symbol("node_data"),
-      let physical = targets.physical(table.rawValue + UInt64(node * 8)), let old = targets.word(physical)
+    if random.chance(1, of: 4), let physical = targets.physical(targets.nodeTable + UInt64(node * 8)),
+      let old = targets.word(physical)
     {
       return patch(physical, damaged(old), "node_data[\(node)]")
     }

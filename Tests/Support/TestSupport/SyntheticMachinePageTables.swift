@@ -1,41 +1,49 @@
 internal import DumpBasics
 
-/// Writes x86_64 page tables (Intel SDM vol. 3, 4.5) of four or five levels into the kernel's memory.
+/// Writes page tables into the kernel's memory: x86_64's (Intel SDM vol. 3, 4.5) of four or five levels,
+/// arm64's (Arm ARM D8) of four, for pages of 4 KiB.
 struct PageTableWriter {
-  /// Present, writable, accessed, dirty, global; no execution.
-  private static let leafFlags: UInt64 = 0x8000_0000_0000_0163
-  private static let tableFlags: UInt64 = 0x63
-  private static let large: UInt64 = 0x80
-
   private let root: UInt64
   private let topShift: UInt64
+  private let leafFlags: UInt64
+  private let tableFlags: UInt64
+  /// What a large leaf has besides, or instead.
+  private let large: UInt64
 
-  init(root: UInt64, levels: Int) {
-    self.root = root
-    topShift = UInt64(12 + 9 * (levels - 1))
+  init(_ addresses: MachineAddresses) {
+    root = addresses.imagePhysical(of: addresses.rootTable)
+    topShift = UInt64(12 + 9 * (addresses.levels - 1))
+    switch addresses.architecture {
+    case .x86_64:
+      // Present, writable, accessed, dirty, global; no execution. Bit 7: large.
+      (leafFlags, tableFlags, large) = (0x8000_0000_0000_0163, 0x63, 0x80)
+    case .arm64:
+      // Valid, page, inner shareable, accessed; no execution. A block has bit 1 clear.
+      (leafFlags, tableFlags, large) = (0x0060_0000_0000_0703, 3, 2)
+    }
   }
 
   /// Maps the 2^`shift` bytes at `address` (12, 21 or 30). A leaf of 2 MiB or 1 GiB has bit 7 set.
   func map(_ address: UInt64, to physical: UInt64, shift: UInt64, _ bytes: inout KernelBytes) {
-    let flags = PageTableWriter.leafFlags | (shift > 12 ? PageTableWriter.large : 0)
+    let flags = leafFlags ^ (shift > 12 ? large : 0)
     set(address, shift: shift, physical | flags, &bytes)
   }
 
   /// Makes the 2 MiB at `address` lead to a table of 4 KiB pages at `table`, whose entries are somebody
   /// else's work.
   func link(_ address: UInt64, toTable table: UInt64, _ bytes: inout KernelBytes) {
-    set(address, shift: 21, table | PageTableWriter.tableFlags, &bytes)
+    set(address, shift: 21, table | tableFlags, &bytes)
   }
 
-  static func smallLeaf(_ physical: UInt64) -> UInt64 { physical | leafFlags }
+  func smallLeaf(_ physical: UInt64) -> UInt64 { physical | leafFlags }
 
   private func set(_ address: UInt64, shift: UInt64, _ entry: UInt64, _ bytes: inout KernelBytes) {
     var table = root
     var level = topShift
     while level > shift {
       let slot = table + (address >> level & 511) * 8
-      if bytes.load(slot) == 0 { bytes.store(bytes.allocate(4096) | PageTableWriter.tableFlags, at: slot) }
-      table = bytes.load(slot) & 0x000f_ffff_ffff_f000
+      if bytes.load(slot) == 0 { bytes.store(bytes.allocate(4096) | tableFlags, at: slot) }
+      table = bytes.load(slot) & 0x0000_ffff_ffff_f000
       level -= 9
     }
     bytes.store(entry, at: table + (address >> shift & 511) * 8)

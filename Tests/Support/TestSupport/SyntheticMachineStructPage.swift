@@ -86,7 +86,9 @@ final class StructPageWriter: Sendable {
       let width = UInt64(addresses.physicalMemoryBits - 27)
       return (frame / MachinePlan.sectionPages) << (64 - width) | type << (61 - width)
     }
-    return UInt64(zone?.node ?? 0) << 54 | type << 51 | StructPageWriter.lastCPU
+    // NODES_SHIFT is 10 on x86_64, 4 on arm64 (Debian's kernels); five zones take three bits.
+    let nodeShift: UInt64 = addresses.architecture == .arm64 ? 60 : 54
+    return UInt64(zone?.node ?? 0) << nodeShift | type << (nodeShift - 3) | StructPageWriter.lastCPU
   }
 
   /// A pointer to some object of the kernel, aligned to 64 bytes.

@@ -16,7 +16,10 @@ struct KernelStructures: Sendable {
 
   /// Pages needed for all this: generously, since nothing is stored for what stays zero.
   static func arenaPages(_ configuration: SyntheticMachineConfiguration) -> (_ sections: UInt64) -> UInt64 {
-    let roots = UInt64(sectionRootCount(configuration.pageTableLevels == 5 ? 52 : 46)) * 8 / 4096 + 1
+    let roots =
+      UInt64(
+        sectionRootCount(
+          MachineAddresses.physicalMemoryBits(configuration.architecture, levels: configuration.pageTableLevels))) * 8 / 4096 + 1
     let gigabytes = configuration.memory >> 30
     // Direct map: a table of 2 MiB pages for each fourth GiB, upper levels; and for vmemmap and image.
     let tables = gigabytes / 4 + gigabytes / 512 + 32
@@ -27,7 +30,8 @@ struct KernelStructures: Sendable {
 
   init(_ plan: MachinePlan, _ addresses: MachineAddresses) {
     var bytes = KernelBytes(arena: plan.arena)
-    let generation = plan.configuration.generation
+    let configuration = plan.configuration
+    let generation = configuration.generation
     sectionRoots = bytes.allocate(KernelStructures.sectionRootCount(addresses.physicalMemoryBits) * 8)
     KernelStructures.writeSections(plan, addresses, roots: sectionRoots, &bytes)
     nodes = plan.nodeSpans.indices.map { node in
@@ -37,12 +41,13 @@ struct KernelStructures: Sendable {
       bytes.store(addresses.direct(address), at: addresses.imagePhysical(of: addresses.nodeData) + UInt64(node * 8))
     }
     bytes.store((1 << UInt64(nodes.count)) - 1, at: addresses.imagePhysical(of: addresses.nodeOnlineMap))
-    KernelStructures.writeRelease(generation, at: addresses.imagePhysical(of: addresses.utsNamespace), &bytes)
+    if configuration.architecture == .arm64 { SyntheticSymbols(addresses, generation).write(&bytes) }
+    KernelStructures.writeRelease(configuration, at: addresses.imagePhysical(of: addresses.utsNamespace), &bytes)
 
     let sections = plan.sections.reduce(0) { $0 + UInt64($1.sections.count) }
     let tables = bytes.reserve(pages: sections)
     smallMapTables = tables..<tables + sections * 4096
-    let writer = PageTableWriter(root: addresses.imagePhysical(of: addresses.rootTable), levels: addresses.levels)
+    let writer = PageTableWriter(addresses)
     writer.mapImage(addresses, &bytes)
     writer.mapDirect(plan, addresses, &bytes)
     if plan.configuration.pageMap != .separate { writer.mapPageMap(plan, addresses, tables: tables, &bytes) }
@@ -71,7 +76,7 @@ struct KernelStructures: Sendable {
   private static func writeNode(
     _ node: Int, _ plan: MachinePlan, _ addresses: MachineAddresses, _ bytes: inout KernelBytes
   ) -> UInt64 {
-    let layout = plan.configuration.generation.zoneLayout
+    let layout = plan.configuration.generation.zoneLayout(plan.configuration.architecture)
     let base = bytes.allocate(layout.pglistData, alignment: 64)
     let zones = plan.zones.filter { $0.node == node }
     let span = plan.nodeSpans[node]
@@ -108,9 +113,13 @@ struct KernelStructures: Sendable {
 
   /// struct new_utsname: six strings of 65 bytes, the third is the release (include/uapi/linux/utsname.h).
   /// Before 5.11 a reference count of 4 bytes came first.
-  private static func writeRelease(_ generation: KernelGeneration, at address: UInt64, _ bytes: inout KernelBytes) {
-    let name = address + (generation == .v5_10 ? 4 : 0)
-    let texts = ["Linux", "synthetic", generation.osRelease, "#1 SMP", "x86_64", "(none)"]
+  private static func writeRelease(
+    _ configuration: SyntheticMachineConfiguration, at address: UInt64, _ bytes: inout KernelBytes
+  ) {
+    let name = address + (configuration.generation == .v5_10 ? 4 : 0)
+    let machine = configuration.architecture == .arm64 ? "aarch64" : "x86_64"
+    let release = configuration.generation.osRelease(configuration.architecture)
+    let texts = ["Linux", "synthetic", release, "#1 SMP", machine, "(none)"]
     for (index, text) in texts.enumerated() { bytes.store(text, at: name + UInt64(index * 65)) }
   }
 }

@@ -3,7 +3,7 @@ internal import DumpBasics
 internal import DumpSource
 
 /// Where the structures are that a classifier reads, found by VMCOREINFO: the same for synthetic and real
-/// dumps (x86_64).
+/// dumps (x86_64, arm64 with pages of 4 KiB).
 struct MutationTargets: Sendable {
   struct Section: Sendable {
     var number: UInt64
@@ -23,6 +23,8 @@ struct MutationTargets: Sendable {
 
   let info: VMCoreInfo
   let memory: KernelMemory
+  /// Virtual address of `node_data`.
+  let nodeTable: UInt64
   let sections: [Section]
   /// Physical addresses of the root pointers that are used.
   let roots: [UInt64]
@@ -50,7 +52,10 @@ struct MutationTargets: Sendable {
     let found = try MutationTargets.sections(info, memory)
     sections = found.sections
     roots = found.roots
-    let table = try info.requireSymbol("node_data").rawValue
+    guard let table = (info.symbol("node_data") ?? KernelSymbols.find(["node_data"], info, memory)["node_data"])?.rawValue else {
+      throw DumpError("no way to the nodes", at: source.name)
+    }
+    nodeTable = table
     let online = try memory.u64(try info.requireSymbol("node_online_map"))
     nodes = try (0..<64).filter { online >> UInt64($0) & 1 != 0 }.map {
       try memory.u64(VirtualAddress(table + UInt64($0) * 8))
@@ -121,14 +126,23 @@ struct MutationTargets: Sendable {
 
   /// Physical addresses of the page-table entries on the way to a virtual address.
   func pageTableEntries(_ address: UInt64) -> [UInt64] {
-    guard let root = info.symbol("init_top_pgt"), let base = info.number("phys_base") else { return [] }
-    var table = UInt64(bitPattern: Int64(bitPattern: root.rawValue &- 0xffff_ffff_8000_0000) &+ base)
+    let isARM = memory.architecture == .arm64
+    var table: UInt64
+    if isARM {
+      // Images of 52 bits (LPA2) are not damaged so.
+      guard let root = info.symbol("swapper_pg_dir"), let offset = info.word("kimage_voffset"), info.number("TCR_EL1_T1SZ") == 16
+      else { return [] }
+      table = root.rawValue &- offset
+    } else {
+      guard let root = info.symbol("init_top_pgt"), let base = info.number("phys_base") else { return [] }
+      table = UInt64(bitPattern: Int64(bitPattern: root.rawValue &- 0xffff_ffff_8000_0000) &+ base)
+    }
     var entries: [UInt64] = []
     for shift: UInt64 in (info.number("pgtable_l5_enabled") ?? 0) != 0 ? [48, 39, 30, 21, 12] : [39, 30, 21, 12] {
       let entry = table + (address >> shift & 511) * 8
       entries.append(entry)
-      guard let value = word(entry), value & 1 != 0, value & 0x80 == 0 else { break }
-      table = value & 0x000f_ffff_ffff_f000
+      guard let value = word(entry), value & 1 != 0, isARM ? value & 2 != 0 : value & 0x80 == 0 else { break }
+      table = value & 0x0000_ffff_ffff_f000
     }
     return entries
   }

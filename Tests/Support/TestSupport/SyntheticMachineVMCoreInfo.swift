@@ -1,5 +1,8 @@
+internal import DumpBasics
+
 /// The VMCOREINFO note: the keys in the order of kernel/crash_core.c (kernel/vmcore_info.c since 6.9), then
-/// arch/x86/kernel/crash_core_64.c. Which kernel has which keys was taken from real dumps of 5.10, 6.1, 6.12
+/// arch/x86/kernel/crash_core_64.c or
+/// arch/arm64/kernel/vmcore_info.c. Which kernel has which keys was taken from real dumps of 5.10, 6.1, 6.12
 /// and 7.2.
 struct VMCoreInfoText {
   private var lines: [String] = []
@@ -37,7 +40,7 @@ struct VMCoreInfoText {
   }
 
   private mutating func addKernel(_ sectionRoots: UInt64) {
-    add("OSRELEASE", generation.osRelease)
+    add("OSRELEASE", generation.osRelease(addresses.architecture))
     add("BUILD-ID", "5f3759df5f3759df5f3759df5f3759df5f3759df")
     add("PAGESIZE", 4096)
     symbol("init_uts_ns", addresses.utsNamespace)
@@ -46,7 +49,8 @@ struct VMCoreInfoText {
     symbol("swapper_pg_dir", addresses.rootTable)
     symbol("_stext", addresses.text)
     if generation.isSince(.v6_9) {
-      let vmalloc: UInt64 = addresses.levels == 5 ? 0xffa0_0000_0000_0000 : 0xffff_c900_0000_0000
+      let onX86: UInt64 = addresses.levels == 5 ? 0xffa0_0000_0000_0000 : 0xffff_c900_0000_0000
+      let vmalloc = addresses.architecture == .arm64 ? 0xffff_8000_8000_0000 : onX86
       number("VMALLOC_START", "0x" + String(vmalloc, radix: 16))
       symbol("vmemmap", addresses.vmemmap)
     } else {
@@ -82,7 +86,7 @@ struct VMCoreInfoText {
   }
 
   private mutating func addZones() {
-    let layout = generation.zoneLayout
+    let layout = generation.zoneLayout(addresses.architecture)
     size("pglist_data", layout.pglistData)
     size("zone", layout.zone)
     size("free_area", layout.freeAreaSize)
@@ -132,8 +136,8 @@ struct VMCoreInfoText {
     if generation.hasUnaccepted { type("UNACCEPTED", types.unaccepted) }
   }
 
-  /// Symbols for kallsyms since 6.0 (5fd8fea935a1); `kallsyms_relative_base` until 7.1. There is no table
-  /// behind them.
+  /// Symbols for kallsyms since 6.0 (5fd8fea935a1); `kallsyms_relative_base` until 7.1. Only arm64 has a table
+  /// behind them, see `SyntheticSymbols`.
   private mutating func addSymbolTable() {
     guard generation.isSince(.v6_1) else { return }
     var names = ["names", "num_syms", "token_table", "token_index", "offsets"]
@@ -142,6 +146,7 @@ struct VMCoreInfoText {
   }
 
   private mutating func addArchitecture() {
+    if addresses.architecture == .arm64 { return addARM64() }
     number("phys_base", addresses.physBase)
     symbol("init_top_pgt", addresses.rootTable)
     number("pgtable_l5_enabled", addresses.levels == 5 ? 1 : 0)
@@ -150,6 +155,16 @@ struct VMCoreInfoText {
     add("KERNELOFFSET", String(addresses.kernelOffset, radix: 16))
     number("KERNEL_IMAGE_SIZE", 1 << 30)
     number("sme_mask", 0)
+    add("CRASHTIME", 1_795_405_244)
+  }
+
+  /// Neither `node_data` nor a root of page tables besides `swapper_pg_dir`.
+  private mutating func addARM64() {
+    number("VA_BITS", 48)
+    number("TCR_EL1_T1SZ", "0x10")
+    number("kimage_voffset", "0x" + String(addresses.imageOffset, radix: 16))
+    number("PHYS_OFFSET", "0x0")
+    add("KERNELOFFSET", String(addresses.kernelOffset, radix: 16))
     add("CRASHTIME", 1_795_405_244)
   }
 }

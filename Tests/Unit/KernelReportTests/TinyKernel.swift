@@ -23,17 +23,18 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
   ]
   // Tasks: init_task, the one that panicked, and two that wait.
   static let tasks: [UInt64] = [0x8000, 0x8400, 0x8800, 0x8c00]
-  private static let stacks: [UInt64] = [0, 0x20000, 0x28000, 0x30000]
+  static let stacks: [UInt64] = [0, 0x20000, 0x28000, 0x30000]
   static let mutexes: [UInt64] = [0xd000, 0xd040]
 
   let name = "tiny"
-  let identity = MachineIdentity(.x86_64, .little)
+  let identity: MachineIdentity
   let segments: [MemorySegment]
-  private(set) var notes: [DumpNote] = []
+  var notes: [DumpNote] = []
   let shortfall: Shortfall? = nil
   var image = [UInt8](repeating: 0, count: 0x40000)
 
-  init(orc form: UInt16 = 0x205) {
+  init(orc form: UInt16 = 0x205, _ architecture: Architecture = .x86_64) {
+    identity = MachineIdentity(architecture, .little)
     segments =
       PhysicalRange(start: TinyKernel.physical, count: 0x40000)
       .map { [MemorySegment(physical: $0, virtualAddress: TinyKernel.base, flags: 7, fileOffset: 0, fileSize: 0x40000)] } ?? []
@@ -128,7 +129,11 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
     let list = types.structure("list_head", size: 16, [("next", pointer, 0), ("prev", pointer, 8)])
     let counter = types.structure("", size: 8, [("counter", word, 0)])
     let atomic = types.typedef("atomic_long_t", counter)
-    let thread = types.structure("thread_struct", size: 16, [("flags", word, 0), ("sp", word, 8)])
+    // x86_64 has `sp`, arm64 `cpu_context`.
+    let context = types.structure("cpu_context", size: 24, [("fp", word, 0), ("sp", word, 8), ("pc", word, 16)])
+    let thread = types.structure(
+      "thread_struct", size: 32, [("flags", word, 0), ("sp", word, 8), ("cpu_context", context, 8)])
+    _ = types.structure("pt_regs", size: 288, [("stackframe", types.array(word, 2), 272)])
     let info = types.structure("sched_info", size: 16, [("last_arrival", word, 0)])
     let inner = types.structure("", size: 8, [("on_cpu", int, 0), ("cpu", types.const(int), 4)])
     _ = types.structure(

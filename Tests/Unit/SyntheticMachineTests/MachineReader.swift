@@ -34,7 +34,9 @@ struct MachineReader {
 
   /// Free lists walked = buddy marks in the page map = nr_free = vm_stat.
   func checkZone(_ zone: SyntheticZone) throws {
-    let node = try memory.u64(VirtualAddress(info.requireSymbol("node_data").rawValue + UInt64(zone.node) * 8))
+    // arm64's VMCOREINFO does not have it.
+    let table = try #require(info.symbol("node_data") ?? KernelSymbols.find(["node_data"], info, memory)["node_data"])
+    let node = try memory.u64(VirtualAddress(table.rawValue + UInt64(zone.node) * 8))
     let start = node + UInt64(zone.type * (try info.requireSize("zone")))
     let areaSize = UInt64(try info.requireSize("free_area"))
     let lists = try #require(info.length("free_area.free_list"))

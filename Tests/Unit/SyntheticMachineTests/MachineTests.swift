@@ -16,6 +16,13 @@ import Testing
       configuration.holeFill = 0
       return configuration
     } + [fourLevels]
+    + zip(KernelGeneration.allCases.dropFirst(), SyntheticMachineConfiguration.PageMap.allCases + [.mixed, .smallPages]).map {
+      var configuration = SyntheticMachineConfiguration.small($0)
+      configuration.architecture = .arm64
+      configuration.pageMap = $1
+      configuration.nodes = 2
+      return configuration
+    }
 
   static var fourLevels: SyntheticMachineConfiguration {
     var configuration = SyntheticMachineConfiguration(.v7_2, memory: 256 << 20, seed: 3)
@@ -28,7 +35,8 @@ import Testing
     let machine = SyntheticMachine(configuration)
     let kernel = CrashedKernel(machine)
     #expect(kernel.findings.isEmpty)
-    #expect(kernel.release == "\(configuration.generation).0-synthetic-amd64")
+    #expect(
+      kernel.release == "\(configuration.generation).0-synthetic-\(configuration.architecture == .arm64 ? "arm64" : "amd64")")
     #expect(kernel.cpuCount == configuration.cpus)
     let info = try #require(kernel.vmcoreinfo)
     let memory = try #require(kernel.memory)

@@ -11,11 +11,31 @@ public enum KernelSymbols {
   /// that is not known: it is believed only if it leads to the address that VMCOREINFO gives for
   /// `init_uts_ns`.
   public static func find(_ names: [String], _ info: VMCoreInfo, _ memory: KernelMemory) -> [String: VirtualAddress] {
+    search(names, info, memory).mapValues(\.address)
+  }
+
+  /// The address of a variable, and the bytes that it can have at most: to the next symbol, since the table is
+  /// sorted by address.
+  public static func place(_ name: String, _ info: VMCoreInfo, _ memory: KernelMemory) -> (address: VirtualAddress, room: UInt64)?
+  {
+    guard let found = search([name], info, memory)[name] else { return nil }
+    var index = found.index + 1
+    // Some symbols share an address.
+    while index < found.tables.count, index <= found.index + 16, let next = found.tables.address(index, found.form) {
+      if next.rawValue > found.address.rawValue { return (found.address, next.rawValue - found.address.rawValue) }
+      index += 1
+    }
+    return nil
+  }
+
+  private typealias Found = (address: VirtualAddress, index: Int, tables: KallsymsTables, form: KallsymsTables.AddressForm)
+
+  private static func search(_ names: [String], _ info: VMCoreInfo, _ memory: KernelMemory) -> [String: Found] {
     let probe = "init_uts_ns"
     guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) else { return [:] }
     let found = SymbolTable(tables: tables).indices(of: names + [probe])
     guard let probeIndex = found[probe], let form = tables.form(of: probeIndex, at: expected) else { return [:] }
-    return found.compactMapValues { tables.address($0, form) }
+    return found.compactMapValues { index in tables.address(index, form).map { ($0, index, tables, form) } }
   }
 
   private struct SymbolTable {

@@ -110,7 +110,7 @@ extension StackTrace {
 }
 
 extension RegisterSet {
-  var json: JSON { .object(RegisterSet.names.enumerated().map { ($1, .string(hex(values[$0]))) }) }
+  var json: JSON { .object(names.enumerated().map { ($1, .string(hex(values[$0]))) }) }
 }
 
 extension MemoryPicture {

@@ -182,7 +182,7 @@ struct ReportLines {
 
   mutating func registers(_ registers: RegisterSet) {
     var line = "   "
-    for (index, name) in RegisterSet.names.enumerated() {
+    for (index, name) in registers.names.enumerated() {
       line += " \(name) \(padded(registers.values[index], 16, radix: 16))"
       if index % 3 == 2 {
         lines.append(line)

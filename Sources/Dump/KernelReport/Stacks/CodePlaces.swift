@@ -52,7 +52,7 @@ final class CodePlaces {
         entries: TableBytes(view.memory, entries, count: 6 * count))
     }
     self.orc = orc
-    if orc == nil, view.names != nil {
+    if orc == nil, view.names != nil, view.memory.architecture == .x86_64 {
       view.note("no unwind tables: stacks are what looks like return addresses, each marked ?")
     }
     modules = loadedModules(view, orc?.form)
@@ -104,6 +104,11 @@ final class CodePlaces {
 
   /// Whether the instruction before `address` is a call: what a return address has to follow.
   func followsCall(_ address: UInt64) -> Bool {
+    if view.memory.architecture == .arm64 {
+      // BL, and BLR with its forms for signed pointers (Arm ARM C6.2).
+      guard address & 3 == 0, let word = view.u32(address &- 4) else { return false }
+      return word >> 26 == 0x25 || word & 0xfeff_f000 == 0xd63f_0000
+    }
     guard let code = view.bytes(address &- 7, 7) else { return false }
     if code[2] == 0xe8 { return true }
     // ff /2: a call through a register or memory, 2 to 7 bytes.
@@ -114,8 +119,13 @@ final class CodePlaces {
     return false
   }
 
-  /// Where the call before `address` goes, when it says so itself (e8 and a distance).
+  /// Where the call before `address` goes, when it says so itself (x86_64: e8 and a distance).
   func callTarget(_ address: UInt64) -> UInt64? {
+    if view.memory.architecture == .arm64 {
+      guard address & 3 == 0, let word = view.u32(address &- 4), word >> 26 == 0x25 else { return nil }
+      // 26 bits with a sign, in instructions.
+      return address &- 4 &+ UInt64(bitPattern: Int64(Int32(bitPattern: word << 6) >> 4))
+    }
     guard let code = view.bytes(address &- 5, 5), code[0] == 0xe8, let distance = ByteReader(code, .little).u32(1) else {
       return nil
     }

@@ -1,30 +1,42 @@
 internal import DumpBasics
 
-/// Registers of x86_64 as struct pt_regs and NT_PRSTATUS have them (arch/x86/include/asm/ptrace.h).
+/// Registers as struct pt_regs and NT_PRSTATUS have them (arch/x86/include/asm/ptrace.h,
+/// arch/arm64/include/uapi/asm/ptrace.h).
 struct RegisterSet: Equatable {
-  static let names = [
-    "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip",
-    "cs", "eflags", "rsp", "ss",
-  ]
-  /// Bytes of struct pt_regs.
-  static let size = 168
+  let architecture: Architecture
+  /// As many as `names`.
+  let values: [UInt64]
 
-  var values: [UInt64]
+  /// NT_PRSTATUS of x86_64 has segments behind these.
+  static func names(_ architecture: Architecture) -> ArraySlice<String> {
+    switch architecture {
+    case .x86_64: architecture.registerNames.prefix(21)
+    case .arm64: architecture.registerNames[...]
+    }
+  }
+  var names: ArraySlice<String> { RegisterSet.names(architecture) }
+
+  /// Bytes of struct pt_regs that are registers.
+  static func size(_ architecture: Architecture) -> Int { 8 * names(architecture).count }
 
   /// Nil when there are not enough bytes.
-  init?(_ bytes: [UInt8], at start: Int = 0) {
+  init?(_ bytes: [UInt8], at start: Int = 0, _ architecture: Architecture) {
     let reader = ByteReader(bytes, .little)
-    values = []
-    for index in RegisterSet.names.indices {
+    var values: [UInt64] = []
+    for index in RegisterSet.names(architecture).indices {
       guard let value = reader.u64(start + 8 * index) else { return nil }
       values.append(value)
     }
+    self.architecture = architecture
+    self.values = values
   }
 
-  var ip: UInt64 { values[16] }
-  var sp: UInt64 { values[19] }
-  var bp: UInt64 { values[4] }
-  var isUser: Bool { values[17] & 3 == 3 }
+  var ip: UInt64 { architecture == .arm64 ? values[32] : values[16] }
+  var sp: UInt64 { architecture == .arm64 ? values[31] : values[19] }
+  /// The frame pointer: rbp, x29.
+  var bp: UInt64 { architecture == .arm64 ? values[29] : values[4] }
+  /// The privilege level: of x86_64 in `cs`, of arm64 in `pstate` (PSR_MODE_EL0t).
+  var isUser: Bool { architecture == .arm64 ? values[33] & 0xf == 0 : values[17] & 3 == 3 }
 
   subscript(_ base: OrcEntry.Base) -> UInt64? {
     switch base {

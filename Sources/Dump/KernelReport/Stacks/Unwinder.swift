@@ -21,14 +21,15 @@ struct StackTrace {
   var problem: String?
 }
 
-/// Walks stacks by the kernel's own unwind tables (ORC; arch/x86/kernel/unwind_orc.c).
+/// Walks stacks: x86_64's by the kernel's own unwind tables (ORC; arch/x86/kernel/unwind_orc.c), arm64's by
+/// frame pointers (`followFrame`).
 struct Unwinder {
   let view: KernelView
   let places: CodePlaces
 
   private static let frameLimit = 192
   /// A kernel stack has 16 KiB, with KASAN 32.
-  private static let stackLimit: UInt64 = 32 << 10
+  static let stackLimit: UInt64 = 32 << 10
 
   struct State {
     var ip: UInt64
@@ -90,6 +91,7 @@ struct Unwinder {
 
   /// Moves to the caller's frame, or to what was interrupted.
   func advance(_ state: inout State) -> Step {
+    if view.memory.architecture == .arm64 { return followFrame(&state) }
     // A call of a null pointer: only the return address was pushed.
     let isNull = state.ip == 0 && state.isExact
     let known =
@@ -118,7 +120,7 @@ struct Unwinder {
       guard let ip = view.u64(sp &- 8) else { return .lost("the stack at \(hex(sp &- 8)) is not in the dump") }
       state = State(ip: ip, sp: sp, bp: oldFrame, registers: nil, isExact: false)
     case .registers:
-      guard let bytes = view.bytes(sp, RegisterSet.size), let registers = RegisterSet(bytes) else {
+      guard let bytes = view.bytes(sp, RegisterSet.size(.x86_64)), let registers = RegisterSet(bytes, .x86_64) else {
         return .lost("the registers at \(hex(sp)) are not in the dump")
       }
       if registers.isUser { return .user }
@@ -167,6 +169,8 @@ struct Unwinder {
   /// Behind a call; or the first code of a CPU, which gets to C by a far return.
   private func isPlausibleReturn(_ address: UInt64) -> Bool {
     if places.isReturnAddress(address) { return true }
+    // Frame records of arm64 name where an exception hit, too.
+    if view.memory.architecture == .arm64 { return places.isCode(address) }
     guard places.isCode(address), let name = places.place(address, isReturn: true).function else { return false }
     return name.utf8.starts(with: "secondary_startup_64".utf8)
   }

@@ -4,6 +4,7 @@ extension Unwinder {
   /// The stack of a task that does not run: from the frame that `__switch_to_asm` left (struct
   /// inactive_task_frame).
   func sleeping(_ task: TaskInfo) -> StackTrace {
+    if view.memory.architecture == .arm64 { return sleepingByFrame(task) }
     guard let stack = view.value(task.address, "task_struct", "thread.sp"), stack != 0 else {
       return StackTrace(problem: "where its stack ends is not known")
     }

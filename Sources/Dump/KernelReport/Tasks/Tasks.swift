@@ -126,6 +126,7 @@ struct Processors {
 
   init(_ view: KernelView) {
     let start = Architecture.prstatusRegistersOffset
+    let architecture = view.memory.architecture
     let notes = view.kernel.source.notes.filter(\.isProcessorStatus)
     let mask = view.symbol("__cpu_online_mask")
     var online: [Int] = []
@@ -141,12 +142,12 @@ struct Processors {
     for (index, cpu) in online.enumerated() {
       var processor = Processor(number: cpu)
       if let table, let offsets, let offset = view.u64(offsets &+ UInt64(cpu) &* 8),
-        let bytes = view.bytes(table &+ offset, 20 + start + RegisterSet.size),
+        let bytes = view.bytes(table &+ offset, 20 + start + RegisterSet.size(architecture)),
         ByteReader(bytes, .little).text(12, limit: 5) == "CORE"
       {
-        processor.registers = RegisterSet(bytes, at: 20 + start)
+        processor.registers = RegisterSet(bytes, at: 20 + start, architecture)
       } else if online.count == notes.count {
-        processor.registers = RegisterSet(notes[index].descriptor, at: start)
+        processor.registers = RegisterSet(notes[index].descriptor, at: start, architecture)
       }
       if let queue = view.perCPU("runqueues", cpu) {
         processor.task = view.value(queue, "rq", "curr")

@@ -39,6 +39,7 @@ public struct KernelCore: Sendable {
       info, memory, inDirectMap: direct, probes: probes(frames, kernel.pageSize),
       memoryEnd: (frames.last?.upperBound ?? 0) << kernel.pageSize.shift)
     insertStacks(kernel, memory)
+    insertProcessorUnits(info, memory.separate(recording: false), kernel.pageSize)
     for page in memory.touchedPages { insert(page.rawValue..<page.rawValue + 1) }
     walk(memory, space, kernel.pageSize)
   }
@@ -92,14 +93,12 @@ public struct KernelCore: Sendable {
         if let root = roots.u64(index * 8), root >> 63 == 1 { _ = try? memory.read(VirtualAddress(root), count: 4096) }
       }
     }
-    // MAX_NUMNODES is at most 1024 (arch/x86/Kconfig).
-    let nodeCount = Int(min(info.length("node_data") ?? 1, 1024))
-    if let table = info.symbol("node_data"), let bytes = try? memory.read(table, count: nodeCount * 8) {
-      let nodes = ByteReader(bytes, memory.byteOrder)
-      for index in 0..<nodeCount {
-        guard let node = nodes.u64(index * 8), node >> 63 == 1 else { continue }
-        direct.append(VirtualAddress(node))
-        _ = try? memory.read(VirtualAddress(node), count: info.size("pglist_data") ?? 4096)
+    if let table = try? NodeTable(info, memory.separate(recording: false)), let layout = try? ZoneLayout(info, table),
+      let nodes = try? table.addresses(layout.maxNodes, memory)
+    {
+      for node in nodes where node.rawValue >> 63 == 1 {
+        direct.append(node)
+        _ = try? memory.read(node, count: info.size("pglist_data") ?? 4096)
       }
     }
     return direct
@@ -115,6 +114,25 @@ public struct KernelCore: Sendable {
       let base = pointer & ~(architecture.kernelStackSize - 1)
       for offset in stride(from: 0, to: architecture.kernelStackSize, by: Int(kernel.pageSize.bytes)) {
         _ = try? memory.u64(VirtualAddress(base + offset))
+      }
+    }
+  }
+
+  /// The first chunk of per-CPU memory, which lies in the direct map: a unit for each CPU, from
+  /// `__per_cpu_start` on, moved by `__per_cpu_offset` (mm/percpu.c). By kallsyms, where that knows variables.
+  private mutating func insertProcessorUnits(_ info: VMCoreInfo, _ memory: KernelMemory, _ pageSize: PageSize) {
+    let symbols = KernelSymbols.find(["__per_cpu_offset", "__per_cpu_start", "pcpu_unit_size", "nr_cpu_ids"], info, memory)
+    func word(_ name: String) -> UInt32? { symbols[name].flatMap { try? memory.u32($0) } }
+    guard let offsets = symbols["__per_cpu_offset"], let start = symbols["__per_cpu_start"], let count = word("nr_cpu_ids"),
+      (1...ProcessorCensus.limit).contains(count)
+    else { return }
+    let size = word("pcpu_unit_size").flatMap { (4 << 10...4 << 20).contains($0) ? UInt64($0) : nil } ?? 1 << 20
+    for cpu in 0..<Int(count) {
+      guard let unit = try? memory.processorCopy(of: start.rawValue, cpu: cpu, offsets) else { return }
+      for offset in stride(from: 0, to: size, by: Int(pageSize.bytes)) {
+        guard let page = unit.advanced(by: offset), let place = try? memory.translate(page) else { break }
+        let frame = place.rawValue >> pageSize.shift
+        insert(frame..<frame + 1)
       }
     }
   }

@@ -15,7 +15,7 @@ public struct ProcessorCensus: Sendable {
   public private(set) var findings: [DumpError] = []
 
   /// No machine that Linux runs on has more CPUs (NR_CPUS).
-  private static let limit: UInt32 = 8192
+  static let limit: UInt32 = 8192
 
   public init(_ kernel: CrashedKernel) {
     present = kernel.cpuCount

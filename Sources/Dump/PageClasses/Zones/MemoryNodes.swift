@@ -44,8 +44,11 @@ struct MemoryNodes: Sendable {
   /// Frames are below this: 2^52 bytes in pages of 4 KiB.
   private static let frameLimit: UInt64 = 1 << 40
 
-  init(_ info: VMCoreInfo, _ memory: KernelMemory, _ layout: ZoneLayout, _ checks: inout CheckTable, _ findings: inout Findings) {
-    for (index, address) in MemoryNodes.nodes(info, memory, layout, &checks, &findings) {
+  init(
+    _ info: VMCoreInfo, _ memory: KernelMemory, _ table: NodeTable, _ layout: ZoneLayout, _ checks: inout CheckTable,
+    _ findings: inout Findings
+  ) {
+    for (index, address) in MemoryNodes.nodes(info, memory, table, layout, &checks, &findings) {
       do throws(DumpError) {
         try readNode(index, address, memory, layout, &checks, &findings)
       } catch {
@@ -60,14 +63,15 @@ struct MemoryNodes: Sendable {
 
   /// The nodes that are online, or that have a structure.
   private static func nodes(
-    _ info: VMCoreInfo, _ memory: KernelMemory, _ layout: ZoneLayout, _ checks: inout CheckTable,
+    _ info: VMCoreInfo, _ memory: KernelMemory, _ table: NodeTable, _ layout: ZoneLayout, _ checks: inout CheckTable,
     _ findings: inout Findings
   ) -> [(Int, VirtualAddress)] {
-    // Without NUMA there is one node, which is a variable.
-    if info.symbol("node_data") == nil { return info.symbol("contig_page_data").map { [(0, $0)] } ?? [] }
     do throws(DumpError) {
-      let table = try memory.read(try info.requireSymbol("node_data"), count: layout.maxNodes * 8)
-      let pointers = ByteReader(table, memory.byteOrder)
+      if table == .unknown {
+        throw DumpError("the kernel does not say where its nodes are: neither VMCOREINFO nor kallsyms has them")
+      }
+      let addresses = try table.addresses(layout.maxNodes, memory)
+      if case .single = table { return addresses.map { (0, $0) } }
       var online = [Bool](repeating: true, count: layout.maxNodes)
       if let map = info.symbol("node_online_map"), let words = try? memory.read(map, count: (layout.maxNodes + 63) / 64 * 8) {
         let bits = ByteReader(words, memory.byteOrder)
@@ -76,10 +80,9 @@ struct MemoryNodes: Sendable {
         if !online.contains(true) { online = [Bool](repeating: true, count: layout.maxNodes) }
       }
       // Offline nodes have a structure too, since 5.18: an empty one.
-      return (0..<layout.maxNodes).compactMap { node in
-        let pointer = pointers.u64(node * 8) ?? 0
-        return online[node] && (pointer != 0 || info.symbol("node_online_map") != nil) ? (node, VirtualAddress(pointer)) : nil
-      }
+      return addresses.enumerated().filter { node, address in
+        online[node] && (address.rawValue != 0 || info.symbol("node_online_map") != nil)
+      }.map { ($0.offset, $0.element) }
     } catch {
       checks.failed(.zoneSpan)
       var finding = error.inside("node_data")

@@ -32,7 +32,6 @@ struct ZoneLayout: Sendable, Equatable {
 
   /// Limits far beyond any kernel's.
   static let orderLimit: UInt64 = 24
-  static let nodeLimit: UInt64 = 4096
   static let zoneLimit = 8
   static let zoneSizeLimit = 1 << 16
 
@@ -43,7 +42,7 @@ struct ZoneLayout: Sendable, Equatable {
   var zoneStart: Int? { spanned >= 16 ? spanned - 16 : nil }
 
   /// - Throws: naming the key that is missing or absurd.
-  init(_ info: VMCoreInfo) throws(DumpError) {
+  init(_ info: VMCoreInfo, _ table: NodeTable) throws(DumpError) {
     zoneSize = try info.requireSize("zone")
     nodeZones = try info.requireOffset("pglist_data.node_zones")
     zoneCount = try info.requireOffset("pglist_data.nr_zones")
@@ -73,12 +72,12 @@ struct ZoneLayout: Sendable, Equatable {
     guard zoneSize <= ZoneLayout.zoneSizeLimit, freeArea <= zoneSize, self.orders * freeAreaSize <= zoneSize - freeArea,
       spanned <= zoneSize - 8, (0..<1024).contains(freePagesCounter), counters <= zoneSize - 8 * (freePagesCounter + 1)
     else { throw DumpError("the members of struct zone do not fit into its \(zoneSize) bytes", at: "VMCOREINFO") }
-    let nodes = info.symbol("node_data") == nil ? 1 : info.length("node_data") ?? 0
-    guard (1...ZoneLayout.nodeLimit).contains(nodes) else {
-      throw DumpError("LENGTH(node_data) is missing or absurd", at: "VMCOREINFO")
-    }
-    maxNodes = Int(nodes)
-    maxZones = ZoneLayout.zones(upTo: zoneCount, zoneSize: zoneSize, nodes: maxNodes, first: nodeZones)
+    let counts = if case .pointers(_, let counts) = table { counts } else { [1] }
+    let fitting = counts.lazy.compactMap { [zoneCount, zoneSize, nodeZones] nodes in
+      ZoneLayout.zones(upTo: zoneCount, zoneSize: zoneSize, nodes: nodes, first: nodeZones).map { (nodes, $0) }
+    }.first
+    maxNodes = fitting?.0 ?? counts.first ?? 1
+    maxZones = fitting?.1
   }
 
   /// MAX_NR_ZONES from the distance between `node_zones` and `nr_zones`. Between them lie the zones and

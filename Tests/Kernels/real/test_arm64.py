@@ -1,0 +1,214 @@
+"""Dumps of arm64 kernels, read on this machine: classes are those of makedumpfile, drgn says of a kern dump what it says of the
+raw one, stacks are those of the kernel and of drgn.
+
+| | make test | make test-full |
+|---|---|---|
+| kernels (MCORE_TEST_ARM64) | 6.12 | 6.12, 6.12-16k, 7.x, 6.1 |
+| drgn (with debug symbols, 100 MB) | 6.12 | 6.12 |
+| makedumpfile (in QEMU, knows only 6.1 here) | - | 6.1 |
+| a crash kernel that runs mcore-capture | - | 6.12 |
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from guest import arm64, disk, system
+from guest.paths import REPOSITORY, run
+from guest.qemu import new_log
+
+from . import cuts
+from .diskdump import kept_pages
+from .elf import Core, compare_memory
+from .oracles import CLASSES
+from .series import for_each
+from .test_dumps import command, mcore
+from .test_report import DRGN_STACKS, functions
+
+SERIES = os.environ.get("MCORE_TEST_ARM64", "6.12").split()
+FULL = bool(os.environ.get("MCORE_TEST_FULL"))
+# Debian's 6.1 has no CONFIG_KALLSYMS_ALL: nothing leads to the nodes.
+WITHOUT_NODES = "6.1"
+
+DRGN_FACTS = """
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.printk import get_dmesg
+for task in sorted((task.pid.value_(), task.comm.string_().decode()) for task in for_each_task(prog)):
+    print(*task)
+print(get_dmesg(prog).decode())
+print(prog.crashed_thread().stack_trace())
+for pid in (1, 2):
+    print(prog.stack_trace(pid))
+"""
+
+
+class ARM64:
+    """The tests for one kernel; a class for each series is made below."""
+
+    series: str
+
+    @classmethod
+    def setUpClass(cls):
+        cls.raw = arm64.raw_dump(cls.series)
+        cls.directory = tempfile.TemporaryDirectory(prefix="mcore-arm64-")
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.work = pathlib.Path(cls.directory.name)
+        cls.kern = cls.work / "kern.elf"
+        cls.status = 3 if cls.series == WITHOUT_NODES else 0
+        mcore("save", "-q", "--format", "elf", cls.raw, cls.kern, status=cls.status)
+        cls.facts = json.loads(mcore("info", "--json", cls.kern).stdout)
+
+    def test_classes_are_whole_and_nothing_is_found_that_is_not_so(self):
+        self.assertEqual(self.facts["kernel"]["architecture"], "arm64")
+        pages = self.facts["pages"]
+        self.assertGreater(pages["cache"]["total"], 5_000)
+        self.assertGreater(pages["user"]["total"], 5_000)
+        if self.series == WITHOUT_NODES:
+            # Free pages have no second witness, and are kept; the dump says why, and nothing else is wrong.
+            self.assertEqual(pages["free"]["total"], 0)
+            first, *others = self.facts["findings"]
+            self.assertIn("neither VMCOREINFO nor kallsyms has them", str(first))
+            for finding in others:
+                self.assertIn("free by the page map", str(finding))
+            return
+        self.assertEqual(self.facts["status"], "complete")
+        self.assertEqual(self.facts["findings"], [])
+        self.assertEqual([check for check in self.facts["checks"] if check["failed"]], [])
+        self.assertGreater(pages["free"]["total"], 5_000)
+        self.assertEqual(pages["free"]["kept"], 0)
+        self.assertLess(pages["kernel"]["kept"], sum(entry["total"] for entry in pages.values()) / 4)
+
+    def test_everything_is_what_the_raw_copy_has(self):
+        packed, plain = self.work / "all.elf.gz", self.work / "all.elf"
+        mcore("save", "-q", "--level", "all", self.raw, packed)
+        mcore("verify", "-q", packed)
+        mcore("convert", "-q", "--format", "elf", packed, plain)
+        wrong, compared = compare_memory(Core(self.raw), Core(plain))
+        self.assertEqual(wrong, 0)
+        self.assertGreater(compared, 700 << 20)
+        wrong, compared = compare_memory(Core(self.kern), Core(self.raw))
+        self.assertEqual(wrong, 0)
+        packed.unlink()
+        plain.unlink()
+
+    def test_the_stack_of_the_panic_is_what_the_kernel_printed(self):
+        log = mcore("dmesg", self.raw).stdout.decode()
+        printed = re.findall(r"^\[ *[\d.]+\]  (\S+\+0x[0-9a-f]+/0x[0-9a-f]+)$", log.split("Call trace:")[-1], re.M)
+        # What the kernel calls before it panics is not the same as what it calls to print.
+        printed = printed[next(n for n, line in enumerate(printed) if line.startswith("sysrq_handle_crash")) :]
+        self.assertEqual(printed[-1].split("+")[0], "el0t_64_sync")
+        report = json.loads(mcore("report", "--json", self.raw).stdout)
+        if self.series == WITHOUT_NODES:
+            self.assertIn("no names", json.dumps(report))
+            return
+        (crashed,) = [one for one in json.loads(mcore("bt", "--json", self.raw).stdout)]
+        frames = crashed["stack"]["frames"]
+        texts = [f"{frame['function']}+{hex(frame['offset'])}/{hex(frame['size'])}" for frame in frames]
+        self.assertTrue(texts[0].startswith("__crash_kexec+"), texts)
+        self.assertEqual(texts[-len(printed) :], printed)
+        self.assertTrue(all(frame["reliable"] for frame in frames))
+
+    # MARK: drgn
+
+    def drgn(self, dump, program) -> str:
+        tool = pathlib.Path(run(REPOSITORY / "scripts/drgn-venv.sh", timeout=600).strip()) / "bin/drgn"
+        script = self.work / "program.py"
+        script.write_text(program)
+        vmlinux = arm64.fetch_kernel(self.series, debug=True) / "vmlinux"
+        return command(tool, "-q", "-c", dump, "-s", vmlinux, script, stdin=subprocess.DEVNULL).stdout.decode()
+
+    def require_drgn(self):
+        if self.series != "6.12":
+            self.skipTest("judged on 6.12")
+
+    def test_drgn_says_the_same_of_the_kern_dump(self):
+        """Also of what is there at the end of pass 2: the stack of the panic takes the CPU's own memory."""
+        self.require_drgn()
+        full = self.drgn(self.raw, DRGN_FACTS)
+        self.assertIn("2 kthreadd", full)
+        self.assertIn("sysrq triggered crash", full)
+        self.assertIn("sysrq_handle_crash", full)
+        self.assertIn("do_wait", full)
+        self.assertEqual(self.drgn(self.kern, DRGN_FACTS), full)
+        cut = self.work / "cut.elf"
+        with open(self.kern, "rb") as whole:
+            cut.write_bytes(whole.read(cuts.pass_ends(Core(self.kern))[1]))
+        self.assertLess(cut.stat().st_size, self.kern.stat().st_size)
+        # drgn takes no file that ends early.
+        packed = self.work / "cut-whole.elf"
+        mcore("convert", "-q", "--format", "elf", cut, packed, status=3)
+        self.assertEqual(self.drgn(packed, DRGN_FACTS), full)
+
+    def test_stacks_of_all_tasks_are_those_of_drgn(self):
+        self.require_drgn()
+        theirs = {}
+        for line in self.drgn(self.raw, DRGN_STACKS).splitlines():
+            task, _, _, *names = line.split("\t")
+            theirs[int(task)] = functions(names)
+        ours = {}
+        for entry in json.loads(mcore("bt", "-a", "--json", self.kern).stdout):
+            names = functions(frame["function"] or "?" for frame in entry["stack"]["frames"])
+            ours[int(entry["task"]["address"], 16)] = names
+        self.assertGreater(len(theirs), 60)
+        different = {task: (ours.get(task), names) for task, names in theirs.items() if ours.get(task) != names}
+        self.assertEqual(different, {})
+
+    # MARK: makedumpfile
+
+    def test_classes_are_makedumpfiles_page_by_page(self):
+        if self.series != WITHOUT_NODES or not FULL:
+            self.skipTest("makedumpfile 1.7.6 refuses kernels for addresses of 52 bits; make test-full")
+        root = arm64.root()
+        out = self.work / "theirs.kdump"
+        tool = ["qemu-aarch64-static", "-L", root, root / "usr/bin/makedumpfile"]
+        report = command(*tool, "--message-level", "31", "-c", "-d", "30", self.raw, out, timeout=600).stdout.decode()
+        theirs = {name: int(re.search(rf"{text}\s*: 0x([0-9a-f]+)", report)[1], 16) for name, text in CLASSES.items()}
+        # It has no second witness for free pages either.
+        trusting = self.work / "trusting.elf"
+        mcore("save", "-q", "--trust", "metadata", "--format", "elf", self.raw, trusting)
+        pages = json.loads(mcore("info", "--json", trusting).stdout)["pages"]
+        self.assertEqual({name: pages[name]["total"] for name in CLASSES}, theirs)
+        kept = kept_pages(out)
+        ours = bytearray(len(kept))
+        for paddr, _, _, size, _ in Core(trusting).loads:
+            ours[paddr >> 12 : (paddr + size) >> 12] = b"\1" * (size >> 12)
+        self.assertEqual([pfn for pfn in range(len(kept)) if ours[pfn] != kept[pfn]], [])
+
+
+class CaptureGuest(unittest.TestCase):
+    """An arm64 machine panics, its crash kernel runs mcore-capture as /init, and the dump is whole by this machine's mcore."""
+
+    @unittest.skipUnless(FULL, "make test-full")
+    def test_a_dump_is_captured_and_whole(self):
+        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
+        kernel = arm64.fetch_kernel("6.12")
+        with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
+            work = pathlib.Path(directory)
+            program = REPOSITORY / ".build/arm64-release/mcore-capture"
+            capture = arm64.capture_initramfs(kernel, program, work / "capture.img")
+            cmdline = arm64.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash mcore.final=poweroff"
+            image = system.make_disk(work / "disk.img", kernel, capture, crash_cmdline=cmdline)
+            log = new_log("arm64-capture")
+            with arm64.start(kernel, [image], log, reboot=False) as guest:
+                guest.expect("MCORE-GUEST: panic now", 240, or_fail=system.FAILED)
+                guest.wait_exit(300)
+            disk.check(image)
+            (name,) = disk.list_directory(image, "/var/crash")
+            dump = disk.extract_tree(image, f"/var/crash/{name}", work)
+            self.assertFalse(name.endswith(".incomplete"), guest.console.last_lines(40))
+            mcore("verify", dump)
+            facts = json.loads(mcore("info", "--json", dump).stdout)
+            self.assertEqual(facts["status"], "complete")
+            self.assertEqual(facts["findings"], [])
+            self.assertIn(b"sysrq triggered crash", mcore("dmesg", dump).stdout)
+
+
+def load_tests(loader, standard_tests, _):
+    suite = unittest.TestSuite()
+    suite.addTests(for_each(loader, SERIES, ARM64, "ARM64"))
+    suite.addTests(loader.loadTestsFromTestCase(CaptureGuest))
+    return suite
