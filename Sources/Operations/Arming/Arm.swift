@@ -43,7 +43,7 @@ public struct Armed: Sendable {
   public var neededMemory: UInt64
   /// A line for each target: where it goes, or why it can't be reached.
   public var targets: [String]
-  /// Triggers that could not be set.
+  /// Triggers that could not be set, hooks that are left out.
   public var warnings: [String] = []
 }
 
@@ -101,9 +101,9 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
     try? System.unlink(image)
     throw error
   }
-  let sysctls = machine.set(plan.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
+  let sysctls = machine.set(plan.running.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
   record.armed.sysctls = sysctls.set.map(\.word)
-  armed.warnings = sysctls.problems
+  armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.hooks.warnings
   try record.armed.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)

@@ -31,7 +31,7 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
   check.lines.append(
-    "panics on: \(plan.panicOn.isEmpty ? "what does by itself" : plan.panicOn.map(\.text).joined(separator: ", "))")
+    "panics on: \(plan.running.panicOn.isEmpty ? "what does by itself" : plan.running.panicOn.map(\.text).joined(separator: ", "))")
   check.lines.append(
     "memory for the crash kernel: \(humanBytes(machine.crashMemory)) set aside, \(humanBytes(plan.neededMemory)) needed "
       + "(crashkernel=\(check.crashkernelMegabytes)M has room for all targets)")

@@ -8,14 +8,16 @@ struct ArmPlan {
   var targets: [TargetPlan] = []
   /// Words of the settings for the crash kernel.
   var words: [String] = []
-  /// What ends in a panic.
-  var panicOn: [PanicTrigger] = []
+  /// What is set on this system.
+  var running: RunningSettings
   /// What is wrong in the settings.
   var problems: [DumpError] = []
   /// Files of the modules that the targets need, in the order of loading: paths below `moduleDirectory`.
   var modules: [String] = []
   var moduleDirectory = ""
   let moduleOptions: ModuleOptions
+  /// What an administrator has run in the crash kernel.
+  let hooks: HookFiles
   /// The files of the normal kernel, where memory: is among the targets.
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
@@ -37,7 +39,8 @@ struct ArmPlan {
     let hasFile = System.kind(of: machine.root + path) != nil
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
-    (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
+    (words, problems, running) = (settings.words, settings.problems, settings.running)
+    hooks = HookFiles(machine)
     moduleOptions = ModuleOptions(machine)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets
@@ -71,7 +74,8 @@ struct ArmPlan {
   /// What the memory of the crash kernel has to hold. Where it can't hold the normal kernel beside a target
   /// that needs none, memory: is left out.
   private mutating func judgeMemory(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
-    let own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
+    var own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
+    own.programs = hooks.files.size
     neededMemory = own.own
     guard usesMemory else { return }
     do throws(DumpError) {

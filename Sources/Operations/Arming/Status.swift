@@ -155,7 +155,7 @@ extension ArmStatus {
     if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
     guard let plan = try? ArmPlan(request, machine) else { return }
     for problem in plan.problems { notes.append("\(problem)") }
-    panicOn = plan.panicOn.map(\.text)
+    panicOn = plan.running.panicOn.map(\.text)
     for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
     {
       notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
