@@ -22,6 +22,7 @@ struct ArmPlan {
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
   var neededMemory: UInt64 = 0
+  var processors: CrashProcessors
 
   var reachable: [TargetPlan] { targets.filter { $0.crashWord != nil } }
   var usesMemory: Bool { reachable.contains { $0.isMemory } }
@@ -42,6 +43,7 @@ struct ArmPlan {
     (words, problems, running) = (settings.words, settings.problems, settings.running)
     hooks = HookFiles(machine)
     moduleOptions = ModuleOptions(machine)
+    processors = CrashProcessors(wanted: 1, machine, spare: 0)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets
     // A window takes the dump, and nothing else does.
@@ -69,6 +71,8 @@ struct ArmPlan {
     }
     if case .success(let index) = index, usesDisk { modules = try index.loadOrder(reachable.flatMap(\.modules)) }
     try judgeMemory(request, machine)
+    processors = CrashProcessors(
+      wanted: running.cpus, machine, spare: machine.crashMemory - min(machine.crashMemory, neededMemory))
   }
 
   /// What the memory of the crash kernel has to hold. Where it can't hold the normal kernel beside a target
@@ -76,6 +80,7 @@ struct ArmPlan {
   private mutating func judgeMemory(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
     var own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
     own.programs = hooks.files.size
+    own.furtherCPUs = UInt64(max(0, min(running.cpus, machine.onlineCPUs) - 1)) * CrashProcessors.memory
     neededMemory = own.own
     guard usesMemory else { return }
     do throws(DumpError) {

@@ -34,12 +34,12 @@ struct HookFiles {
     }
   }
 
-  /// Not what editors and packages leave beside their files (as run-parts(8) has it).
+  /// Not what editors and packages leave beside their files.
   private static func isHook(_ name: String) -> Bool {
-    !name.isEmpty
-      && name.utf8.allSatisfy { byte in
-        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte) || byte == 0x2d || byte == 0x5f
-      }
+    let bytes = name.utf8
+    if bytes.first == 0x2e || bytes.first == 0x23 || bytes.last == 0x7e { return false }
+    let leftovers = [".bak", ".swp", ".orig", ".rpmnew", ".rpmsave", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-tmp"]
+    return !leftovers.contains { bytes.suffix($0.utf8.count).elementsEqual($0.utf8) }
   }
 
   private static func needs(of path: String) throws(DumpError) -> [String] {

@@ -19,7 +19,8 @@ enum Hooks {
     guard areThere else { return }
     try? System.replaceFile(
       dumpFacts,
-      with: Array("MCORE_RESULT=\(result.status)\nMCORE_PATH=\(printable(result.path))\nMCORE_BYTES=\(result.bytesWritten)\n".utf8))
+      with: Array(
+        "MCORE_RESULT=\(result.status)\nMCORE_PATH=\(printable(result.path))\nMCORE_BYTES=\(result.bytesWritten)\n".utf8))
   }
 
   /// `stage` is `before`, `after` or `failed`.
