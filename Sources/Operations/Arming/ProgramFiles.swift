@@ -85,7 +85,7 @@ struct ProgramFiles {
 
   /// False for one that is there already.
   private mutating func take(_ path: String, as name: String?, isExecutable: Bool = true) throws(DumpError) -> Bool {
-    let name = name ?? String(Substring(path.utf8.drop { $0 == 0x2f }))
+    let name = name ?? String(decoding: path.utf8.drop { $0 == 0x2f }, as: UTF8.self)
     guard known.insert(name).inserted else { return false }
     guard entries.count < ProgramFiles.entryLimit else { throw DumpError("more than \(ProgramFiles.entryLimit) files", at: path) }
     let source = System.realPath(root + path) ?? root + path

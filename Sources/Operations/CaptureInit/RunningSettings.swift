@@ -1,5 +1,5 @@
 internal import Capture
-public import DumpBasics
+internal import DumpBasics
 
 /// Settings of the running system alone: what is done before a crash, and after one. A crash kernel passes
 /// them over, so mcore-capture has no code for them.
