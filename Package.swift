@@ -128,7 +128,11 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
     Room.operations.target(
-      "Arming", ["Capture", "CaptureInit", "Reading", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
+      "Arming",
+      [
+        "Capture", "CaptureInit", "Reading", "DumpBasics", "LinuxSystem", "CoreEncoding", "CoreFormat", "DumpTarget",
+        "PageSelection", "SoftBoot",
+      ]),
 
     Room.operations.target(
       "Mounting",
@@ -141,7 +145,7 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "DumpTarget", "KernelReport", "Mounting",
         "PageClasses", "PageSelection", "Reading",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

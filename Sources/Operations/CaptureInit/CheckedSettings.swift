@@ -1,5 +1,7 @@
+public import CoreFormat
 public import DumpBasics
 internal import LinuxSystem
+public import PageSelection
 
 /// The settings of this machine, looked at before a crash: for whoever prepares a crash kernel.
 public struct CheckedSettings: Sendable {
@@ -9,6 +11,9 @@ public struct CheckedSettings: Sendable {
   public var problems: [DumpError] = []
   /// What is for this system, and not for its crash kernel.
   public var running: RunningSettings
+  /// What a dump is to be.
+  public var level: Level
+  public var format: OutputFormat
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -19,6 +24,7 @@ public struct CheckedSettings: Sendable {
     let all = Words.ofFile(file, path) + Words.ofKernelCommandLine(commandLine)
     let settings = Settings(all)
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
+    (level, format) = (settings.level.value, settings.format.value)
     var problems = settings.problems
     running = RunningSettings(all, problems: &problems)
     self.problems = problems

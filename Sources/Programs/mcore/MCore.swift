@@ -41,7 +41,7 @@ struct MCore: ParsableCommand {
     version: toolVersion,
     subcommands: [
       Save.self, Info.self, List.self, Verify.self, Dmesg.self, Report.self, Bt.self, Ps.self, Sym.self, Types.self,
-      Show.self, Convert.self, Repair.self, Last.self, Network.self, Arm.self, Disarm.self, Rehearse.self,
+      Show.self, Estimate.self, Convert.self, Repair.self, Last.self, Network.self, Arm.self, Disarm.self, Rehearse.self,
       Status.self,
     ] + mountCommands)
 }
