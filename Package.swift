@@ -220,7 +220,7 @@ let package = Package(
     tests(
       "CaptureTests",
       [
-        "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot",
+        "Capture", "CoreEncoding", "CoreFormat", "PageClasses", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot",
         "TestSupport",
       ]),
     tests(

@@ -1,5 +1,5 @@
 public import CoreEncoding
-public import DumpBasics
+internal import DumpBasics
 internal import CaptureInit
 public import CoreFormat
 public import PageSelection
