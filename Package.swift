@@ -220,7 +220,8 @@ let package = Package(
     tests(
       "CaptureTests",
       [
-        "Capture", "CoreEncoding", "CoreFormat", "PageClasses", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot",
+        "Capture", "CoreEncoding", "CoreFormat", "PageClasses", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection",
+        "Reading", "SoftBoot",
         "TestSupport",
       ]),
     tests(

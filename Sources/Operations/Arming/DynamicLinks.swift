@@ -98,7 +98,8 @@ struct LibrarySearch {
     configured = directories
   }
 
-  /// `place` is the directory for the initramfs: its own if the loader looks there, else that of the C library.
+  /// `place` is the directory for the initramfs: its own if the loader looks there, else that of the C
+  /// library.
   func find(_ library: String, for program: String, _ runPath: String) -> (path: String, place: String)? {
     if library.utf8.contains(0x2f) { return nil }
     let origin = parentDirectory(of: System.realPath(root + program) ?? program)

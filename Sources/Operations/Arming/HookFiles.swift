@@ -6,7 +6,8 @@ internal import LinuxSystem
 struct HookFiles {
   static let directory = "/etc/mcore/hooks.d"
   static let stages = ["before", "after", "failed"]
-  /// A line of a script names what its commands need beside the interpreter: `# mcore-needs: curl /etc/a.pem`.
+  /// A line of a script names what its commands need beside the interpreter:
+  /// `# mcore-needs: curl /etc/a.pem`.
   private static let needs = "# mcore-needs:"
 
   private(set) var files: ProgramFiles

@@ -20,7 +20,15 @@ enum Hooks {
     try? System.replaceFile(
       dumpFacts,
       with: Array(
-        "MCORE_RESULT=\(result.status)\nMCORE_PATH=\(printable(result.path))\nMCORE_BYTES=\(result.bytesWritten)\n".utf8))
+        "MCORE_RESULT=\(word(result.status))\nMCORE_PATH=\(printable(result.path))\nMCORE_BYTES=\(result.bytesWritten)\n".utf8))
+  }
+
+  private static func word(_ status: SaveStatus) -> String {
+    switch status {
+    case .complete: "complete"
+    case .findings: "findings"
+    case .cut: "cut"
+    }
   }
 
   /// `stage` is `before`, `after` or `failed`.
@@ -42,8 +50,12 @@ enum Hooks {
       let hook = "\(directory)/\(stage)/\(name)"
       reporter.message("hook \(hook)")
       do throws(DumpError) {
-        let end = try System.run(Command("env", facts + [hook], isApart: true), limitSeconds: limit).end
-        if end != .exited(0) { reporter.warning("hook \(hook): \(end)") }
+        switch try System.run(Command("env", facts + [hook], isApart: true), limitSeconds: limit).end {
+        case .exited(0): break
+        case .exited(let status): reporter.warning("hook \(hook) ended with \(status)")
+        case .killed(let signal): reporter.warning("hook \(hook) was ended by signal \(signal)")
+        case .timedOut: reporter.warning("hook \(hook) took longer than \(limit) s, and was ended")
+        }
       } catch { reporter.warning("hook \(hook): \(error)") }
     }
   }

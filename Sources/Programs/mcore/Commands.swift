@@ -64,7 +64,8 @@ struct Save: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "/proc/vmcore, a dump, /proc/kcore for the kernel that runs, or raw:/dev/DISK for one that waits on a raw disk.")
+  @Argument(
+    help: "/proc/vmcore, a dump, /proc/kcore for the kernel that runs, or raw:/dev/DISK for one that waits on a raw disk.")
   var source: String
 
   @Argument(help: "Where to: see below.")

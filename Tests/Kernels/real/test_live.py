@@ -47,7 +47,9 @@ class LiveTest:
             guest.send("mcore estimate --json >/disk/estimate.json; echo estimated=$?\n")
             guest.expect("estimated=0\n", 200, or_fail=system.FAILED)
             # Something goes on meanwhile: a page that changes all the time.
-            guest.send("(while :; do echo $RANDOM >/tmp/restless; done) & busy=$!; mcore save /proc/kcore /disk/live; echo saved=$?\n")
+            guest.send(
+                "(while :; do echo $RANDOM >/tmp/restless; done) & busy=$!; mcore save /proc/kcore /disk/live; echo saved=$?\n"
+            )
             guest.expect(WHOLE, 300, or_fail="saved=[12]|" + system.FAILED)
             guest.send("kill $busy; cd /; umount /disk; poweroff -f\n")
             guest.wait_exit(60)
