@@ -102,7 +102,7 @@ struct LibrarySearch {
   /// library.
   func find(_ library: String, for program: String, _ runPath: String) -> (path: String, place: String)? {
     if library.utf8.contains(0x2f) { return nil }
-    let origin = parentDirectory(of: System.realPath(root + program) ?? program)
+    let origin = parentDirectory(of: root.isEmpty ? System.realPath(program) ?? program : root + program)
     let listed = runPath.utf8.split(separator: 0x3a).map { word in
       let text = String(Substring(word))
       for mark in ["$ORIGIN", "${ORIGIN}"] where text.utf8.starts(with: mark.utf8) {

@@ -122,7 +122,8 @@ struct ProgramFiles {
       {
         wanted.append(name)
       }
-      for program in wanted {
+      // The shell of the initramfs is its own, whatever this system has under that name.
+      for program in wanted where !known.contains(String(decoding: program.utf8.dropFirst(), as: UTF8.self)) {
         let found = try ProgramFiles.find(program, root)
         if try take(found, as: nil) { try addWhatStartsWith(found, depth: depth + 1) }
       }

@@ -11,6 +11,7 @@ import Testing
   let name = "/var/crash/2026-11-23T02-51-07Z-6.1.incomplete"
   try fake.write("/etc/mcore.conf", "target=/var/crash target=memory: target=/not/there")
   try fake.write(name + "/dmesg.txt", "x")
+  try fake.write("/run/x", "")
   let first = try announceDumps(fake.request)
   #expect(first.new.count == 1 && first.new[0].contains("writing or cut") && first.problems.isEmpty)
   #expect(try announceDumps(fake.request).new.isEmpty)

@@ -47,7 +47,8 @@ import Testing
     #expect(files["hooks/after/10-first.sh"] == Array("#!/bin/sh -e\n".utf8) && files["etc/pager.pem"] == Array("key".utf8))
     #expect(files["hooks/after"] != nil && files.keys.filter { $0.hasPrefix("hooks/") }.count == 5)
     // Run by env(1): they have to be executable. The mode stands behind the inode's number.
-    let at = try #require(image.firstRange(of: Array("hooks/before/fence".utf8))).lowerBound
+    let found = image.firstRange(of: Array("hooks/before/fence".utf8))
+    let at = try #require(found).lowerBound
     #expect(String(decoding: image[at - 96..<at - 88], as: UTF8.self) == "000081ED")
     let check = try checkArm(fake.request)
     #expect(check.lines.contains { $0.hasPrefix("hooks: before/fence after/10-first.sh after/20-page") })
