@@ -49,7 +49,7 @@ import Testing
     // Run by env(1): they have to be executable. The mode stands behind the inode's number.
     let found = image.firstRange(of: Array("hooks/before/fence".utf8))
     let at = try #require(found).lowerBound
-    #expect(String(decoding: image[at - 96..<at - 88], as: UTF8.self) == "000081ED")
+    #expect(String(decoding: image[at - 96..<at - 88], as: UTF8.self) == "000081ed")
     let check = try checkArm(fake.request)
     #expect(check.lines.contains { $0.hasPrefix("hooks: before/fence after/10-first.sh after/20-page") })
     #expect(check.lines.contains { $0.hasPrefix("hook failed/lost is left out: ") } && check.problems.isEmpty)
