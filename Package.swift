@@ -140,7 +140,11 @@ let package = Package(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
     Room.operations.target(
-      "Arming", ["Capture", "CaptureInit", "Reading", "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpTarget", "SoftBoot"]),
+      "Arming",
+      [
+        "Capture", "CaptureInit", "Reading", "DumpBasics", "LinuxSystem", "CoreEncoding", "CoreFormat", "DumpTarget",
+        "PageSelection", "SoftBoot",
+      ]),
 
     Room.operations.target(
       "Mounting",
@@ -158,7 +162,8 @@ let package = Package(
     .executableTarget(
       name: "mcore",
       dependencies: [
-        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "Debugging", "DumpTarget", "KernelReport", "Mounting",
+        "Arming", "DumpBasics", "LinuxSystem", "Capture", "CoreEncoding", "CoreFormat", "Debugging", "DumpTarget",
+        "KernelReport", "Mounting",
         "PageClasses", "PageSelection", "Reading",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -239,7 +244,8 @@ let package = Package(
     tests(
       "CaptureTests",
       [
-        "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "Reading", "SoftBoot",
+        "Capture", "CoreEncoding", "CoreFormat", "PageClasses", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection",
+        "Reading", "SoftBoot",
         "TestSupport",
       ]),
     tests(

@@ -35,6 +35,7 @@ for list in dep builtin softdep; do : >"$kernel/modules/lib/modules/none/modules
 initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
 
 install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"
+install -m 0755 units/write-metrics.sh "$to/lib/mcore/write-metrics"
 
 # fill FILE MODE TO: installs it with the prefix in its place
 fill() {
@@ -50,8 +51,10 @@ if [ -n "${BOOT_SCRIPTS:-}" ] || [ -d "$etc/initramfs-tools" ]; then
     fill initramfs/second-stage.sh 0755 "${DESTDIR:-}$scripts/local-bottom/mcore"
 fi
 units=${DESTDIR:-}${UNITS:-/etc/systemd/system}
-for unit in units/*.service units/*.path; do fill "$unit" 0644 "$units/$(basename "$unit")"; done
+for unit in units/*.service units/*.path units/*.timer; do fill "$unit" 0644 "$units/$(basename "$unit")"; done
 install -D -m 0644 packaging/mcore.rules "${DESTDIR:-}${RULES:-/etc/udev/rules.d}/90-mcore.rules"
 
 [ -d "${DESTDIR:-}/var/crash" ] || install -d -m 0700 "${DESTDIR:-}/var/crash"
+# What an administrator has run in the crash kernel.
+install -d -m 0755 "$etc/mcore/hooks.d/before" "$etc/mcore/hooks.d/after" "$etc/mcore/hooks.d/failed"
 [ -e "$etc/mcore.conf" ] || install -D -m 0644 packaging/mcore.conf "$etc/mcore.conf"

@@ -67,6 +67,7 @@ step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
 step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script
 step 'targets: ssh, https, raw disks, failover' python3 -m unittest -q real.test_targets
 step 'guests in QEMU' python3 -m unittest -q real.test_guests
+step 'a kernel that runs on, saved from /proc/kcore' python3 -m unittest -q real.test_live
 if [ $full = no ]; then export MCORE_TEST_SOFT_BOOT_SHORT=1; fi
 step 'soft boot in QEMU' python3 -m unittest -q real.test_soft_boot
 if [ $full = yes ]; then

@@ -54,6 +54,7 @@ public struct DumpPlan: Sendable {
     note.tool = tool
     note.level = selection.level
     note.crashTime = crashTime
+    note.isLive = source.isLive || source.statement?.isLive ?? false
     note.leftOut = selection.absent
     note.findings = findings
     note.classes = classes

@@ -9,6 +9,8 @@ protocol Content: AnyObject, Sendable {
   var size: UInt64 { get }
   /// Its format's name, as `OutputFormat` has it.
   var format: String { get }
+  /// Whether it is the memory of the kernel that runs.
+  var isLive: Bool { get }
   /// What is wrong with the file beyond single blocks, where anything is: for the report.
   var damage: DumpError? { get }
   /// True when bytes that are there are wrong; false when the file only ends too early.
@@ -37,6 +39,7 @@ protocol CompressedContent: Content {
 }
 
 extension Content {
+  var isLive: Bool { false }
   var ending: DumpEnding? { nil }
 
   /// The first `count` bytes, fewer where the file ends.
@@ -92,13 +95,18 @@ final class PlainContent: Content {
   let isCorrupt = false
   let isEnded = false
   let format = "elf"
-  /// Of /proc/vmcore nothing has to be read for it: it is no dump of ours.
-  var ending: DumpEnding? { windows == nil ? plainEnding() : nil }
+  /// /proc/kcore: it can't be mapped.
+  let isLive: Bool
+  private let isInProc: Bool
+  /// Of /proc/vmcore and /proc/kcore nothing has to be read for it: they are no dumps of ours.
+  var ending: DumpEnding? { isInProc ? nil : plainEnding() }
   var name: String { file.path }
 
   init(_ file: consuming File) throws(DumpError) {
     size = try file.size()
-    windows = file.isInProc ? FileWindows(file, size: size) : nil
+    isInProc = file.isInProc
+    isLive = isInProc && file.path.utf8.suffix(6).elementsEqual("/kcore".utf8)
+    windows = isInProc && !isLive ? FileWindows(file, size: size) : nil
     self.file = file
   }
 

@@ -30,6 +30,8 @@ public protocol DumpSource: AnyObject, Sendable {
   var format: String { get }
   /// Whether reading inflates blocks: then much is better read in one go than in pieces.
   var isCompressed: Bool { get }
+  /// Whether the kernel runs on while it is read (/proc/kcore): its memory does not hold still.
+  var isLive: Bool { get }
   /// Memory that existed and that the source's writer left out, where the format tells. A dump of ours says
   /// it in its metadata.
   var leftOut: AbsentRanges { get }
@@ -92,6 +94,7 @@ extension DumpSource {
   public var statement: MCoreNote? { metadata?.note }
   public var format: String { "unknown" }
   public var isCompressed: Bool { false }
+  public var isLive: Bool { false }
   public var leftOut: AbsentRanges { AbsentRanges() }
   public var dumpLevel: Int? { nil }
 

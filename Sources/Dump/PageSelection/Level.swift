@@ -1,5 +1,5 @@
 public import DumpBasics
-internal import PageClasses
+package import PageClasses
 
 /// How much of the memory goes into a dump: four levels by name (LKCD's), or all but the classes one names.
 public struct Level: Sendable, Hashable {
@@ -85,7 +85,7 @@ public struct Level: Sendable, Hashable {
   public var keepsMoreThanKernel: Bool { leavesOut & Level.kern.leavesOut != Level.kern.leavesOut }
 
   /// Whether pages of a class are kept.
-  func keeps(_ pageClass: PageClass) -> Bool { leavesOut & bit(pageClass) == 0 }
+  package func keeps(_ pageClass: PageClass) -> Bool { leavesOut & bit(pageClass) == 0 }
 }
 
 private func bit(_ pageClass: PageClass) -> UInt8 { 1 << pageClass.rawValue }

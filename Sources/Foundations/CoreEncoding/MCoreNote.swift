@@ -27,6 +27,8 @@ public struct MCoreNote: Sendable, Equatable {
   public var passEnds: [UInt64] = []
   /// When the kernel crashed, in seconds since 1970; 0 where that is not known.
   public var crashTime: UInt64 = 0
+  /// Whether the kernel ran on while its memory was read: no crash.
+  public var isLive = false
   /// Memory of the source that is not in the dump.
   public var leftOut = AbsentRanges()
   /// Memory that has the content of other memory and no place of its own; by address, disjoint.
@@ -75,6 +77,7 @@ public struct MCoreNote: Sendable, Equatable {
     static let checks: UInt32 = 8
     static let leftOut: UInt32 = 9
     static let shared: UInt32 = 10
+    static let live: UInt32 = 11
   }
 
   /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the
@@ -105,7 +108,8 @@ public struct MCoreNote: Sendable, Equatable {
         .init(Kind.findings, Array(findings.joined(separator: "\n").utf8)),
         .init(Kind.classes, MCoreNote.table(classes.map { ($0.name, [$0.total, $0.kept]) })),
         .init(Kind.checks, MCoreNote.table(checks.map { ($0.name, [$0.tried, $0.failed, $0.keptPages]) })),
-      ] + (self.shared.isEmpty ? [] : [.init(Kind.shared, shared.bytes)]))
+      ] + (self.shared.isEmpty ? [] : [.init(Kind.shared, shared.bytes)])
+        + (isLive ? [.init(Kind.live, [])] : []))
   }
 
   public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
@@ -122,6 +126,7 @@ public struct MCoreNote: Sendable, Equatable {
     crashTime = layout.u64(40) ?? 0
     let passes = ByteReader(envelope.payload(Kind.passes) ?? [], .little)
     passEnds = (0..<passes.count / 8).compactMap { passes.u64($0 * 8) }
+    isLive = envelope.payload(Kind.live) != nil
     leftOut = try AbsentRanges(encoded: envelope.payload(Kind.leftOut) ?? [], at: "MCORE note, \(place)")
     let shared = ByteReader(envelope.payload(Kind.shared) ?? [], .little)
     self.shared = (0..<shared.count / 24).compactMap { index in

@@ -27,11 +27,15 @@ public struct Command: Sendable {
   /// It says by `System.tellStatus` how it ends, before it does: a thread of it that hangs in the kernel
   /// keeps it from ending.
   public var tellsStatus: Bool
+  /// In a process group of its own, so that what it started ends with it when its time is up.
+  public var isApart: Bool
 
   public init(
-    _ program: String, _ arguments: [String] = [], output: Output = .inherit, terminal: String? = nil, tellsStatus: Bool = false
+    _ program: String, _ arguments: [String] = [], output: Output = .inherit, terminal: String? = nil, tellsStatus: Bool = false,
+    isApart: Bool = false
   ) {
     self.tellsStatus = tellsStatus
+    self.isApart = isApart
     self.program = program
     self.arguments = arguments
     self.output = output
@@ -76,10 +80,10 @@ extension System {
     let pid: Int32
     do {
       defer { if told[1] >= 0 { close(told[1]) } }
-      pid = try spawn(command, output: writing, status: told[1])
+      pid = try spawn(command, output: writing, status: told[1], apart: command.isApart)
     }
     var collected = CollectedOutput(reading)
-    let end = try wait(for: pid, command.program, limitSeconds, &collected, status: told[0])
+    let end = try wait(for: pid, command.program, limitSeconds, &collected, status: told[0], apart: command.isApart)
     collected.drain()
     return ProcessResult(end: end, output: collected.text)
   }

@@ -10,7 +10,7 @@ public enum System {
   /// A system call's name, for fault injection and for messages.
   public enum Call: String, Sendable, CaseIterable {
     case open, read, pread, write, fsync, rename, mkdir, unlink, rmdir, stat, mount, umount, finitModule, reboot,
-      spawn, wait, ftruncate, lseek, opendir, mmap, kexecFileLoad, ioctl
+      spawn, wait, ftruncate, lseek, opendir, mmap, kexecFileLoad, ioctl, chmod
   }
 
   /// Runs `body` until it does not fail with EINTR; throws on -1.
@@ -61,6 +61,14 @@ public enum System {
       throw error
     }
   }
+
+  /// Of a file or directory that is there.
+  public static func setMode(_ path: String, _ mode: UInt32) throws(DumpError) {
+    _ = try retrying(.chmod, path) { unsafe Int(Glibc.chmod(path, mode)) }
+  }
+
+  /// Whether this process may run the file.
+  public static func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 
   public static func unlink(_ path: String) throws(DumpError) {
     _ = try retrying(.unlink, path) { unsafe Int(Glibc.unlink(path)) }

@@ -9,43 +9,78 @@ internal import LinuxSystem
 public struct Announcement: Sendable {
   /// Dumps that were not known before and that the journal could not be told of, a line each.
   public var new: [String] = []
-  /// Dumps that `keep=` had removed.
+  /// Dumps that `keep=`, `keep-days=`, `min-free=` had removed.
   public var removed: [String] = []
   public var problems: [String] = []
 }
 
-/// Tells the journal of each dump that it was not told of, with fields of its own (docs/install.md), and
-/// removes what is too old by `keep=`. Where the journal can't be had, standard output has the lines.
+/// Tells the journal of each dump that it was not told of, with fields of its own (docs/install.md), leaves a
+/// line for the next login, and removes what is too old. Where the journal can't be had, standard output has
+/// the lines.
 public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError) -> Announcement {
   let machine = Machine(root: request.root)
-  let settings = CheckedSettings(
-    file: (try? machine.text(ArmPlan.configurationFile)) ?? "", path: ArmPlan.configurationFile, commandLine: machine.commandLine)
+  let settings = CheckedSettings(machine)
   let path = "\(request.directory)/announced"
-  let known = Set(((try? System.text(of: path)) ?? "").utf8.split(separator: 0x0a).map { String(Substring($0)) })
+  let known = KnownDumps(path)
   var announcement = Announcement()
-  var present: [String] = []
+  var present = KnownDumps()
+  var new: [ListedDump] = []
+  let rules = settings.running
+  let retention = Retention(
+    keep: rules.keep, days: rules.keepDays, minFree: rules.minFree, node: machine.line("/proc/sys/kernel/hostname") ?? "")
   for directory in dumpDirectories(settings.targets.map(\.word), machine) {
     do throws(DumpError) {
-      if settings.keep > 0 { announcement.removed += try removeOldDumps(in: directory, keep: settings.keep) }
+      announcement.removed += try removeOldDumps(in: directory, retention)
       for dump in try listDumps(in: directory) {
         // One that is being written is told of when it is whole, or in the next boot.
         let key = "\(dump.path) \(dump.status)"
-        present.append(key)
+        present.insert(key)
         if known.contains(key) { continue }
+        new.append(dump)
         if request.root.isEmpty, (try? journal(dump, request.directory)) != nil { continue }
         announcement.new.append(dump.message)
       }
     } catch { announcement.problems.append(error.description) }
   }
-  if Set(present) != known {
-    _ = try System.mkdir(request.directory, mode: 0o700)
-    try System.replaceFile(path, with: Array(present.reduce("") { $0 + $1 + "\n" }.utf8))
+  do throws(DumpError) { try tellAtLogin(new, machine, isWanted: rules.motd) } catch {
+    announcement.problems.append(error.description)
   }
+  if present != known { try present.write(path) }
   return announcement
 }
 
+/// Lines that were put down before: of which dumps somebody was told.
+struct KnownDumps: Equatable {
+  private var lines: [String] = []
+
+  init() {}
+  /// None where there is no such file.
+  init(_ path: String) {
+    lines = ((try? System.text(of: path)) ?? "").utf8.split(separator: 0x0a).map { String(Substring($0)) }
+  }
+
+  func contains(_ line: String) -> Bool { lines.contains(line) }
+  mutating func insert(_ line: String) { lines.append(line) }
+
+  func write(_ path: String) throws(DumpError) {
+    _ = try System.mkdir(parentDirectory(of: path), mode: 0o700)
+    try System.replaceFile(path, with: Array(lines.reduce("") { $0 + $1 + "\n" }.utf8))
+  }
+
+  static func == (one: KnownDumps, other: KnownDumps) -> Bool { Set(one.lines) == Set(other.lines) }
+}
+
+extension CheckedSettings {
+  /// Of the running system.
+  init(_ machine: Machine) {
+    self.init(
+      file: (try? machine.text(ArmPlan.configurationFile)) ?? "", path: ArmPlan.configurationFile,
+      commandLine: machine.commandLine)
+  }
+}
+
 /// Directories of the running system that are targets, and are there.
-private func dumpDirectories(_ targets: [String], _ machine: Machine) -> [String] {
+func dumpDirectories(_ targets: [String], _ machine: Machine) -> [String] {
   var found: [String] = []
   for word in targets {
     guard let spec = try? TargetSpec(word), let place = runningPlace(of: spec, machine), System.kind(of: place) == .directory,
@@ -62,12 +97,13 @@ extension ListedDump {
   }
 
   fileprivate var fields: String {
-    let time = time.map { UTCTime(secondsSince1970: $0).text } ?? ""
-    return
-      "MESSAGE=\(message)\nMESSAGE_ID=6d636f72652d4d0a9b7c1de0d7a8f2c1\nPRIORITY=\(isWhole ? 2 : 1)\nSYSLOG_IDENTIFIER=mcore\n"
+    "MESSAGE=\(message)\nMESSAGE_ID=6d636f72652d4d0a9b7c1de0d7a8f2c1\nPRIORITY=\(isWhole ? 2 : 1)\nSYSLOG_IDENTIFIER=mcore\n"
       + "MCORE_DUMP=\(printable(path))\nMCORE_STATUS=\(status)\nMCORE_KERNEL=\(printable(release ?? ""))\n"
-      + "MCORE_REASON=\(printable(reason ?? ""))\nMCORE_CRASH_TIME=\(time)\nMCORE_BYTES=\(bytes)\n"
+      + "MCORE_REASON=\(printable(reason ?? ""))\nMCORE_CRASH_TIME=\(timeText)\nMCORE_BYTES=\(bytes)\n"
   }
+
+  /// Empty where it is not known.
+  var timeText: String { time.map { UTCTime(secondsSince1970: $0).text } ?? "" }
 }
 
 /// By logger(1) of util-linux, which knows the journal's protocol.

@@ -43,7 +43,7 @@ public struct Armed: Sendable {
   public var neededMemory: UInt64
   /// A line for each target: where it goes, or why it can't be reached.
   public var targets: [String]
-  /// Triggers that could not be set.
+  /// Triggers that could not be set, hooks that are left out.
   public var warnings: [String] = []
 }
 
@@ -96,14 +96,14 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
     try? System.unlink(path)
     if System.isKernelLoaded(.crash) { try? System.unloadKernel(.crash) }
     try System.loadKernel(
-      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, request.append), .crash)
+      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, plan.processors, request.append), .crash)
   } catch {
     try? System.unlink(image)
     throw error
   }
-  let sysctls = machine.set(plan.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
+  let sysctls = machine.set(plan.running.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
   record.armed.sysctls = sysctls.set.map(\.word)
-  armed.warnings = sysctls.problems
+  armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.hooks.warnings + [plan.processors.warning].compactMap(\.self)
   try record.armed.write(in: request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
@@ -199,13 +199,12 @@ private func requireRoomForMap(_ record: ArmRecord) throws(DumpError) {
   }
 }
 
-/// Consoles as they are now. One CPU: bringing up others from another than the boot CPU can reset the machine
-/// (below 6.9). Memory that was hot-added would be taken for free memory, and written to
+/// Consoles as they are now. Memory that was hot-added would be taken for free memory, and written to
 /// (acpi_no_memhotplug).
-private func crashCommandLine(_ machine: Machine, _ append: String) -> String {
+func crashCommandLine(_ machine: Machine, _ processors: CrashProcessors, _ append: String) -> String {
   var line = ""
   for word in machine.commandLine.utf8.split(separator: 0x20) where word.starts(with: "console=".utf8) {
     line += String(Substring(word)) + " "
   }
-  return line + "panic=5 nr_cpus=1 reset_devices acpi_no_memhotplug" + (append.isEmpty ? "" : " " + append)
+  return line + "panic=5 \(processors.words) reset_devices acpi_no_memhotplug" + (append.isEmpty ? "" : " " + append)
 }

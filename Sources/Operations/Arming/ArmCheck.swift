@@ -31,7 +31,14 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
   check.lines.append(
-    "panics on: \(plan.panicOn.isEmpty ? "what does by itself" : plan.panicOn.map(\.text).joined(separator: ", "))")
+    "panics on: \(plan.running.panicOn.isEmpty ? "what does by itself" : plan.running.panicOn.map(\.text).joined(separator: ", "))"
+  )
+  if !plan.hooks.names.isEmpty {
+    check.lines.append("hooks: \(plan.hooks.names.joined(separator: " ")) (\(humanBytes(plan.hooks.files.size)))")
+  }
+  check.lines += plan.hooks.warnings
+  check.lines.append("CPUs of the crash kernel: \(plan.processors.count) (\(plan.processors.words))")
+  check.lines += [plan.processors.warning].compactMap(\.self)
   check.lines.append(
     "memory for the crash kernel: \(humanBytes(machine.crashMemory)) set aside, \(humanBytes(plan.neededMemory)) needed "
       + "(crashkernel=\(check.crashkernelMegabytes)M has room for all targets)")

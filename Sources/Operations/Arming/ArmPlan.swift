@@ -8,18 +8,21 @@ struct ArmPlan {
   var targets: [TargetPlan] = []
   /// Words of the settings for the crash kernel.
   var words: [String] = []
-  /// What ends in a panic.
-  var panicOn: [PanicTrigger] = []
+  /// What is set on this system.
+  var running: RunningSettings
   /// What is wrong in the settings.
   var problems: [DumpError] = []
   /// Files of the modules that the targets need, in the order of loading: paths below `moduleDirectory`.
   var modules: [String] = []
   var moduleDirectory = ""
   let moduleOptions: ModuleOptions
+  /// What an administrator has run in the crash kernel.
+  let hooks: HookFiles
   /// The files of the normal kernel, where memory: is among the targets.
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
   var neededMemory: UInt64 = 0
+  var processors: CrashProcessors
 
   var reachable: [TargetPlan] { targets.filter { $0.crashWord != nil } }
   var usesMemory: Bool { reachable.contains { $0.isMemory } }
@@ -37,8 +40,10 @@ struct ArmPlan {
     let hasFile = System.kind(of: machine.root + path) != nil
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
-    (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
+    (words, problems, running) = (settings.words, settings.problems, settings.running)
+    hooks = HookFiles(machine)
     moduleOptions = ModuleOptions(machine)
+    processors = CrashProcessors(wanted: 1, machine, spare: 0)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets
     // A window takes the dump, and nothing else does.
@@ -66,12 +71,16 @@ struct ArmPlan {
     }
     if case .success(let index) = index, usesDisk { modules = try index.loadOrder(reachable.flatMap(\.modules)) }
     try judgeMemory(request, machine)
+    processors = CrashProcessors(
+      wanted: running.cpus, machine, spare: machine.crashMemory - min(machine.crashMemory, neededMemory))
   }
 
   /// What the memory of the crash kernel has to hold. Where it can't hold the normal kernel beside a target
   /// that needs none, memory: is left out.
   private mutating func judgeMemory(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
-    let own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
+    var own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
+    own.programs = hooks.files.size
+    own.furtherCPUs = UInt64(max(0, min(running.cpus, machine.onlineCPUs) - 1)) * CrashProcessors.memory
     neededMemory = own.own
     guard usesMemory else { return }
     do throws(DumpError) {

@@ -17,7 +17,7 @@ final class CpioArchive {
     try pad()
   }
 
-  func addDirectory(_ name: String) throws(DumpError) { try header(name, mode: 0o040700, size: 0) }
+  func addDirectory(_ name: String, mode: UInt64 = 0o700) throws(DumpError) { try header(name, mode: 0o040000 | mode, size: 0) }
 
   func add(_ name: String, _ text: String) throws(DumpError) {
     try header(name, mode: 0o100600, size: UInt64(text.utf8.count))
@@ -25,10 +25,10 @@ final class CpioArchive {
     try pad()
   }
 
-  func add(_ name: String, contentsOf path: String) throws(DumpError) {
+  func add(_ name: String, contentsOf path: String, mode: UInt64 = 0o600) throws(DumpError) {
     let size = try File(path, .read).size()
     guard size < 1 << 32 else { throw DumpError("too large for an initramfs: \(humanBytes(size))", at: path) }
-    try header(name, mode: 0o100600, size: size)
+    try header(name, mode: 0o100000 | mode, size: size)
     let start = position
     try copy(path)
     guard position - start == size else { throw DumpError("it changed while it was read", at: path) }

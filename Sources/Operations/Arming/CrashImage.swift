@@ -17,6 +17,7 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
       try archive.add("etc/mcore.devices", plan.assemblies.flatMap(\.lines).joined(separator: "\n") + "\n")
     }
   }
+  if !plan.hooks.names.isEmpty { try archive.add(plan.hooks.files) }
   if plan.usesMemory { try addNormalKernel(normal, record, archive) }
   try archive.finish()
 }

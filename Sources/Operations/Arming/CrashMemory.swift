@@ -12,10 +12,16 @@ struct CrashMemory {
   var machineMemory: UInt64 = 0
   /// Modules in its initramfs: once packed, once unpacked, once loaded.
   var modules: UInt64 = 0
+  /// Programs in its initramfs: once packed, once unpacked.
+  var programs: UInt64 = 0
+  /// For CPUs beyond the first, where `cpus=` wants them.
+  var furtherCPUs: UInt64 = 0
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
   /// they work with.
-  var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules }
+  var own: UInt64 {
+    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * programs + furtherCPUs
+  }
   static let rest: UInt64 = 48 << 20
   /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB
   /// (docs/performance.md, "Memory on large machines").

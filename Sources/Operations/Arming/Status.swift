@@ -141,10 +141,13 @@ extension ArmStatus {
     if machine.word("crashkernel=")?.utf8.suffix(4).elementsEqual(",cma".utf8) == true {
       notes.append("crashkernel=...,cma: the crash kernel waits 10 s, and what lay in that memory is not in the dump")
     }
-    if let record, record.bootID == machine.bootID,
-      let changed = System.modificationTime(machine.root + ArmPlan.configurationFile), changed > record.time
-    {
-      notes.append("\(ArmPlan.configurationFile) has changed since: mcore arm")
+    guard let record, record.bootID == machine.bootID else { return }
+    let hooks = HookFiles.stages.map { "\(HookFiles.directory)/\($0)" }
+    let files = hooks.flatMap { folder in ((try? System.names(in: machine.root + folder)) ?? []).map { "\(folder)/\($0)" } }
+    for path in [ArmPlan.configurationFile] + hooks + files {
+      if let changed = System.modificationTime(machine.root + path), changed > record.time {
+        notes.append("\(path) has changed since: mcore arm")
+      }
     }
   }
 
@@ -155,7 +158,7 @@ extension ArmStatus {
     if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
     guard let plan = try? ArmPlan(request, machine) else { return }
     for problem in plan.problems { notes.append("\(problem)") }
-    panicOn = plan.panicOn.map(\.text)
+    panicOn = plan.running.panicOn.map(\.text)
     for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
     {
       notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")

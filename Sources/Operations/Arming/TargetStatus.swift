@@ -40,7 +40,7 @@ struct TargetStatus: Sendable {
   init(_ plan: TargetPlan, _ machine: Machine, estimate: UInt64, probes: Bool) {
     (word, isMemory, self.estimate) = (plan.word, plan.isMemory, estimate)
     reason = plan.reason?.description
-    guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan, machine) else { return }
+    guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan.word, machine) else { return }
     free = System.freeBytes(directory)
     guard probes, System.kind(of: directory) == .directory else { return }
     let probe = "\(directory)/.mcore-probe"
@@ -55,10 +55,15 @@ struct TargetStatus: Sendable {
     }
   }
 
+  /// Free bytes where a target is on the running system; nil where that can't be told.
+  static func freeBytes(_ word: String, _ machine: Machine) -> UInt64? {
+    directory(word, machine).flatMap { System.freeBytes($0) }
+  }
+
   /// Where it is on the running system; nil for a disk that is not mounted. The nearest directory that is
   /// there, where it is to be made.
-  private static func directory(_ plan: TargetPlan, _ machine: Machine) -> String? {
-    guard let spec = try? TargetSpec(plan.word), var path = runningPlace(of: spec, machine) else { return nil }
+  private static func directory(_ word: String, _ machine: Machine) -> String? {
+    guard let spec = try? TargetSpec(word), var path = runningPlace(of: spec, machine) else { return nil }
     while System.kind(of: path) == nil, parentDirectory(of: path) != path { path = parentDirectory(of: path) }
     return path
   }

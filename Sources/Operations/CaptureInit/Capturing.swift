@@ -41,6 +41,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.transfer = settings.transfer
     request.mirrors = settings.mirrors.map(\.value)
     request.lastResort = settings.last?.value
+    request.kernelFactsPath = Hooks.kernelFactsPath
     request.region.normal = normalKernel(settings)
     if request.source == vmcoreSource { request.armedMemory = ArmedMemory(readFrom: ArmedMemory.standardPath) }
     // By a child before this one, which was killed: then the start of a dump is in memory.
@@ -66,6 +67,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
 /// Says how it went, and returns the exit status.
 func report(_ result: SaveResult, _ reporter: any Reporter) -> Int32 {
   for finding in result.findings { reporter.warning(finding) }
+  Hooks.putDown(result)
   reporter.message("dump saved: \(result.path), \(humanBytes(result.bytesWritten)), \(result.status.text)")
   return result.status.exitStatus
 }

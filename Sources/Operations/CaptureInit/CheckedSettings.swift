@@ -1,5 +1,7 @@
+public import CoreFormat
 public import DumpBasics
 internal import LinuxSystem
+public import PageSelection
 
 /// The settings of this machine, looked at before a crash: for whoever prepares a crash kernel.
 public struct CheckedSettings: Sendable {
@@ -7,10 +9,11 @@ public struct CheckedSettings: Sendable {
   public var targets: [(word: String, origin: String)] = []
   /// What is wrong: each names its place and what is allowed.
   public var problems: [DumpError] = []
-  /// What ends in a panic.
-  public var panicOn: [PanicTrigger] = []
-  /// How many dumps stay; 0 is all.
-  public var keep = 0
+  /// What is for this system, and not for its crash kernel.
+  public var running: RunningSettings
+  /// What a dump is to be.
+  public var level: Level
+  public var format: OutputFormat
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -21,11 +24,13 @@ public struct CheckedSettings: Sendable {
     let all = Words.ofFile(file, path) + Words.ofKernelCommandLine(commandLine)
     let settings = Settings(all)
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
-    problems = settings.problems
-    panicOn = settings.panicOn.value
-    keep = settings.keep.value
+    (level, format) = (settings.level.value, settings.format.value)
+    var problems = settings.problems
+    running = RunningSettings(all, problems: &problems)
+    self.problems = problems
+    let notForCrashKernel = SettingKey.notForCrashKernel
     for word in all {
-      guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
+      guard let (key, value) = try? SettingKey.parse(word), !notForCrashKernel.contains(key.name) else { continue }
       var scratch = Settings([])
       if (try? key.apply(value, word, &scratch)) != nil { words.append("\(key.name)=\(value)") }
     }

@@ -27,7 +27,9 @@ struct FirstProcess {
       Watchdogs.disarm(settings, reporter)
       runShell(reporter)
     }
+    Hooks.run("before", settings, reporter)
     let status = save(settings)
+    Hooks.run(isSaved(status) ? "after" : "failed", settings, reporter)
     end(isSaved(status) ? settings.final : settings.failure, settings)
   }
 

@@ -16,10 +16,10 @@ struct SettingKey: Sendable {
   var set: @Sendable (_ value: String, _ origin: String, inout Settings) throws(DumpError) -> Bool
 
   static let targetName = "target"
-  static let panicOnName = "panic-on"
-  static let keepName = "keep"
   /// What a crash kernel is not told as it stands: `arm` says it anew, or it is for another kernel.
-  static let ofRunningSystem = [targetName, panicOnName, keepName, "source", "modules", "normal", "region", "nonce"]
+  static var notForCrashKernel: [String] {
+    RunningSettings.names + [targetName, "source", "modules", "normal", "region", "nonce"]
+  }
 
   /// `key=value`, or an error that names what is wrong.
   static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
@@ -46,9 +46,16 @@ struct SettingKey: Sendable {
     } catch {
       throw DumpError(error.kind, "\(name)=\(value): \(error.what)", at: word.origin, advice: error.advice)
     }
-    if !isAllowed {
-      throw DumpError(.usage, "\(name)=\(value): no such value for \(name)", at: word.origin, advice: "allowed: \(allowed)")
-    }
+    if !isAllowed { throw notAllowed(value, at: word.origin) }
+  }
+
+  func notAllowed(_ value: String, at origin: String) -> DumpError {
+    DumpError(.usage, "\(name)=\(value): no such value for \(name)", at: origin, advice: "allowed: \(allowed)")
+  }
+
+  /// A key of `RunningSettings`, which looks at its value: nothing is done with it here.
+  private static func running(_ name: String, _ allowed: String, _ help: String) -> SettingKey {
+    SettingKey(name: name, allowed: allowed, help: help) { (_, _, _) throws(DumpError) in true }
   }
 
   private static func nearest(_ name: String) -> String {
@@ -71,7 +78,7 @@ struct SettingKey: Sendable {
       name: "level", allowed: "\(Level.allNames), or 0 to 31 as for makedumpfile's -d",
       help: "how much goes into the dump (default kern)"
     ) { (value, origin, settings) throws(DumpError) in
-      let byNumber = number(value, 0...31).flatMap { Level(dumpLevel: Int($0)) }
+      let byNumber = decimal(value, 0...31).flatMap { Level(dumpLevel: Int($0)) }
       return assign(byNumber ?? Level(named: value), origin, &settings.level)
     },
     SettingKey(
@@ -87,7 +94,7 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },
     SettingKey(
       name: "threads", allowed: "0 to 1024", help: "worker threads; 0 is one for each CPU (default 0)"
-    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1024).map { Int($0) }, origin, &settings.threads)
+    ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 0...1024).map { Int($0) }, origin, &settings.threads)
     },
     SettingKey(
       name: "source", allowed: "a path, memory:, or raw:/dev/DISK",
@@ -133,15 +140,14 @@ struct SettingKey: Sendable {
     SettingKey(
       name: "attempts", allowed: "0 to 1000",
       help: "source=memory: leaves alone what was begun so often and came to no end; 0 is never (default 3)"
-    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...1000), origin, &settings.attempts) },
-    SettingKey(
-      name: panicOnName, allowed: PanicTrigger.form, help: "what ends in a panic, set by mcore arm (default oops)"
-    ) { (value, origin, settings) throws(DumpError) in assign(PanicTrigger.parse(value), origin, &settings.panicOn) },
-    SettingKey(
-      name: keepName, allowed: "all, or 1 to 1000", help: "dumps that stay; older ones go at a boot (default all)"
-    ) { (value, origin, settings) throws(DumpError) in
-      assign(value == "all" ? 0 : number(value, 1...1000).map { Int($0) }, origin, &settings.keep)
-    },
+    ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 0...1000), origin, &settings.attempts) },
+    running("panic-on", PanicTrigger.form, "what ends in a panic, set by mcore arm (default oops)"),
+    running("cpus", "auto, or 1 to 1024", "CPUs of the crash kernel, set by mcore arm (default auto)"),
+    running("keep", "all, or 1 to 1000", "dumps that stay; older ones go at a boot (default all)"),
+    running("keep-days", "all, or 1 to 36500", "days that a dump stays (default all)"),
+    running("min-free", Limits.sizeForm, "room that old dumps make at a boot (default none)"),
+    running("notify", "none, or a command", "run for each new dump at the next boot (default none)"),
+    running("motd", "yes, no", "a line at login tells of new dumps (default yes)"),
     SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"
@@ -183,9 +189,12 @@ struct SettingKey: Sendable {
       assign(yesOrNo(value), origin, &settings.force)
     },
     SettingKey(
+      name: "hook-time", allowed: "1 to 3600", help: "seconds that each hook of /etc/mcore/hooks.d gets (default 60)"
+    ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 1...3600), origin, &settings.hookTime) },
+    SettingKey(
       name: "wait", allowed: "0 to 3600",
       help: "seconds that the disks of targets get to appear, and far sides to answer (default 30)"
-    ) { (value, origin, settings) throws(DumpError) in assign(number(value, 0...3600), origin, &settings.wait) },
+    ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 0...3600), origin, &settings.wait) },
   ]
 }
 
@@ -202,13 +211,13 @@ private func assign<Value: Sendable & Equatable>(_ value: Value?, _ origin: Stri
   return true
 }
 
-private func yesOrNo(_ text: String) -> Bool? { text == "yes" ? true : text == "no" ? false : nil }
+func yesOrNo(_ text: String) -> Bool? { text == "yes" ? true : text == "no" ? false : nil }
 
 /// A path, or another word that says more than nothing.
 private func path(_ text: String) -> String? { text.isEmpty ? nil : text }
 
 /// Decimal digits alone: no sign, no blanks.
-private func number(_ text: String, _ range: ClosedRange<UInt64>) -> UInt64? {
+func decimal(_ text: String, _ range: ClosedRange<UInt64>) -> UInt64? {
   guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = UInt64(text) else { return nil }
   return range.contains(value) ? value : nil
 }

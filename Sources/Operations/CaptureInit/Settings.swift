@@ -65,10 +65,6 @@ struct Settings: Sendable, Equatable {
   var attempts = Placed<UInt64>(3)
   /// A disk for the log and the registers, should no target take the dump.
   var last: Placed<String>?
-  /// Whole dumps that stay; 0 is all. For the service after a boot.
-  var keep = Placed(0)
-  /// For `mcore arm` alone.
-  var panicOn = Placed([PanicTrigger(kind: .oops)])
   /// Bytes a second over a network; 0 is no limit.
   var maxRate = Placed<UInt64>(0)
   /// Seconds without a byte after which a target has failed; 0 is never.
@@ -80,6 +76,8 @@ struct Settings: Sendable, Equatable {
   var force = Placed(false)
   /// What the running machine recorded of its network.
   var network = Placed(NetworkRecord.standardPath)
+  /// Seconds that each hook gets.
+  var hookTime = Placed<UInt64>(60)
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
 

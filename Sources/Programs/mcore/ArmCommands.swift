@@ -61,7 +61,7 @@ struct Arm: ParsableCommand {
     if check { return try runCheck(request) }
     try failing { () throws(DumpError) in
       let armed = try arm(request)
-      for warning in armed.warnings { standardError("mcore: warning: panic-on: \(warning)") }
+      for warning in armed.warnings { standardError("mcore: warning: \(warning)") }
       try standardOutput(
         armed.targets.map { "target \(printable($0))\n" }.joined()
           + "armed: \(armed.kernel)\(armed.initrd.isEmpty ? "" : ", " + armed.initrd); crash initramfs \(humanBytes(armed.imageSize)); "

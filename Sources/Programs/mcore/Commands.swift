@@ -64,7 +64,8 @@ struct Save: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "/proc/vmcore, a dump, or raw:/dev/DISK for one that waits on a raw disk.")
+  @Argument(
+    help: "/proc/vmcore, a dump, /proc/kcore for the kernel that runs, or raw:/dev/DISK for one that waits on a raw disk.")
   var source: String
 
   @Argument(help: "Where to: see below.")
@@ -289,14 +290,34 @@ struct List: ParsableCommand {
   @Option(help: "Remove whole dumps of mcore but for the newest ones, so many, and say which.")
   var keep: Int?
 
-  @Flag(help: "For the service after a boot: tell the journal of new dumps in all targets, and remove old ones by keep=.")
+  @Option(help: "Remove whole dumps of mcore that are older than so many days, but for the newest, and say which.")
+  var keepDays: Int?
+
+  @Option(help: "Remove whole dumps of mcore, the oldest first, until so much is free: \(Limits.sizeForm). The newest stays.")
+  var minFree: String?
+
+  @Flag(
+    help: """
+      For the service after a boot: tell the journal and the next login of new dumps in all targets, and remove old ones by \
+      keep=, keep-days=, min-free=.
+      """)
   var announce = false
+
+  @Flag(help: "For the service after a boot: run the command of notify= for each new dump.")
+  var notify = false
 
   @Argument(help: "Directories, and raw:/dev/DISK.")
   var places: [String] = []
 
   func validate() throws {
     if let keep, !(1...1000).contains(keep) { throw ValidationError("--keep is 1 to 1000, not \(keep)") }
+    if let keepDays, !(1...36_500).contains(keepDays) { throw ValidationError("--keep-days is 1 to 36500, not \(keepDays)") }
+    _ = try retention()
+  }
+
+  private func retention() throws -> Retention {
+    Retention(
+      keep: keep ?? 0, days: keepDays ?? 0, minFree: try amount("--min-free", minFree, Limits.sizeForm, Limits.bytes) ?? 0)
   }
 
   func run() throws {
@@ -308,16 +329,22 @@ struct List: ParsableCommand {
         for problem in announcement.problems { standardError("mcore: warning: \(problem)") }
       }
     }
+    if notify {
+      return try failing { () throws(DumpError) in
+        let notification = try Arming.notify()
+        for path in notification.told { try standardOutput("notify= was run for \(printable(path))\n") }
+        for problem in notification.problems { standardError("mcore: warning: \(problem)") }
+      }
+    }
     let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map {
       $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0
     }
     let directories = places.isEmpty ? ["/var/crash"] : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
     var isWhole = true
-    if let keep {
-      try failing { () throws(DumpError) in
-        for directory in directories {
-          for path in try removeOldDumps(in: directory, keep: keep) { standardError("mcore: removed \(printable(path))") }
-        }
+    let rules = try retention()
+    try failing { () throws(DumpError) in
+      for directory in directories where !rules.isEmpty {
+        for path in try removeOldDumps(in: directory, rules) { standardError("mcore: removed \(printable(path))") }
       }
     }
     try failing { () throws(DumpError) in

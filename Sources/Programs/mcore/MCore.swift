@@ -42,9 +42,8 @@ struct MCore: ParsableCommand {
     version: toolVersion,
     subcommands: [
       Save.self, Info.self, List.self, Verify.self, Dmesg.self, Report.self, Bt.self, Ps.self, Sym.self, Types.self,
-      Show.self, Convert.self, Repair.self, Index.self, Last.self, Network.self, Arm.self, Disarm.self, Rehearse.self,
-      Status.self,
-      Crash.self, Drgn.self, Gdb.self,
+      Show.self, Crash.self, Drgn.self, Gdb.self, Estimate.self, Convert.self, Repair.self, Index.self, Last.self,
+      Network.self, Arm.self, Disarm.self, Rehearse.self, Status.self,
     ] + mountCommands)
 }
 

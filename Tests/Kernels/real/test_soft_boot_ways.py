@@ -23,7 +23,7 @@ SAVED = r"dump saved: /disk/var/crash/\S+, .*, complete\n"
 
 
 class WaysTest(SoftBootTest):
-    def boot(self, name: str, arm: str, *, append="", files=(), memory="1G", modules=""):
+    def boot(self, name: str, arm: str, *, append="", files=(), memory="1G", modules="", cpus=2):
         """A guest that is armed at each boot with `arm` beside the files."""
         files = {"/boot/arm": f"{armed.ARM} {arm}\n", **dict(files)}
         self.image = self.work / "disk.img"
@@ -32,7 +32,13 @@ class WaysTest(SoftBootTest):
         subprocess.run(["truncate", "-s", "64G", self.raw], check=True)
         self.log = CACHE / "logs" / f"test-{self.release}-soft-{name}.log"
         return system.start(
-            self.kernel, [self.image, self.raw], self.log, initramfs=initramfs, append=f"{armed.APPEND} {append}", memory=memory
+            self.kernel,
+            [self.image, self.raw],
+            self.log,
+            initramfs=initramfs,
+            append=f"{armed.APPEND} {append}",
+            memory=memory,
+            cpus=cpus,
         )
 
     def armed_boot(self, guest, number: int, said="", or_fail=ERRORS) -> dict:
@@ -277,6 +283,34 @@ class WaysTest(SoftBootTest):
             boots.add(json.loads((dump / "dump.json").read_text())["travelled"]["boot_id"])
         # Each of another boot: none was saved twice.
         self.assertEqual(len(boots), 3, boots)
+
+    def test_cpus_and_hooks_of_the_crash_kernel(self):
+        """As many CPUs as `cpus=` says, but never the boot CPU where another one panicked; hooks around saving, and one that hangs."""
+        hooks = {
+            "before/hang": "echo before $MCORE_STAGE; sleep 1000",
+            "after/10-tell": "echo after $MCORE_RESULT $MCORE_RELEASE $MCORE_REASON",
+            "failed/never": "echo wrong stage",
+        }
+        files = {f"/hooks/{name}": f"#!/bin/sh\n{text}\n" for name, text in hooks.items()}
+        for cpus, panics_on, usable in ((1, 0, 1), (2, 0, 2), (2, 1, 1), (4, 3, 3)):
+            with self.subTest(cpus=cpus, panics_on=panics_on):
+                with self.boot(f"cpus-{cpus}-{panics_on}", "", files=files, cpus=cpus) as guest:
+                    self.armed_boot(guest, 1)
+                    guest.send(
+                        f"echo cpus={cpus} hook-time=3 >/etc/mcore.conf; mkdir -p /etc/mcore; cp -r /disk/hooks /etc/mcore/hooks.d\n"
+                    )
+                    guest.send(f"chmod -R +x /etc/mcore/hooks.d; mcore arm {armed.ARM}; echo again=$?\n")
+                    guest.expect("again=0\n", 60, or_fail=ERRORS)
+                    self.panic(guest, panics_on)
+                    guest.expect(rf"PID 1, {usable} CPUs usable", 120)
+                    guest.expect("before before\n", 60)
+                    guest.expect("hook /hooks/before/hang took longer than 3 s, and was ended", 60)
+                    guest.expect(rf"after complete {re.escape(self.release)} .*sysrq triggered crash", 120, or_fail="wrong stage")
+                    guest.expect(rf"boot 2, memory \d+ kB, CPUs (?P<cpus>\d+)", 120)
+                    guest.expect(SAVED, 180, or_fail=ERRORS)
+                    self.shell(guest)
+                    self.power_off(guest)
+                self.assertEqual(json.loads((self.dump() / "dump.json").read_text())["status"], "complete")
 
     def test_crashes_one_after_the_other_end_in_a_boot_without_capture(self):
         """The crash kernel panics each time, and the machine restarts; the fourth boot is not armed any more."""

@@ -5,13 +5,16 @@ public import DumpSource
 /// does.
 public final class UnsteadySource: DumpSource {
   private let base: any DumpSource
+  public let isLive: Bool
   private let change: @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void
 
   /// `change` gets every address that is read and the bytes from it on, in whichever thread reads.
   public init(
-    _ base: any DumpSource, _ change: @escaping @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void
+    _ base: any DumpSource, isLive: Bool = false,
+    _ change: @escaping @Sendable (UInt64, UnsafeMutableRawBufferPointer) throws(DumpError) -> Void
   ) {
     self.base = base
+    self.isLive = isLive
     self.change = change
   }
 

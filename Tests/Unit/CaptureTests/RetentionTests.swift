@@ -32,13 +32,54 @@ import Testing
   @Test func theNewestStay() throws {
     let listed = try listDumps(in: scratch.file("dumps"))
     #expect(listed.count == 3 && listed.allSatisfy { $0.isOurs && ($0.isWhole) }, "\(listed)")
-    #expect(try removeOldDumps(in: scratch.file("dumps"), keep: 3).isEmpty)
-    let removed = try removeOldDumps(in: scratch.file("dumps"), keep: 2)
+    #expect(try removeOldDumps(in: scratch.file("dumps"), Retention(keep: 3)).isEmpty)
+    let removed = try removeOldDumps(in: scratch.file("dumps"), Retention(keep: 2))
     #expect(removed.count == 1 && removed[0].contains("2024-"))
     #expect(try names == ["2025", "2026"])
-    // Never the newest.
-    _ = try removeOldDumps(in: scratch.file("dumps"), keep: 0)
+    #expect(try removeOldDumps(in: scratch.file("dumps"), Retention()).isEmpty)
+    #expect(try names == ["2025", "2026"])
+  }
+
+  @Test func whatIsTooOldGoesButTheNewest() throws {
+    let directory = scratch.file("dumps")
+    // All have the time of the crash in them: 1,763,866,267.
+    let crash: Int64 = 1_763_866_267
+    #expect(try removeOldDumps(in: directory, Retention(days: 30), now: crash + 30 * 86_400) { nil }.isEmpty)
+    let removed = try removeOldDumps(in: directory, Retention(days: 30), now: crash + 30 * 86_400 + 1) { nil }
+    #expect(removed.count == 2)
     #expect(try names == ["2026"])
+  }
+
+  @Test func roomIsMadeByTheOldest() throws {
+    let directory = scratch.file("dumps")
+    var room: UInt64 = 5
+    let rules = Retention(minFree: 7)
+    // Enough after the first.
+    #expect(
+      try removeOldDumps(in: directory, rules, now: 0) {
+        defer { room += 4 }
+        return room
+      }.map { String($0.dropFirst(directory.utf8.count + 1).prefix(4)) } == ["2024"])
+    // Unknown room is no reason; and the newest stays whatever there is.
+    #expect(try removeOldDumps(in: directory, rules, now: 0) { nil }.isEmpty)
+    #expect(try removeOldDumps(in: directory, rules, now: 0) { 0 }.count == 1)
+    #expect(try names == ["2026"])
+  }
+
+  /// A directory may be shared: what another machine wrote stays, and what does not say whose it is.
+  @Test func dumpsOfAnotherMachineStay() throws {
+    let directory = scratch.file("dumps")
+    #expect(try removeOldDumps(in: directory, Retention(keep: 1, node: "synthetic")).isEmpty)
+    let input = scratch.file("kernel")
+    try SyntheticMachine(SyntheticMachineConfiguration(.v6_1, memory: 128 << 20, seed: 3)).writeCore(to: input)
+    for year in [2027, 2028] {
+      let made = try save(SaveRequest(source: input, targets: [directory]), QuietReporter())
+      try FileManager.default.moveItem(atPath: made.path, toPath: "\(directory)/\(year)-01-01T00-00-00Z-6.1.0-test")
+    }
+    #expect(try removeOldDumps(in: directory, Retention(keep: 1, days: 1, minFree: .max, node: "other")).isEmpty)
+    let removed = try removeOldDumps(in: directory, Retention(keep: 1, node: "synthetic"))
+    #expect(removed.map { $0.contains("2027-") || $0.contains("2028-") } == [true])
+    #expect(try names.count == 4)
   }
 
   @Test func whatIsNotAWholeDumpOfOursStays() throws {
@@ -47,7 +88,7 @@ import Testing
     try FileManager.default.moveItem(
       atPath: directory + "/2025-01-01T00-00-00Z-6.1.0-test", toPath: directory + "/2025-01-01T00-00-00Z-6.1.0-test.incomplete")
     try FileManager.default.createDirectory(atPath: directory + "/2023-01-01T00-00-00Z-x", withIntermediateDirectories: false)
-    #expect(try removeOldDumps(in: directory, keep: 1).isEmpty)
+    #expect(try removeOldDumps(in: directory, Retention(keep: 1)).isEmpty)
     #expect(try names == ["2023", "2024", "2025", "2026"])
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory + "/2024-01-01T00-00-00Z-6.1.0-test").count >= 3)
   }

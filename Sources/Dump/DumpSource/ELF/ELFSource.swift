@@ -17,11 +17,12 @@ public final class ELFSource: DumpSource {
   private let pieces: [Coverage]
 
   public var name: String { content.name }
+  public var isLive: Bool { file.isLive }
 
   init(_ file: any Content) throws(DumpError) {
     var findings: [DumpError] = []
     // The start of a dump of ours stands in it twice.
-    let content = SecondHead.mended(file, &findings)
+    let content = file.isLive ? file : SecondHead.mended(file, &findings)
     self.content = content
     self.file = file
     let name = content.name
@@ -45,7 +46,7 @@ public final class ELFSource: DumpSource {
     }
     findings += noteFindings
     try OtherCore.refuse(entries, noted.notes, name)
-    let segments = try SegmentClaims(claims, entries, name, &findings).segments
+    let segments = try SegmentClaims(claims, entries, name, isLive: content.isLive, &findings).segments
     if claims.isMarkedIncomplete {
       findings.append(
         DumpError("e_flags says that the program which wrote this could not finish it", at: "\(name), offset 0x30"))

@@ -22,7 +22,8 @@ struct SegmentClaims {
 
   /// - Throws: when no memory at all is left.
   init(
-    _ claims: HeaderClaims, _ entries: [ELFProgramHeader], _ name: String, _ findings: inout [DumpError]
+    _ claims: HeaderClaims, _ entries: [ELFProgramHeader], _ name: String, isLive: Bool = false,
+    _ findings: inout [DumpError]
   ) throws(DumpError) {
     let start = claims.offset
     place = { index in
@@ -40,7 +41,8 @@ struct SegmentClaims {
         segments.append(segment)
       }
     }
-    if let first = withoutAddress.first {
+    // /proc/kcore has memory by several mappings: what has no physical address here has one in another.
+    if let first = withoutAddress.first, !isLive {
       findings.append(
         DumpError(
           "\(withoutAddress.count) segments without a physical address are left out", at: place(first),

@@ -24,6 +24,8 @@ public struct DumpFacts: Sendable {
   public var cpus: Int
   /// Seconds since 1970, UTC.
   public var crashTime: Int64?
+  /// Whether the kernel ran on while the dump was written.
+  public var isLive = false
   public var buildID: String?
   public var reason: String?
   public var keptPages: UInt64
@@ -83,6 +85,7 @@ public struct DumpFacts: Sendable {
   mutating func take(_ note: MCoreNote) {
     tool = note.tool
     level = note.level
+    isLive = note.isLive
     keptPages = note.keptPages
     absent = note.leftOut
     classes = note.classes
@@ -95,7 +98,7 @@ public struct DumpFacts: Sendable {
       status = .cut
     } else {
       status =
-        findings.isEmpty && unreadable.isEmpty && changed.isEmpty
+        findings.isEmpty && unreadable.isEmpty && (changed.isEmpty || isLive)
           && !absent.contains { $0.reason != .level } ? .complete : .findings
     }
   }
@@ -118,6 +121,7 @@ extension DumpFacts {
           ("reason", .optional(reason)),
         ])
       ),
+      ("live", .bool(isLive)),
       ("level", .string(level)),
       ("format", .string(format)),
       ("pages", pagesByClass()),
@@ -182,7 +186,7 @@ extension DumpFacts {
   func text() -> [String] {
     var lines: [(String, String)] = [
       ("kernel", "\(release ?? "unknown release"), \(machine), \(cpus) CPU\(cpus == 1 ? "" : "s") with registers"),
-      ("crashed", crashedText), ("reason", reasonText),
+      isLive ? ("live", "the kernel ran on while this was written") : ("crashed", crashedText), ("reason", reasonText),
       ("status", statusText),
       ("dump", "\(format), level \(level), \(humanBytes(fileBytes)) for \(humanBytes(memoryBytes)) of memory"),
       (

@@ -204,7 +204,9 @@ struct Attempt {
         "\(facts.unreadablePages) pages could not be read, first \(written.unreadable[0])"
           + (written.firstReadError.map { ": \($0)" } ?? ""))
     }
-    if !facts.changed.isEmpty { lines.append(facts.changedText) }
+    if !facts.changed.isEmpty {
+      if facts.isLive { reporter.message(facts.changedText) } else { lines.append(facts.changedText) }
+    }
     return lines
   }
 }

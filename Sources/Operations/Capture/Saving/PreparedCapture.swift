@@ -46,8 +46,12 @@ final class PreparedCapture {
     }
     self.findings = findings
     for finding in findings { reporter.warning(finding) }
-    let reason = log?.panicMessage.map { ", \(printable($0))" } ?? ""
-    reporter.message("crashed kernel \(printable(kernel.release ?? "unknown"))\(reason)")
+    let release = printable(kernel.release ?? "unknown")
+    let reason = log?.panicMessage.map { printable($0) }
+    reporter.message("crashed kernel \(release)\(reason.map { ", \($0)" } ?? "")")
+    if let path = request.kernelFactsPath {
+      try? System.replaceFile(path, with: Array("MCORE_RELEASE=\(release)\nMCORE_REASON=\(reason ?? "")\n".utf8))
+    }
   }
 
   /// The plan of the dump. It is made when the first target is open: it reads all of the memory, and the log

@@ -25,6 +25,8 @@ public struct SaveRequest: Sendable {
   public var threads = 0
   /// A disk that gets the log and the registers when no target takes anything (`LastResort`).
   public var lastResort: String?
+  /// A file that gets what the kernel says of itself, as lines MCORE_RELEASE=, MCORE_REASON=; nil for none.
+  public var kernelFactsPath: String?
   public var transfer = TransferOptions()
   /// For the target `memory:`.
   public var region = RegionSettings()
