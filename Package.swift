@@ -123,7 +123,10 @@ let package = Package(
     // What only a running system asks of dumps: mcore-capture does without.
     Room.operations.target(
       "Reading",
-      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "DumpTarget", "Capture"]),
+      [
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses", "DumpTarget",
+        "Capture", "Workers",
+      ]),
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),

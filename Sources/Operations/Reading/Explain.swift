@@ -1,13 +1,21 @@
+internal import Capture
 internal import CoreEncoding
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
 public import KernelReport
 
+/// How `mcore report` says what it knows.
+public enum ReportForm: Sendable { case text, json, page }
+
 /// `mcore report`: what crashed, where and why, from the dump alone.
-public func explain(_ path: String, json: Bool) throws(DumpError) -> String {
-  let report = CrashReport(CrashedKernel(try openDump(path)))
-  return json ? report.json.text() + "\n" : report.text
+public func explain(_ path: String, _ form: ReportForm) throws(DumpError) -> String {
+  let kernel = CrashedKernel(try openDump(path))
+  switch form {
+  case .text: return CrashReport(kernel).text
+  case .json: return CrashReport(kernel).json.text() + "\n"
+  case .page: return reportPage(kernel, memory: memoryMap(kernel), tool: toolVersion)
+  }
 }
 
 /// For the small questions: `mcore bt`, `ps`, `sym`, `types`, `show`.

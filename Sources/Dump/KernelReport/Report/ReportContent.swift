@@ -50,6 +50,8 @@ struct ReportContent {
   var cgroup: String?
   var modules: [String] = []
   var signature: Signature?
+  /// What the types say of VMCOREINFO.
+  var layout = LayoutWitness(nil)
   var notes: [String] = []
 
   static let logLines = 40
@@ -76,6 +78,8 @@ struct ReportContent {
       return
     }
     describe(view)
+    layout = LayoutWitness(view)
+    for disagreement in layout.disagreements { view.note(disagreement.text) }
     let places = CodePlaces(view)
     modules = places.modules.prefix(256).map(\.name)
     let tasks = TaskList(view)

@@ -102,21 +102,28 @@ extension ReportContent {
       text.stack(entry.trace)
     }
     for entry in waiting.prefix(24) {
-      var line = "  \(entry.task.name) (PID \(entry.task.pid))" + forHowLong(entry)
-      if let wait = entry.wait {
-        line += ", waits for \(wait.kind.rawValue)"
-        if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
-        if let function = wait.function { line += " in \(function)" }
-        if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
-      }
-      text.add(line)
+      let what = waitText(entry)
+      text.add("  \(entry.task.name) (PID \(entry.task.pid))" + (what.isEmpty ? "" : ", " + what))
       text.stack(entry.trace)
     }
     let shown = min(24, waiting.count)
     if waitingCount > shown { text.add("  … and \(waitingCount - shown) more (--json has \(waiting.count))") }
   }
 
-  private func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
+  /// For how long a task has waited, and for what.
+  func waitText(_ entry: TaskStack) -> String {
+    var parts = entry.waited.map { ["has not run for \(seconds($0)) s"] } ?? []
+    if let wait = entry.wait {
+      var line = "waits for \(wait.kind.rawValue)"
+      if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
+      if let function = wait.function { line += " in \(function)" }
+      if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
+      parts.append(line)
+    }
+    return parts.joined(separator: ", ")
+  }
+
+  func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
 
   private func processors(_ text: inout ReportLines) {
     if taskCount == 0 { return }
@@ -152,7 +159,7 @@ extension ReportContent {
     }
   }
 
-  private func pages(_ count: UInt64) -> String {
+  func pages(_ count: UInt64) -> String {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: 4096)
     return overflow ? "\(count) pages" : humanBytes(bytes)
   }

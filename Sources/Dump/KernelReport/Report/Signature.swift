@@ -9,12 +9,12 @@ func normalisedFunction(_ name: String) -> String {
 }
 
 /// What is the same for the same bug, on whatever machine, kernel and base address.
-struct Signature: Equatable {
+public struct Signature: Equatable, Sendable {
   /// 16 hex digits.
-  var hash: String
-  var kind: String
+  public let hash: String
+  public let kind: String
   /// The functions that the hash is made of.
-  var frames: [String]
+  public let frames: [String]
 
   /// As many of the innermost functions count.
   private static let depth = 4

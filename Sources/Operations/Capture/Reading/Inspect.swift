@@ -6,12 +6,15 @@ internal import LinuxSystem
 internal import PageSelection
 
 /// The facts of a dump that exists, of any format and maker.
-package func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
+package func inspect(
+  _ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil, witness: (any KernelWitness)? = nil
+) throws(DumpError) -> DumpFacts {
   let kernel = CrashedKernel(source, vmcoreinfo: vmcoreInfo)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
   facts.fileBytes = try fileSize(path)
   facts.findings = allFindings(source, kernel)
+  facts.take(witness?.explain(kernel))
   facts.format = source.format
   let coverage = source.coverage()
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
@@ -66,8 +69,10 @@ func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] 
 }
 
 /// `mcore info`: lines for a person, or JSON. `vmcoreInfo` is a file, as in `SaveRequest`.
-public func info(_ path: String, json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
-  let facts = try inspect(try openDump(path), path, vmcoreInfo: try readVMCoreInfo(vmcoreInfo))
+public func info(
+  _ path: String, json: Bool, vmcoreInfo: String? = nil, witness: (any KernelWitness)? = nil
+) throws(DumpError) -> String {
+  let facts = try inspect(try openDump(path), path, vmcoreInfo: try readVMCoreInfo(vmcoreInfo), witness: witness)
   return json ? facts.json().text() : facts.text().joined(separator: "\n")
 }
 

@@ -1,4 +1,5 @@
 internal import CoreEncoding
+internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
 internal import LinuxSystem
@@ -20,7 +21,22 @@ public struct Verification: Sendable {
 
 /// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the
 /// counts.
-public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
+///
+/// `witness` says whether VMCOREINFO and the kernel's types agree.
+public func verify(
+  _ path: String, threads: Int, witness: (any KernelWitness)? = nil, _ reporter: any Reporter
+) throws(DumpError) -> Verification {
+  var result = try verifyFile(path, threads: threads, reporter)
+  guard let explanation = witness?.explain(CrashedKernel(try openDump(path))) else { return result }
+  if explanation.agreed > 0 {
+    result.lines.append("VMCOREINFO and the kernel's types agree in \(explanation.agreed) places and numbers")
+  }
+  result.lines += explanation.findings
+  if !explanation.findings.isEmpty, result.verdict == .whole { result.verdict = .incomplete }
+  return result
+}
+
+private func verifyFile(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
   let source = try openDump(path)
   let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
   guard let elf = source as? ELFSource else { return try verifyPages(source, work, reporter) }

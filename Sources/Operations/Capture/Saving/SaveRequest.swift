@@ -24,6 +24,8 @@ public struct SaveRequest: Sendable {
   /// A disk that gets the log and the registers when no target takes anything (`LastResort`).
   public var lastResort: String?
   public var transfer = TransferOptions()
+  /// Nil where nobody is there to ask.
+  public var witness: (any KernelWitness)?
   /// For the target `memory:`.
   public var region = RegionSettings()
 
