@@ -11,6 +11,8 @@ public struct CheckedSettings: Sendable {
   public var panicOn: [PanicTrigger] = []
   /// How many dumps stay; 0 is all.
   public var keep = 0
+  /// Whether reports are wanted beside dumps.
+  public var report = true
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -24,6 +26,7 @@ public struct CheckedSettings: Sendable {
     problems = settings.problems
     panicOn = settings.panicOn.value
     keep = settings.keep.value
+    report = settings.report.value
     for word in all {
       guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
       var scratch = Settings([])

@@ -18,8 +18,9 @@ struct SettingKey: Sendable {
   static let targetName = "target"
   static let panicOnName = "panic-on"
   static let keepName = "keep"
+  static let reportName = "report"
   /// What a crash kernel is not told as it stands: `arm` says it anew, or it is for another kernel.
-  static let ofRunningSystem = [targetName, panicOnName, keepName, "source", "modules", "normal", "region", "nonce"]
+  static let ofRunningSystem = [targetName, panicOnName, keepName, reportName, "source", "modules", "normal", "region", "nonce"]
 
   /// `key=value`, or an error that names what is wrong.
   static func parse(_ word: Word) throws(DumpError) -> (key: SettingKey, value: String) {
@@ -142,6 +143,9 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in
       assign(value == "all" ? 0 : number(value, 1...1000).map { Int($0) }, origin, &settings.keep)
     },
+    SettingKey(
+      name: reportName, allowed: "yes, no", help: "a report beside each dump, after a boot and by mcore save (default yes)"
+    ) { (value, origin, settings) throws(DumpError) in assign(yesOrNo(value), origin, &settings.report) },
     SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"

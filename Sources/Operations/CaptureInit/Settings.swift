@@ -67,6 +67,8 @@ struct Settings: Sendable, Equatable {
   var last: Placed<String>?
   /// Whole dumps that stay; 0 is all. For the service after a boot.
   var keep = Placed(0)
+  /// Whether reports stand beside dumps. For the full program: mcore-capture writes none.
+  var report = Placed(true)
   /// For `mcore arm` alone.
   var panicOn = Placed([PanicTrigger(kind: .oops)])
   /// Bytes a second over a network; 0 is no limit.

@@ -4,6 +4,11 @@ internal import LinuxSystem
 /// What a dump directory of ours may hold. One with anything else in it is somebody's, and stays.
 private let ownNames = ["dmesg.txt", "report.txt", "report.json", "report.html", "dump.json"]
 
+/// Whether mcore writes a file of that name beside a dump, or it is the dump.
+func isOwnName(_ name: String) -> Bool {
+  ownNames.contains(name) || name == abandonedName || name.utf8.starts(with: "vmcore.".utf8)
+}
+
 /// Removes whole dumps of mcore but for the newest `keep`, and returns the paths of those that are gone. What
 /// is not whole, what another tool wrote, and what holds more than a dump is neither counted nor removed; the
 /// newest is never removed.

@@ -102,6 +102,12 @@ struct ReportContent {
       return first.trace.frames.drop { WaitFinder.isMachinery($0.place.function) }
     }
     let frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
+    // Who needs the page that is one too many is an accident.
+    if kind == "out-of-memory",
+      let end = frames.firstIndex(where: { normalisedFunction($0.place.function ?? "") == "out_of_memory" })
+    {
+      return frames[...end]
+    }
     // An NMI that somebody sent from outside interrupts whatever happens to run.
     if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { return frames[..<end] }
     return frames

@@ -38,7 +38,7 @@ public struct Explanation: Sendable {
   public init() {}
 
   /// Members of `dump.json` and `info --json` (docs/manifest.md).
-  var members: [(String, JSON)] {
+  package var members: [(String, JSON)] {
     [
       ("signature", signature?.json ?? .null),
       (
