@@ -31,6 +31,14 @@ KINDS = {
         "many-tasks 10000 & sleep 40; echo c >/proc/sysrq-trigger",
         False,
     ),
+    # Requests on their way, a network device with addresses, and a CPU whose workqueues get no turn.
+    "busy": (
+        "",
+        "taskset -p 1 $$; ip link set lo up; ip addr add 192.0.2.7/24 dev lo; echo -1 >/proc/sys/kernel/sched_rt_runtime_us; "
+        "for i in 1 2 3 4; do while :; do dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null; done & done; "
+        'taskset 2 chrt -f 99 sh -c "while :; do :; done" & sleep 15; echo c >/proc/sysrq-trigger',
+        False,
+    ),
     "oom": ("", "echo 2 >/proc/sys/vm/panic_on_oom; tail /dev/zero", False),
 }
 

@@ -110,7 +110,9 @@ import Testing
     let nasty: [Range<UInt64>] = [
       0..<0, 0..<1, 5..<UInt64.max, .max - 1 ..< .max, 1 << 51..<1 << 52, 1 << 52..<1 << 53, 3..<4,
     ]
-    for memory in [[], nasty, Array(nasty.reversed()), (0..<5000).map { UInt64($0 * 1024)..<UInt64($0 * 1024 + 1) }] {
+    let scattered: [Range<UInt64>] = (0..<5000 as Range<UInt64>).map { ($0 * 1024)..<($0 * 1024 + 1) }
+    let all: [[Range<UInt64>]] = [[], nasty, nasty.reversed(), scattered]
+    for memory in all {
       var map = MemoryMap(classes: ["kernel", "free"], pageBytes: 1 << 16, memory: memory)
       #expect(map.parts.count <= 1024)
       for range in nasty {

@@ -57,6 +57,36 @@ extension ReportContent {
 
   /// Sections that are there only where there is something to say.
   func system(_ body: inout Markup) {
+    if let pools = workqueues?.pools, !pools.isEmpty {
+      body.section("workqueues", "Workqueues with work that nobody has begun") { page in
+        page.within("dl") { page in
+          for pool in pools {
+            page.element("dt", pool.name)
+            page.element("dd", pool.text)
+          }
+        }
+      }
+    }
+    if let requests, requests.count > 0 {
+      body.section("requests", "Requests on their way to block devices: \(requests.count)") { page in
+        page.table(
+          ["disk", "operation", "size", "sector", "for", ""],
+          requests.shown.map {
+            [
+              $0.disk, $0.operation, humanBytes($0.bytes), String($0.sector), $0.age.map { seconds($0) + " s" } ?? "?",
+              $0.isOverdue ? "OVERDUE" : "",
+            ]
+          })
+        if requests.count > requests.shown.count { page.element("p", "… and \(requests.count - requests.shown.count) more") }
+      }
+    }
+    if let devices = network?.devices, !devices.isEmpty {
+      body.section("network", "Network devices") { page in
+        page.table(
+          ["device", "state", "MTU", "hardware", "addresses"],
+          devices.map { [$0.fullName, $0.state, String($0.mtu), $0.hardware ?? "", $0.addresses.joined(separator: ", ")] })
+      }
+    }
     if let system {
       if !system.fileSystems.isEmpty {
         body.section("file-systems", "File systems") { page in

@@ -46,6 +46,9 @@ struct ReportContent {
   var load: [String] = []
   var memory: MemoryPicture?
   var system: SystemPicture?
+  var requests: BlockRequests?
+  var network: NetworkPicture?
+  var workqueues: Workqueues?
   /// Of the task that panicked.
   var cgroup: String?
   var modules: [String] = []
@@ -90,6 +93,9 @@ struct ReportContent {
     cgroup = crashed?.task.flatMap { SystemPicture.cgroup($0.address, view) }
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
     if !view.isTimeUp { system = SystemPicture(view) }
+    if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
+    if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
+    if !view.isTimeUp { network = NetworkPicture(view) }
     signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     notes += view.notes
   }

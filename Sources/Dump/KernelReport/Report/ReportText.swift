@@ -13,6 +13,7 @@ extension ReportContent {
     waits(&text)
     processors(&text)
     memory(&text)
+    work(&text)
     if let system {
       if !system.fileSystems.isEmpty {
         text.head("File systems")
@@ -36,6 +37,22 @@ extension ReportContent {
       for note in notes { text.add("  " + note) }
     }
     return text.lines
+  }
+
+  private func work(_ text: inout ReportLines) {
+    if let pools = workqueues?.pools, !pools.isEmpty {
+      text.head("Workqueues with work that nobody has begun")
+      for pool in pools { text.item(pool.name, pool.text) }
+    }
+    if let requests, requests.count > 0 {
+      text.head("Requests on their way to block devices: \(requests.count)")
+      for request in requests.shown { text.item(request.disk, request.text) }
+      if requests.count > requests.shown.count { text.add("  … and \(requests.count - requests.shown.count) more") }
+    }
+    if let devices = network?.devices, !devices.isEmpty {
+      text.head("Network devices")
+      for device in devices { text.item(device.fullName, device.text) }
+    }
   }
 
   private func crash(_ text: inout ReportLines) {
