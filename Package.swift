@@ -226,7 +226,8 @@ let package = Package(
       "ReadingTests",
       ["Reading", "Capture", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "PageSelection", "TestSupport"]),
     tests("MountingTests", ["Mounting", "Capture", "CoreEncoding", "CoreFormat", "DumpSource", "DumpBasics", "TestSupport"]),
-    tests("ArmingTests", ["Arming", "Capture", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests(
+      "ArmingTests", ["Arming", "Capture", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
       "PageSelectionTests",

@@ -40,8 +40,8 @@ private let manifestLimit = 16 << 20
 /// Beside a dump that was given up.
 let abandonedName = "INCOMPLETE.txt"
 
-/// The text of a `dump.json` that mcore wrote: two spaces a level, a member a line. Members are put in without
-/// reading the rest, since mcore has no reader of JSON, and strings have no newlines in them.
+/// The text of a `dump.json` that mcore wrote: two spaces a level, a member a line. Members are put in
+/// without reading the rest, since mcore has no reader of JSON, and strings have no newlines in them.
 struct ManifestText {
   private(set) var text: String
   private static let filesStart = "\n  \"files\": {\n"

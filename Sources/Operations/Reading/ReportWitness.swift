@@ -4,7 +4,7 @@ public import CrashedKernel
 internal import KernelReport
 internal import LinuxSystem
 
-/// What the full program says of a crashed kernel: signature, types against VMCOREINFO, and the report's files.
+/// What the full program says of a crashed kernel: signature, types against VMCOREINFO, the report's files.
 public struct ReportWitness: KernelWitness {
   /// Names of the files that a report is.
   static let fileNames = ["report.txt", "report.json"]

@@ -289,7 +289,10 @@ struct List: ParsableCommand {
   @Option(help: "Remove whole dumps of mcore but for the newest ones, so many, and say which.")
   var keep: Int?
 
-  @Flag(help: "For the service after a boot: tell the journal of new dumps in all targets, remove old ones by keep=, write missing reports.")
+  @Flag(
+    help:
+      "For the service after a boot: tell the journal of new dumps in all targets, remove old ones by keep=, write missing reports."
+  )
   var announce = false
 
   @Argument(help: "Directories, and raw:/dev/DISK.")

@@ -7,7 +7,9 @@ import KernelReport
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Explain a crash: what, where, every stack, who waits for whom, memory.",
-    discussion: "Needs nothing but the dump: names, types and unwind tables are in it. docs/report.md has an example.\n  mcore report --html DUMP > crash.html")
+    discussion:
+      "Needs nothing but the dump: names, types and unwind tables are in it. docs/report.md has an example.\n  mcore report --html DUMP > crash.html"
+  )
 
   @Flag(help: "JSON; docs/report.md has the schema.")
   var json = false

@@ -101,7 +101,9 @@ class Page:
         mcore("save", "-q", "--level", "used", self.dump, kept)
         classes = json.loads(mcore("info", "--json", kept).stdout)["pages"]
         with Browser(self.page) as browser:
-            rows = browser.value("Array.from(document.querySelectorAll('.legend tr')).map(e => Array.from(e.cells).map(c => c.innerText.trim()))")
+            rows = browser.value(
+                "Array.from(document.querySelectorAll('.legend tr')).map(e => Array.from(e.cells).map(c => c.innerText.trim()))"
+            )
         self.assertEqual({name for name, *_ in rows}, {name for name, counts in classes.items() if counts["total"]})
         for name, size, _ in rows:
             number, unit = size.split()
@@ -111,9 +113,7 @@ class Page:
         kern = self.work / "kern.elf.gz"
         mcore("save", "-q", self.dump, kern)
         legend = re.compile(r'class="legend">.*?</table>', re.DOTALL)
-        self.assertEqual(
-            legend.search(mcore("report", "--html", kern).stdout.decode())[0], legend.search(self.source)[0]
-        )
+        self.assertEqual(legend.search(mcore("report", "--html", kern).stdout.decode())[0], legend.search(self.source)[0])
 
     def test_dark_light_narrow_and_printed(self):
         background = "getComputedStyle(document.body).backgroundColor"

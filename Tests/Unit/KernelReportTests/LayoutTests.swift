@@ -33,7 +33,9 @@ import Testing
   }
 
   @Test func keysOfOtherFormsAreNotCompared() {
-    let witness = witness(["OFFSET()=1", "OFFSET(.)=1", "OFFSET(list_head)=1", "SIZE(list_head.next)=1", "NUMBER(x.y)=2", "FOO(list_head)=1"])
+    let witness = witness([
+      "OFFSET()=1", "OFFSET(.)=1", "OFFSET(list_head)=1", "SIZE(list_head.next)=1", "NUMBER(x.y)=2", "FOO(list_head)=1",
+    ])
     #expect(witness.agreed == 0 && witness.disagreements.isEmpty)
   }
 

@@ -1,8 +1,8 @@
 public import CrashedKernel
 internal import DumpBasics
 
-/// What the kernel's types (BTF) say of what VMCOREINFO says: where members lie, how large structures are, and
-/// the numbers of page flags and counters.
+/// What the kernel's types (BTF) say of what VMCOREINFO says: where members lie, how large structures are,
+/// and the numbers of page flags and counters.
 ///
 /// Page classes rest on these. VMCOREINFO and BTF are two statements of one kernel: where they differ, one of
 /// them is damaged.

@@ -89,7 +89,8 @@ extension ReportContent {
 
   private func head(_ page: inout Markup) {
     page.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
-    page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-")
+    page.raw(
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-")
     page.raw(PageStyle.scriptDigest)
     page.raw("'; base-uri 'none'; form-action 'none'\"><meta name=\"referrer\" content=\"no-referrer\">")
     page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>")
@@ -206,7 +207,8 @@ extension ReportContent {
       page.element("p", "It can't be read from the dump.")
       return
     }
-    page.raw("<div class=\"tools\"><input id=\"words\" type=\"search\" placeholder=\"Search the log\" aria-label=\"Search the log\">")
+    page.raw(
+      "<div class=\"tools\"><input id=\"words\" type=\"search\" placeholder=\"Search the log\" aria-label=\"Search the log\">")
     page.raw("<select id=\"level\" aria-label=\"Level\"><option value=\"8\">all levels")
     for (value, name) in ["emergencies", "alerts", "critical", "errors", "warnings", "notices", "informational"].enumerated()
       .reversed()

@@ -13,7 +13,9 @@ extension ReportContent {
     }
     page.table(
       ["CPU", "task", "runnable"],
-      running.map { [String($0.cpu), $0.task.map { "\($0.name) (PID \($0.pid))" } ?? "?", $0.runnable.map { String($0) } ?? "?"] })
+      running.map {
+        [String($0.cpu), $0.task.map { "\($0.name) (PID \($0.pid))" } ?? "?", $0.runnable.map { String($0) } ?? "?"]
+      })
   }
 
   func memory(_ page: inout Markup, _ map: MemoryMap?) {

@@ -17,7 +17,8 @@ extension Workqueues.Pool {
 
   var json: JSON {
     .object([
-      ("pool", .number(number)), ("cpu", cpu.map(JSON.number) ?? .null), ("workers", .unsigned(workers)), ("idle", .unsigned(idle)),
+      ("pool", .number(number)), ("cpu", cpu.map(JSON.number) ?? .null), ("workers", .unsigned(workers)),
+      ("idle", .unsigned(idle)),
       ("pending", .number(Int64(pending))), ("functions", .array(functions.map(JSON.string))),
       (
         "running",
