@@ -135,7 +135,10 @@ let package = Package(
     // What only a running system asks of dumps: mcore-capture does without.
     Room.operations.target(
       "Reading",
-      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "DumpTarget", "Capture"]),
+      [
+        "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "KernelReport", "PageClasses", "DumpTarget",
+        "Capture", "Workers",
+      ]),
     Room.operations.target(
       "CaptureInit",
       ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
@@ -257,7 +260,8 @@ let package = Package(
     tests(
       "DebuggingTests",
       ["Debugging", "KernelReport", "CrashedKernel", "CoreEncoding", "DumpSource", "DumpBasics", "LinuxSystem", "TestSupport"]),
-    tests("ArmingTests", ["Arming", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
+    tests(
+      "ArmingTests", ["Arming", "Capture", "CaptureInit", "DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "TestSupport"]),
     tests("DumpTargetTests", ["DumpTarget", "SoftBoot", "LinuxSystem", "DumpBasics", "Workers"]),
     tests(
       "PageSelectionTests",

@@ -11,10 +11,10 @@ public struct CrashReport: Sendable {
   public let text: String
   /// The same for programs (docs/report.md).
   public let json: JSON
-  /// What is the same for the same bug on other machines: 16 hex digits.
-  public let signature: String?
-  /// The functions behind the signature.
-  public let signatureFrames: [String]
+  /// What is the same for the same bug on other machines.
+  public let signature: Signature?
+  /// What the kernel's types say of VMCOREINFO.
+  public let layout: LayoutWitness
 
   /// `isOver` is asked now and then: once it says true, the report ends with what there is. Tables are read
   /// in pieces; in all it takes some 3 MiB, and about 20 KiB for each stack: of `stackLimit` CPUs at most,
@@ -23,7 +23,7 @@ public struct CrashReport: Sendable {
     let content = ReportContent(kernel, stackLimit: stackLimit, isOver: isOver)
     text = content.lines.joined(separator: "\n") + "\n"
     json = content.json
-    signature = content.signature?.hash
-    signatureFrames = content.signature?.frames ?? []
+    signature = content.signature
+    layout = content.layout
   }
 }

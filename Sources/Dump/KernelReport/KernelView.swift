@@ -29,7 +29,8 @@ final class KernelView {
     if let names, let start = names.address(of: "__start_BTF"), let end = names.address(of: "__stop_BTF"), end > start,
       end - start <= UInt64(TypeTable.sizeLimit)
     {
-      types = TypeTable(TableBytes(memory, start, count: Int(end - start)), names: WantedNames.types, isOver: isOver)
+      types = TypeTable(
+        TableBytes(memory, start, count: Int(end - start)), names: WantedNames.types + LayoutWitness.names(info), isOver: isOver)
     }
     self.types = types
     if names == nil {

@@ -10,6 +10,7 @@ enum WantedNames {
     "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "super_blocks",
     "bpf_kallsyms",
     "total_swapcache_pages", "nr_swap_pages", "total_swap_pages", "hstates", "hugetlb_max_hstate",
+    "jiffies_64", "workqueues", "init_net", "net_namespace_list",
   ]
 
   static let types = [
@@ -26,5 +27,13 @@ enum WantedNames {
     "super_block", "s_list", "s_id", "s_type", "s_bdev", "s_writers", "frozen", "file_system_type", "hwerr_info", "timestamp",
     "hwerr_error_type", "bpf_ksym", "lnode", "start", "end", "pi_blocked_on", "rt_mutex_waiter", "lock", "rt_mutex_base",
     "cpu_context", "fp", "pc", "pt_regs", "stackframe", "frame_record_meta",
+    "s_inodes", "inode", "i_sb_list", "bdev_inode", "vfs_inode", "block_device", "bd_disk", "gendisk", "queue", "disk_name",
+    "request_queue", "tag_set", "blk_mq_tag_set", "nr_hw_queues", "tags", "blk_mq_tags", "nr_tags", "rqs", "request", "q", "tag",
+    "cmd_flags", "__sector", "__data_len", "start_time_ns", "deadline", "mq_rq_state", "req_op", "req_opf",
+    "net", "dev_base_head", "ns", "inum", "net_device", "dev_list", "mtu", "addr_len", "dev_addr", "ip_ptr", "ip6_ptr",
+    "in_device", "ifa_list", "in_ifaddr", "ifa_local", "ifa_prefixlen", "ifa_next", "inet6_dev", "addr_list", "inet6_ifaddr",
+    "if_list", "addr", "prefix_len",
+    "workqueue_struct", "pwqs", "pool_workqueue", "pwqs_node", "pool", "worker_pool", "worklist", "nr_workers", "nr_idle", "id",
+    "last_progress_ts", "watchdog_ts", "workers", "work_struct", "entry", "func", "worker", "current_func", "task",
   ]
 }

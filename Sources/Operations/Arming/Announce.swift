@@ -11,12 +11,16 @@ public struct Announcement: Sendable {
   public var new: [String] = []
   /// Dumps that `keep=`, `keep-days=`, `min-free=` had removed.
   public var removed: [String] = []
+  /// Dumps that got a report.
+  public var reported: [String] = []
   public var problems: [String] = []
 }
 
 /// Tells the journal of each dump that it was not told of, with fields of its own (docs/install.md), leaves a
 /// line for the next login, and removes what is too old. Where the journal can't be had, standard output has
 /// the lines.
+///
+/// At the end, dumps without a report get one: whatever becomes of that, the rest is done.
 public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError) -> Announcement {
   let machine = Machine(root: request.root)
   let settings = CheckedSettings(machine)
@@ -25,6 +29,7 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
   var announcement = Announcement()
   var present = KnownDumps()
   var new: [ListedDump] = []
+  var dumps: [ListedDump] = []
   let rules = settings.running
   let retention = Retention(
     keep: rules.keep, days: rules.keepDays, minFree: rules.minFree, node: machine.line("/proc/sys/kernel/hostname") ?? "")
@@ -35,6 +40,7 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
         // One that is being written is told of when it is whole, or in the next boot.
         let key = "\(dump.path) \(dump.status)"
         present.insert(key)
+        dumps.append(dump)
         if known.contains(key) { continue }
         new.append(dump)
         if request.root.isEmpty, (try? journal(dump, request.directory)) != nil { continue }
@@ -46,7 +52,21 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
     announcement.problems.append(error.description)
   }
   if present != known { try present.write(path) }
+  if rules.report { addReports(dumps, &announcement) }
   return announcement
+}
+
+/// Whether /etc/mcore.conf and the kernel's command line want reports beside dumps (`report=`).
+public func reportsAreWanted() -> Bool { CheckedSettings(Machine(root: "")).running.report }
+
+/// Reports for the newest dumps that lack one: so many, and for so long. The next boot goes on.
+private func addReports(_ dumps: [ListedDump], _ announcement: inout Announcement) {
+  let end = System.monotonicNanoseconds + 120 * 1_000_000_000
+  for dump in dumps.prefix(64) where System.monotonicNanoseconds < end {
+    do throws(DumpError) {
+      if try writeMissingReport(dump) { announcement.reported.append(dump.path) }
+    } catch { announcement.problems.append("no report: \(error)") }
+  }
 }
 
 /// Lines that were put down before: of which dumps somebody was told.

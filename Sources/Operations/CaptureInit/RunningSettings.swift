@@ -14,6 +14,8 @@ public struct RunningSettings: Sendable, Equatable {
   public var notify: String?
   /// Whether a line at login tells of new dumps.
   public var motd = true
+  /// Whether a report stands beside each dump. mcore-capture writes none.
+  public var report = true
   /// CPUs of the crash kernel; 0 is as many as there is room for.
   public var cpus = 0
   /// What ends in a panic.
@@ -27,6 +29,7 @@ public struct RunningSettings: Sendable, Equatable {
     ("min-free", { assign(Limits.bytes($0), &$1.minFree) }),
     ("notify", { assign($0 == "none" ? .some(nil) : $0.isEmpty ? nil : .some($0), &$1.notify) }),
     ("motd", { assign(yesOrNo($0), &$1.motd) }),
+    ("report", { assign(yesOrNo($0), &$1.report) }),
     ("cpus", { assign($0 == "auto" ? 0 : decimal($0, 1...1024).map { Int($0) }, &$1.cpus) }),
   ]
 

@@ -1,16 +1,22 @@
+internal import Capture
 internal import CoreEncoding
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
 public import KernelReport
 
-/// `mcore report`: what crashed, where and why, from the dump alone.
-public func explain(_ path: String, json: Bool) throws(DumpError) -> String { try explain([path], json: json) }
+/// How `mcore report` says what it knows.
+public enum ReportForm: Sendable { case text, json, page }
 
-/// The same of one dump, or of the parts of a set.
-public func explain(_ paths: [String], json: Bool) throws(DumpError) -> String {
-  let report = CrashReport(CrashedKernel(try openDump(paths)))
-  return json ? report.json.text() + "\n" : report.text
+/// `mcore report`: what crashed, where and why, from the dump alone.
+/// `paths` are one dump, or the parts of a set.
+public func explain(_ paths: [String], _ form: ReportForm) throws(DumpError) -> String {
+  let kernel = CrashedKernel(try openDump(paths))
+  switch form {
+  case .text: return CrashReport(kernel).text
+  case .json: return CrashReport(kernel).json.text() + "\n"
+  case .page: return reportPage(kernel, memory: memoryMap(kernel), tool: toolVersion)
+  }
 }
 
 /// For the small questions: `mcore bt`, `ps`, `sym`, `types`, `show`.

@@ -19,6 +19,8 @@ public struct ListedDump: Sendable {
   public var status: String
   /// Whether mcore wrote it.
   public var isOurs = false
+  /// What is the same for the same bug: 16 hex digits.
+  public var signature: String?
   /// Why it can't be read.
   public var problem: String?
 
@@ -26,20 +28,30 @@ public struct ListedDump: Sendable {
 }
 
 /// The dumps in a directory, the newest first. What is not named as a dump of ours is passed over.
-public func listDumps(in directory: String) throws(DumpError) -> [ListedDump] {
+///
+/// `withSignatures`: of those whose manifest has none the report is made, which takes a second or two each,
+/// for as long as `signatureSeconds`.
+public func listDumps(in directory: String, withSignatures: Bool = false) throws(DumpError) -> [ListedDump] {
   var found: [ListedDump] = []
+  let end = System.monotonicNanoseconds + signatureSeconds * 1_000_000_000
   for name in try System.names(in: directory) {
     guard let parts = DumpDirectoryName(name), System.kind(of: "\(directory)/\(name)") == .directory else { continue }
-    found.append(listed("\(directory)/\(name)", parts))
+    let mayAsk = withSignatures && System.monotonicNanoseconds < end
+    found.append(listed("\(directory)/\(name)", parts, mayAsk ? ReportWitness() : nil))
   }
   // By name where the times are the same: -2 comes after -1.
   return found.sorted { ($0.time ?? 0, $0.path.utf8.count, $0.path) > ($1.time ?? 0, $1.path.utf8.count, $1.path) }
 }
 
-private func listed(_ path: String, _ name: DumpDirectoryName) -> ListedDump {
+/// For the signatures of dumps that have none in their manifest.
+private let signatureSeconds: UInt64 = 60
+
+private func listed(_ path: String, _ name: DumpDirectoryName, _ witness: ReportWitness?) -> ListedDump {
   var dump = ListedDump(path: path, time: name.time, release: name.release, status: "unreadable")
   do throws(DumpError) {
-    let facts = try inspect(try openDump(path), path)
+    dump.signature = recordedSignature(path)
+    let facts = try inspect(try openDump(path), path, witness: dump.signature == nil ? witness : nil)
+    if let signature = facts.explanation?.signature { dump.signature = signature.hash }
     dump.time = facts.crashTime ?? name.time
     dump.release = facts.release ?? name.release
     (dump.reason, dump.bytes, dump.status) = (facts.reason, facts.fileBytes, facts.status.rawValue)
@@ -104,7 +116,7 @@ public func listText(_ dumps: [ListedDump], json: Bool) -> String {
       JSON.object([
         ("path", .string(dump.path)), ("status", .string(dump.status)), ("kernel", .optional(dump.release)),
         ("crash_time", dump.time.map { .string(UTCTime(secondsSince1970: $0).text) } ?? .null),
-        ("reason", .optional(dump.reason)),
+        ("reason", .optional(dump.reason)), ("signature", .optional(dump.signature)),
         ("file_bytes", .unsigned(dump.bytes)), ("problem", .optional(dump.problem)),
       ])
     }

@@ -8,6 +8,11 @@ internal import LinuxSystem
 /// What a dump directory of ours may hold. One with anything else in it is somebody's, and stays.
 private let ownNames = ["dmesg.txt", "report.txt", "report.json", "report.html", "dump.json"]
 
+/// Whether mcore writes a file of that name beside a dump, or it is the dump.
+func isOwnName(_ name: String) -> Bool {
+  ownNames.contains(name) || name == abandonedName || name.utf8.starts(with: "vmcore.".utf8)
+}
+
 /// Which dumps go. A rule that is 0 removes nothing.
 public struct Retention: Sendable, Equatable {
   /// So many of the newest stay.

@@ -21,7 +21,8 @@ struct Save: ParsableCommand {
     abstract: "Save one dump.",
     discussion: """
       Targets are tried in order until one takes the dump:
-        DIRECTORY                 a dump directory <time>-<release>/ in it, with dmesg.txt and dump.json
+        DIRECTORY                 a dump directory <time>-<release>/ in it, with dmesg.txt, report.txt,
+                                  report.json and dump.json
         FILE                      one plain file (its directory has to exist)
         /dev/vda1:/var/crash      a directory on a file system that is mounted for it
         UUID=…:/path LABEL=…:/path
@@ -59,6 +60,9 @@ struct Save: ParsableCommand {
   @Option(help: "End before the dump file gets larger: \(Limits.sizeForm).")
   var maxSize: String?
 
+  @Flag(help: "No report.txt and report.json beside the dump. report=no in /etc/mcore.conf says so for all.")
+  var noReport = false
+
   @OptionGroup var transfer: TransferArguments
   @OptionGroup var work: WorkOptions
 
@@ -94,7 +98,10 @@ struct Save: ParsableCommand {
     let limits = try limits()
     let (options, mirrors) = (try transfer.options(), transfer.mirror)
     try report(work) { (reporter) throws(DumpError) in
-      if isRawWord(source) { return try saveRaw(source, to: targets, options, threads: work.threads, reporter) }
+      let witness = ReportWitness(writesFiles: !noReport && reportsAreWanted())
+      if isRawWord(source) {
+        return try saveRaw(source, to: targets, options, threads: work.threads, witness: witness, reporter)
+      }
       let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
       var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
       request.trust = trust
@@ -104,6 +111,7 @@ struct Save: ParsableCommand {
       request.mirrors = mirrors
       request.format = format
       request.threads = work.threads
+      request.witness = witness
       request.vmcoreInfo = knowledge.vmcoreinfo
       return try save(request, reporter)
     }
@@ -194,7 +202,8 @@ struct Info: ParsableCommand {
 
   func run() throws {
     try failing { () throws(DumpError) in
-      try standardOutput(try info(dumps, json: json, vmcoreInfo: knowledge.vmcoreinfo) + "\n")
+      let said = try info(dumps, json: json, vmcoreInfo: knowledge.vmcoreinfo, witness: ReportWitness())
+      try standardOutput(said + "\n")
     }
   }
 }
@@ -299,7 +308,7 @@ struct List: ParsableCommand {
   @Flag(
     help: """
       For the service after a boot: tell the journal and the next login of new dumps in all targets, and remove old ones by \
-      keep=, keep-days=, min-free=.
+      keep=, keep-days=, min-free=; at the end write missing reports.
       """)
   var announce = false
 
@@ -325,6 +334,7 @@ struct List: ParsableCommand {
       return try failing { () throws(DumpError) in
         let announcement = try announceDumps()
         for line in announcement.new { try standardOutput(line + "\n") }
+        for path in announcement.reported { try standardOutput("report of \(printable(path))\n") }
         for path in announcement.removed { try standardOutput("removed \(printable(path))\n") }
         for problem in announcement.problems { standardError("mcore: warning: \(problem)") }
       }
@@ -351,7 +361,7 @@ struct List: ParsableCommand {
       var dumps: [ListedDump] = []
       // Without a dump yet /var/crash need not be there.
       for directory in directories where !places.isEmpty || System.kind(of: directory) != nil {
-        dumps += try listDumps(in: directory)
+        dumps += try listDumps(in: directory, withSignatures: json)
       }
       let text = listText(dumps, json: json)
       if !text.isEmpty { try standardOutput(text + "\n") }
@@ -381,7 +391,7 @@ struct Verify: ParsableCommand {
     var status: Int32 = 0
     try failing { () throws(DumpError) in
       let reporter = ConsoleReporter(quiet: work.quiet)
-      let result = try verify(dumps, threads: work.threads, reporter)
+      let result = try verify(dumps, threads: work.threads, witness: ReportWitness(), reporter)
       for line in result.lines { try standardOutput(printable(line) + "\n") }
       let verdict =
         switch result.verdict {

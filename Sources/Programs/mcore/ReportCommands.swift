@@ -7,16 +7,26 @@ import KernelReport
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Explain a crash: what, where, every stack, who waits for whom, memory.",
-    discussion: "Needs nothing but the dump: names, types and unwind tables are in it. docs/report.md has an example.")
+    discussion:
+      "Needs nothing but the dump: names, types and unwind tables are in it. docs/report.md has an example.\n  mcore report --html DUMP > crash.html"
+  )
 
   @Flag(help: "JSON; docs/report.md has the schema.")
   var json = false
 
+  @Flag(help: "One page of HTML for a ticket: nothing is loaded from elsewhere.")
+  var html = false
+
   @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.")
   var dumps: [String]
 
+  func validate() throws {
+    if json && html { throw ValidationError("--json and --html are two forms of one report: give one of them") }
+  }
+
   func run() throws {
-    try failing { () throws(DumpError) in try standardOutput(try explain(dumps, json: json)) }
+    let form: ReportForm = json ? .json : html ? .page : .text
+    try failing { () throws(DumpError) in try standardOutput(try explain(dumps, form)) }
   }
 }
 

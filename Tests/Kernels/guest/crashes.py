@@ -13,6 +13,9 @@ from .qemu import new_log
 PROGRAMS = ["lock-chain", "many-tasks"]
 PARTS = [*SOURCES, GUEST / "oops_module.py", *(GUEST / f"{name}.c" for name in PROGRAMS)]
 
+# For one kind alone: a change of them makes no other dump anew.
+OWN_PROGRAMS = {"busy": ["cpu-hog"]}
+
 # Kind → (words for the kernel, commands on the console, whether an NMI comes then).
 KINDS = {
     "oops": ("", "echo 1 >/proc/sys/kernel/panic_on_oops; insmod /bin/oops.ko", False),
@@ -31,17 +34,32 @@ KINDS = {
         "many-tasks 10000 & sleep 40; echo c >/proc/sysrq-trigger",
         False,
     ),
+    # Requests on their way, a network device with addresses, and a CPU whose workqueues get no turn.
+    "busy": (
+        "",
+        "taskset -p 1 $$; ip link set lo up; ip addr add 192.0.2.7/24 dev lo; echo -1 >/proc/sys/kernel/sched_rt_runtime_us; "
+        "for i in 1 2 3 4; do while :; do dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null; done & done; "
+        "cpu-hog & sleep 1; cat /proc/sys/vm/stat_refresh & sleep 14; echo c >/proc/sysrq-trigger",
+        False,
+    ),
     "oom": ("", "echo 2 >/proc/sys/vm/panic_on_oom; tail /dev/zero", False),
 }
 
 
 def crash_dump(series: str, kind: str) -> pathlib.Path:
     kernel = fetch_kernel(series)
-    path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(KINDS[kind], *PARTS)[:8]}.elf"
+    own = [GUEST / f"{name}.c" for name in OWN_PROGRAMS.get(kind, [])]
+    path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(KINDS[kind], *PARTS, *own)[:8]}.elf"
     with once(path) as temporary:
         if temporary:
             capture(kernel, kind, temporary)
     return path
+
+
+def throttle(guest, operations: int) -> None:
+    """So many reads and writes of the first disk in a second; 0 is no limit."""
+    limits = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": operations, "iops_rd": 0, "iops_wr": 0}
+    guest.monitor.command("block_set_io_throttle", device="disk0", **limits)
 
 
 def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
@@ -51,7 +69,7 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
         work = pathlib.Path(directory)
         extra = work / "extra"
         system.copy_kexec(extra)
-        for name in PROGRAMS:
+        for name in [*PROGRAMS, *OWN_PROGRAMS.get(kind, [])]:
             run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin" / name, GUEST / f"{name}.c")
         oops_module.make(kernel, extra / "bin/oops.ko")
         first = build_initramfs(kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
@@ -65,10 +83,15 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
                 "echo kexec-is-$(cat /sys/kernel/kexec_crash_loaded)\n"
             )
             guest.expect("kexec-is-1", 60)
+            if kind == "busy":
+                throttle(guest, 1)
             if is_nmi:
                 guest.inject_nmi()
             else:
                 guest.send(commands + "\n")
+            if kind == "busy":
+                guest.expect("Trigger a crash", 120)
+                throttle(guest, 0)
             size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 240, or_fail="MCORE-GUEST: failed")["size"])
             guest.expect("MCORE-GUEST: copied", 600, or_fail="MCORE-GUEST: failed")
             guest.wait_exit(30)

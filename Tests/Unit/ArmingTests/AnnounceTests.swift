@@ -1,3 +1,4 @@
+import Capture
 import DumpBasics
 import Foundation
 import TestSupport
@@ -100,4 +101,23 @@ private func isGone(_ process: Int32) -> Bool {
   if kill(process, 0) != 0 { return true }
   let state = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8).split(separator: ")").last
   return state?.hasPrefix(" Z") ?? true
+}
+
+/// A dump that a crash kernel left gets its report at the next boot, unless nobody wants one.
+@Test func dumpsWithoutAReportGetOne() throws {
+  let fake = try FakeMachine()
+  try fake.write("/etc/mcore.conf", "target=/var/crash report=no")
+  try fake.write("/var/crash/other/x", "somebody's")
+  let directory = fake.request.root + "/var/crash"
+  try SyntheticCore([.init(0x1000, noise(40_000, seed: 3))]).write(to: fake.scratch.file("core"))
+  let path = try save(
+    SaveRequest(source: fake.scratch.file("core"), targets: [directory], level: .all), QuietReporter()
+  ).path
+  #expect(try announceDumps(fake.request).reported.isEmpty)
+  #expect(!FileManager.default.fileExists(atPath: path + "/report.txt"))
+  try fake.write("/etc/mcore.conf", "target=/var/crash")
+  let announced = try announceDumps(fake.request)
+  #expect(announced.reported == [path] && announced.problems.isEmpty)
+  #expect(FileManager.default.fileExists(atPath: path + "/report.json"))
+  #expect(try announceDumps(fake.request).reported.isEmpty)
 }

@@ -30,6 +30,8 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
   let identity: MachineIdentity
   let segments: [MemorySegment]
   var notes: [DumpNote] = []
+  /// Of VMCOREINFO.
+  private(set) var lines: [String] = []
   let shortfall: Shortfall? = nil
   var image = [UInt8](repeating: 0, count: 0x40000)
 
@@ -210,8 +212,9 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
       ("init_uts_ns", 0x4000), ("kallsyms_num_syms", 0x6000), ("kallsyms_relative_base", 0x6008), ("kallsyms_names", 0x6100),
       ("kallsyms_offsets", 0x7000), ("kallsyms_token_index", 0x7800), ("kallsyms_token_table", 0x7a00),
     ]
-    let lines = symbols.map { "SYMBOL(\($0.0))=\(String(place($0.1), radix: 16))" }
-    let info = (["OSRELEASE=6.1.0-tiny", "PAGESIZE=4096"] + lines).joined(separator: "\n") + "\n"
+    lines =
+      ["OSRELEASE=6.1.0-tiny", "PAGESIZE=4096"] + symbols.map { "SYMBOL(\($0.0))=\(String(place($0.1), radix: 16))" }
+    let info = lines.joined(separator: "\n") + "\n"
     var registers = ByteWriter()
     registers.zeros(112)
     for index in 0..<27 {

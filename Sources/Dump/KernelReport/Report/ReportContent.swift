@@ -46,10 +46,15 @@ struct ReportContent {
   var load: [String] = []
   var memory: MemoryPicture?
   var system: SystemPicture?
+  var requests: BlockRequests?
+  var network: NetworkPicture?
+  var workqueues: Workqueues?
   /// Of the task that panicked.
   var cgroup: String?
   var modules: [String] = []
   var signature: Signature?
+  /// What the types say of VMCOREINFO.
+  var layout = LayoutWitness(nil)
   var notes: [String] = []
 
   static let logLines = 40
@@ -76,6 +81,8 @@ struct ReportContent {
       return
     }
     describe(view)
+    layout = LayoutWitness(view)
+    for disagreement in layout.disagreements { view.note(disagreement.text) }
     let places = CodePlaces(view)
     modules = places.modules.prefix(256).map(\.name)
     let tasks = TaskList(view)
@@ -86,6 +93,9 @@ struct ReportContent {
     cgroup = crashed?.task.flatMap { SystemPicture.cgroup($0.address, view) }
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
     if !view.isTimeUp { system = SystemPicture(view) }
+    if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
+    if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
+    if !view.isTimeUp { network = NetworkPicture(view) }
     signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     notes += view.notes
   }
@@ -98,6 +108,12 @@ struct ReportContent {
       return first.trace.frames.drop { WaitFinder.isMachinery($0.place.function) }
     }
     let frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
+    // Who needs the page that is one too many is an accident.
+    if kind == "out-of-memory",
+      let end = frames.firstIndex(where: { normalisedFunction($0.place.function ?? "") == "out_of_memory" })
+    {
+      return frames[...end]
+    }
     // An NMI that somebody sent from outside interrupts whatever happens to run.
     if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { return frames[..<end] }
     return frames

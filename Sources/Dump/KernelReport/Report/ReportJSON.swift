@@ -57,6 +57,8 @@ extension ReportContent {
           })
       ), ("load", .array(load.map(JSON.string))), ("memory", memory.map(\.json) ?? .null),
       ("cgroup", .optional(cgroup)), ("file_systems", .array((system?.fileSystems ?? []).map(\.json))),
+      ("workqueues", .array((workqueues?.pools ?? []).map(\.json))), ("block_requests", requests.map(\.json) ?? .null),
+      ("network", .array((network?.devices ?? []).map(\.json))),
       ("hardware_errors", .array((system?.hardwareErrors ?? []).map(\.json))),
       ("modules", .array(modules.map(JSON.string))), ("notes", .array(notes.map(JSON.string))),
     ])

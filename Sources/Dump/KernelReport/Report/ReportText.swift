@@ -13,6 +13,7 @@ extension ReportContent {
     waits(&text)
     processors(&text)
     memory(&text)
+    work(&text)
     if let system {
       if !system.fileSystems.isEmpty {
         text.head("File systems")
@@ -36,6 +37,22 @@ extension ReportContent {
       for note in notes { text.add("  " + note) }
     }
     return text.lines
+  }
+
+  private func work(_ text: inout ReportLines) {
+    if let pools = workqueues?.pools, !pools.isEmpty {
+      text.head("Workqueues with work that nobody has begun")
+      for pool in pools { text.item(pool.name, pool.text) }
+    }
+    if let requests, requests.count > 0 {
+      text.head("Requests on their way to block devices: \(requests.count)")
+      for request in requests.shown { text.item(request.disk, request.text) }
+      if requests.count > requests.shown.count { text.add("  … and \(requests.count - requests.shown.count) more") }
+    }
+    if let devices = network?.devices, !devices.isEmpty {
+      text.head("Network devices")
+      for device in devices { text.item(device.fullName, device.text) }
+    }
   }
 
   private func crash(_ text: inout ReportLines) {
@@ -102,21 +119,28 @@ extension ReportContent {
       text.stack(entry.trace)
     }
     for entry in waiting.prefix(24) {
-      var line = "  \(entry.task.name) (PID \(entry.task.pid))" + forHowLong(entry)
-      if let wait = entry.wait {
-        line += ", waits for \(wait.kind.rawValue)"
-        if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
-        if let function = wait.function { line += " in \(function)" }
-        if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
-      }
-      text.add(line)
+      let what = waitText(entry)
+      text.add("  \(entry.task.name) (PID \(entry.task.pid))" + (what.isEmpty ? "" : ", " + what))
       text.stack(entry.trace)
     }
     let shown = min(24, waiting.count)
     if waitingCount > shown { text.add("  … and \(waitingCount - shown) more (--json has \(waiting.count))") }
   }
 
-  private func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
+  /// For how long a task has waited, and for what.
+  func waitText(_ entry: TaskStack) -> String {
+    var parts = entry.waited.map { ["has not run for \(seconds($0)) s"] } ?? []
+    if let wait = entry.wait {
+      var line = "waits for \(wait.kind.rawValue)"
+      if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
+      if let function = wait.function { line += " in \(function)" }
+      if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
+      parts.append(line)
+    }
+    return parts.joined(separator: ", ")
+  }
+
+  func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
 
   private func processors(_ text: inout ReportLines) {
     if taskCount == 0 { return }
@@ -152,7 +176,7 @@ extension ReportContent {
     }
   }
 
-  private func pages(_ count: UInt64) -> String {
+  func pages(_ count: UInt64) -> String {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: 4096)
     return overflow ? "\(count) pages" : humanBytes(bytes)
   }

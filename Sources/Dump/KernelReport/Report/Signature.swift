@@ -9,15 +9,16 @@ func normalisedFunction(_ name: String) -> String {
 }
 
 /// What is the same for the same bug, on whatever machine, kernel and base address.
-struct Signature: Equatable {
+public struct Signature: Equatable, Sendable {
   /// 16 hex digits.
-  var hash: String
-  var kind: String
+  public let hash: String
+  public let kind: String
   /// The functions that the hash is made of.
-  var frames: [String]
+  public let frames: [String]
 
-  /// As many of the innermost functions count.
-  private static let depth = 4
+  /// As many of the innermost functions count. Further out, kernels of two versions differ for one bug: what
+  /// is a function in one of them is inlined in the other.
+  private static let depth = 3
 
   /// How a panic comes about, not why: left out.
   private static let machinery: Set<String> = [

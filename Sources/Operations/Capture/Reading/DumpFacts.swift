@@ -42,6 +42,8 @@ public struct DumpFacts: Sendable {
   var sampledPages: UInt64 = 0
   var changed: [PhysicalRange] = []
   public var absent = AbsentRanges()
+  /// What a witness says; nil where none was asked.
+  public private(set) var explanation: Explanation?
   public var findings: [String]
   /// Pages by class; empty where none was looked for.
   var classes: [MCoreNote.ClassCount] = []
@@ -90,6 +92,13 @@ public struct DumpFacts: Sendable {
     absent = note.leftOut
     classes = note.classes
     checks = note.checks
+  }
+
+  /// Takes over what a witness says. What the dump says itself already is not said twice.
+  mutating func take(_ explanation: Explanation?) {
+    guard let explanation else { return }
+    self.explanation = explanation
+    for finding in explanation.findings where !findings.contains(finding) { findings.append(finding) }
   }
 
   /// Sets `status` from what was found. `cut` is true when the file ends too early.
@@ -149,6 +158,7 @@ extension DumpFacts {
       ("memory_bytes", .unsigned(memoryBytes)),
       ("file_bytes", .unsigned(fileBytes)),
     ]
+    if let explanation { members += explanation.members }
     if zeroOrLeftOutPages > 0 { members.append(("zero_or_left_out_pages", .unsigned(zeroOrLeftOutPages))) }
     if !otherNotes.isEmpty { members.append(("notes", .array(otherNotes.map(\.json)))) }
     if !passes.isEmpty {
@@ -187,6 +197,9 @@ extension DumpFacts {
     var lines: [(String, String)] = [
       ("kernel", "\(release ?? "unknown release"), \(machine), \(cpus) CPU\(cpus == 1 ? "" : "s") with registers"),
       isLive ? ("live", "the kernel ran on while this was written") : ("crashed", crashedText), ("reason", reasonText),
+    ]
+    if let signature = explanation?.signature { lines.append(("signature", signature.text)) }
+    lines += [
       ("status", statusText),
       ("dump", "\(format), level \(level), \(humanBytes(fileBytes)) for \(humanBytes(memoryBytes)) of memory"),
       (
@@ -210,6 +223,7 @@ extension DumpFacts {
         ("check", "\(check.name) failed \(check.failed) of \(check.tried) times, \(check.keptPages) pages kept for it"))
     }
     if let tool { lines.append(("written by", tool)) }
+    if let explanation { lines += explanation.lines }
     for entry in absentPages { lines.append(("left out", "\(entry.pages) pages \(entry.reason.text)")) }
     for range in unreadable.prefix(8) { lines.append(("unreadable", "\(range)")) }
     if unreadable.count > 8 { lines.append(("unreadable", "and \(unreadable.count - 8) more ranges (--json lists all)")) }

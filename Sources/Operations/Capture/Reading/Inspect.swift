@@ -6,12 +6,15 @@ internal import LinuxSystem
 internal import PageSelection
 
 /// The facts of a dump that exists, of any format and maker.
-package func inspect(_ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil) throws(DumpError) -> DumpFacts {
+package func inspect(
+  _ source: any DumpSource, _ path: String, vmcoreInfo: VMCoreInfo? = nil, witness: (any KernelWitness)? = nil
+) throws(DumpError) -> DumpFacts {
   let kernel = CrashedKernel(source, vmcoreinfo: vmcoreInfo)
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
   facts.fileBytes = try fileSize(path)
   facts.findings = allFindings(source, kernel)
+  facts.take(witness?.explain(kernel))
   facts.format = source.format
   let coverage = source.coverage()
   let present = coverage.filter { $0.kind != .cut }.map(\.range)
@@ -65,14 +68,19 @@ func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] 
   source.findings.map(\.description) + (source.statement?.findings ?? kernel.findings.map(\.description))
 }
 
-public func info(_ path: String, json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
-  try info([path], json: json, vmcoreInfo: vmcoreInfo)
+public func info(
+  _ path: String, json: Bool, vmcoreInfo: String? = nil, witness: (any KernelWitness)? = nil
+) throws(DumpError) -> String {
+  try info([path], json: json, vmcoreInfo: vmcoreInfo, witness: witness)
 }
 
 /// `mcore info`: lines for a person, or JSON. `paths` are one dump, or the parts of a set; `vmcoreInfo` is a
 /// file, as in `SaveRequest`.
-public func info(_ paths: [String], json: Bool, vmcoreInfo: String? = nil) throws(DumpError) -> String {
-  var facts = try inspect(try openDump(paths), paths.first ?? "", vmcoreInfo: try readVMCoreInfo(vmcoreInfo))
+public func info(
+  _ paths: [String], json: Bool, vmcoreInfo: String? = nil, witness: (any KernelWitness)? = nil
+) throws(DumpError) -> String {
+  let text = try readVMCoreInfo(vmcoreInfo)
+  var facts = try inspect(try openDump(paths), paths.first ?? "", vmcoreInfo: text, witness: witness)
   for path in paths.dropFirst() { facts.fileBytes = clampedSum(facts.fileBytes, try fileSize(path)) }
   return json ? facts.json().text() : facts.text().joined(separator: "\n")
 }

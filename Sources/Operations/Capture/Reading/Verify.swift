@@ -1,4 +1,5 @@
 internal import CoreEncoding
+internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
 internal import LinuxSystem
@@ -20,12 +21,29 @@ public struct Verification: Sendable {
 
 /// Re-reads the whole dump: every block's checksum, every group's against the trailer, the structure, the
 /// counts.
-public func verify(_ path: String, threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
-  try verify([path], threads: threads, reporter)
+///
+/// `witness` says whether VMCOREINFO and the kernel's types agree.
+public func verify(
+  _ path: String, threads: Int, witness: (any KernelWitness)? = nil, _ reporter: any Reporter
+) throws(DumpError) -> Verification {
+  try verify([path], threads: threads, witness: witness, reporter)
 }
 
 /// The same of one dump, or of the parts of a set.
-public func verify(_ paths: [String], threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
+public func verify(
+  _ paths: [String], threads: Int, witness: (any KernelWitness)? = nil, _ reporter: any Reporter
+) throws(DumpError) -> Verification {
+  var result = try verifyFiles(paths, threads: threads, reporter)
+  guard let explanation = witness?.explain(CrashedKernel(try openDump(paths))) else { return result }
+  if explanation.agreed > 0 {
+    result.lines.append("VMCOREINFO and the kernel's types agree in \(explanation.agreed) places and numbers")
+  }
+  result.lines += explanation.findings
+  if !explanation.findings.isEmpty, result.verdict == .whole { result.verdict = .incomplete }
+  return result
+}
+
+private func verifyFiles(_ paths: [String], threads: Int, _ reporter: any Reporter) throws(DumpError) -> Verification {
   let source = try openDump(paths)
   let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
   guard let elf = source as? ELFSource else { return try verifyPages(source, work, reporter) }

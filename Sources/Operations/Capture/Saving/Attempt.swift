@@ -101,6 +101,7 @@ struct Attempt {
   private func write(to destination: any Destination, _ reached: inout Reached) throws(DumpError) -> SaveResult {
     // The log first: whatever happens after this, it is safe.
     try writeLog(to: destination, &reached)
+    writeReport(to: destination, &reached)
     let plan = try capture.plan()
     if needsRoom { try requireRoom(destination, plan, &reached) }
     let sink = try destination.openDump(fileName: capture.request.format.fileName)
@@ -135,6 +136,17 @@ struct Attempt {
     try destination.writeSideFile("dmesg.txt", bytes)
     reached.files.append(("dmesg.txt", fileEntry(UInt64(bytes.count), Digest.of(bytes))))
     reporter.message("kernel log saved (\(log.lines.count) lines)")
+  }
+
+  /// The report is not worth failing for.
+  private func writeReport(to destination: any Destination, _ reached: inout Reached) {
+    guard destination.acceptsSideFiles else { return }
+    for file in capture.explanation?.files ?? [] {
+      do throws(DumpError) {
+        try destination.writeSideFile(file.name, file.bytes)
+        reached.files.append((file.name, fileEntry(UInt64(file.bytes.count), Digest.of(file.bytes))))
+      } catch { reporter.warning("\(file.name) was not written: \(error)") }
+    }
   }
 
   private func writeDump(

@@ -33,6 +33,7 @@ extension PreparedCapture {
   private func facts(_ plan: DumpPlan) -> DumpFacts {
     var facts = DumpFacts(kernel, log: log, machine: source.identity)
     facts.take(plan.note)
+    facts.take(explanation)
     facts.otherNotes = OtherNote.of(source)
     facts.format = request.format.rawValue
     facts.findings = plan.note.findings

@@ -32,8 +32,9 @@ struct Planning {
     self.reporter = reporter
   }
 
-  /// Reads all of the memory. `findings` are those of the source; those of the page metadata are added.
-  func plan(findings: [String]) throws(DumpError) -> DumpPlan {
+  /// Reads all of the memory. `notes` go into the dump. `findings` are those of the source; those of the page
+  /// metadata are added.
+  func plan(notes: [DumpNote], findings: [String]) throws(DumpError) -> DumpPlan {
     var findings = findings
     let (selection, classes, checks) = selected(&findings)
     System.returnFreedMemory()
@@ -41,7 +42,7 @@ struct Planning {
     let shared = sharedMemory(selection, zeros)
     System.returnFreedMemory()
     return try DumpPlan(
-      consume selection, source, notes: kernel.notes, zeros: zeros, shared: shared, tool: toolVersion,
+      consume selection, source, notes: notes, zeros: zeros, shared: shared, tool: toolVersion,
       crashTime: UInt64(max(0, kernel.crashTime ?? 0)),
       findings: findings, classes: classes, checks: checks)
   }

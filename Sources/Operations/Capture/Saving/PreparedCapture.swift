@@ -14,6 +14,8 @@ final class PreparedCapture {
   let reporter: any Reporter
   let source: any DumpSource
   let kernel: CrashedKernel
+  /// What a witness says of it, where there is one.
+  let explanation: Explanation?
   /// Nil where it could not be read.
   let log: KernelLog?
   let work: OrderedWork
@@ -44,8 +46,11 @@ final class PreparedCapture {
       // A dump of ours says so already: converting it must not say it once more.
       if source.statement == nil { findings.append(error.description) }
     }
+    explanation = request.witness?.explain(kernel)
+    for finding in explanation?.findings ?? [] where !findings.contains(finding) { findings.append(finding) }
     self.findings = findings
     for finding in findings { reporter.warning(finding) }
+    for line in explanation?.supplements ?? [] { reporter.message("by the kernel's types: \(printable(line))") }
     let release = printable(kernel.release ?? "unknown")
     let reason = log?.panicMessage.map { printable($0) }
     reporter.message("crashed kernel \(release)\(reason.map { ", \($0)" } ?? "")")
@@ -58,7 +63,9 @@ final class PreparedCapture {
   /// goes out before that.
   func plan() throws(DumpError) -> DumpPlan {
     if let planIfMade { return planIfMade }
-    let made = try Planning(request, source, kernel, work, limits, reporter).plan(findings: findings)
+    let planning = Planning(
+      request, source, kernel.supplemented(by: explanation?.supplements ?? []), work, limits, reporter)
+    let made = try planning.plan(notes: kernel.notes, findings: findings)
     planIfMade = made
     return made
   }

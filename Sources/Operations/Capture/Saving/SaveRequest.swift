@@ -28,6 +28,8 @@ public struct SaveRequest: Sendable {
   /// A file that gets what the kernel says of itself, as lines MCORE_RELEASE=, MCORE_REASON=; nil for none.
   public var kernelFactsPath: String?
   public var transfer = TransferOptions()
+  /// Nil where nobody is there to ask.
+  public var witness: (any KernelWitness)?
   /// For the target `memory:`.
   public var region = RegionSettings()
 

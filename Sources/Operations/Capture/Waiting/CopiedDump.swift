@@ -11,6 +11,8 @@ struct CopiedDump {
   let isWhole: Bool
   /// The targets that did not take it: `attempts` of the manifest.
   var failed: [JSON] = []
+  /// Nil where nobody is there to ask.
+  var witness: (any KernelWitness)?
 
   /// The log and the manifest, from the dump that was just written. They are not worth failing for, and can't
   /// be had where the dump can't be read again, as on a far side.
@@ -23,7 +25,11 @@ struct CopiedDump {
         try destination.writeSideFile("dmesg.txt", text)
         files.append(("dmesg.txt", fileEntry(UInt64(text.count), Digest.of(text))))
       }
-      var facts = try inspect(try openDump(path), path)
+      var facts = try inspect(try openDump(path), path, witness: witness)
+      for file in facts.explanation?.files ?? [] {
+        try destination.writeSideFile(file.name, file.bytes)
+        files.append((file.name, fileEntry(UInt64(file.bytes.count), Digest.of(file.bytes))))
+      }
       if !isWhole { facts.status = .cut }
       guard case .object(var members) = facts.json(files: .object(files)) else { return .complete }
       if !failed.isEmpty { members.append(("attempts", .array(failed))) }

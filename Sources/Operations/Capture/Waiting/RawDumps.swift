@@ -11,7 +11,8 @@ public func isRawWord(_ word: String) -> Bool { word.utf8.starts(with: "raw:".ut
 /// Copies the dump on a raw disk (`raw:/dev/DISK`) to the first of the targets that takes it, and marks it as
 /// saved. Throws when there is none, when it was saved before, and when no target took it: then it stays.
 public func saveRaw(
-  _ word: String, to targets: [String], _ transfer: TransferOptions, threads: Int, _ reporter: any Reporter
+  _ word: String, to targets: [String], _ transfer: TransferOptions, threads: Int, witness: (any KernelWitness)? = nil,
+  _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
   let disk = try RawDisk(String(decoding: word.utf8.dropFirst(4), as: UTF8.self), forWriting: true)
   guard let header = try disk.header() else {
@@ -25,7 +26,7 @@ public func saveRaw(
   for (index, target) in targets.enumerated() {
     failed.begin()
     do throws(DumpError) {
-      let (result, isSound) = try copy(disk, header, to: target, transfer, reporter, &failed)
+      let (result, isSound) = try copy(disk, header, to: target, transfer, witness, reporter, &failed)
       if isSound {
         try disk.markSaved(header)
       } else {
@@ -43,8 +44,8 @@ public func saveRaw(
 
 /// `isSound`: the bytes are those that were written.
 private func copy(
-  _ disk: borrowing RawDisk, _ header: RawHeader, to target: String, _ transfer: TransferOptions, _ reporter: any Reporter,
-  _ failed: inout FailedCopies
+  _ disk: borrowing RawDisk, _ header: RawHeader, to target: String, _ transfer: TransferOptions, _ witness: (any KernelWitness)?,
+  _ reporter: any Reporter, _ failed: inout FailedCopies
 ) throws(DumpError) -> (result: SaveResult, isSound: Bool) {
   let destination = try openTargets([try TargetSpec(target)], NamedDump(header.name, transfer)) { reporter.message($0) }
   do throws(DumpError) {
@@ -75,7 +76,8 @@ private func copy(
     if header.state == .cut { findings.append("the dump did not fit onto the disk: its most important part is here") }
     if header.state == .writing { findings.append("the dump was not written to its end: its most important part is here") }
     let isWhole = isSound && header.state == .whole
-    let copied = CopiedDump(fileName: fileName, bytes: done, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts)
+    let copied = CopiedDump(
+      fileName: fileName, bytes: done, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts, witness: witness)
     let travelled = JSON.object([("by", .string("raw")), ("checksum", .string(isSound ? "right" : "wrong"))])
     let status = copied.writeSideFiles(to: destination, travelled: travelled, &findings)
     if isWhole {
