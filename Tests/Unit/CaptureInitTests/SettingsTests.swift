@@ -116,8 +116,8 @@ func aWrongWordIsNamedWithItsPlaceAndWhatIsAllowed(word: String, parts: [String]
 
 /// A key that the child never hears of would do nothing.
 @Test func everyKeyReachesTheChildOrIsOfSomebodyElse() {
-  let ofPID1: Set = ["final", "failure", "shell", "modules", "network"]
-  let ofTheRunningSystem: Set = [SettingKey.panicOnName, SettingKey.keepName]
+  let ofPID1: Set = ["final", "failure", "shell", "modules", "network", "hook-time"]
+  let ofTheRunningSystem = Set(RunningSettings.names)
   // The child gets these classes as a level.
   let asAnother: Set = ["exclude"]
   let given = settings(

@@ -143,10 +143,10 @@ extension ReportContent {
           page.element("span", "in \(telling.place.text)")
         } _: { page in
           page.raw("<div class=\"registers\" style=\"padding:.2rem .75rem\">")
-          for (index, name) in RegisterSet.names.enumerated() {
+          for (name, value) in zip(registers.names, registers.values) {
             page.within("span") { page in
               page.element("i", name)
-              page.text(padded(registers.values[index], 16, radix: 16))
+              page.text(padded(value, 16, radix: 16))
             }
           }
           page.raw("</div>")
