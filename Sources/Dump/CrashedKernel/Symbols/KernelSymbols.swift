@@ -14,8 +14,8 @@ public enum KernelSymbols {
     search(names, info, memory).mapValues(\.address)
   }
 
-  /// The address of a variable, and the bytes that it can have at most: to the next symbol, since the table is
-  /// sorted by address.
+  /// The address of a variable, and the bytes that it can have at most: to the next symbol, since the table
+  /// is sorted by address.
   public static func place(_ name: String, _ info: VMCoreInfo, _ memory: KernelMemory) -> (address: VirtualAddress, room: UInt64)?
   {
     guard let found = search([name], info, memory)[name] else { return nil }

@@ -119,7 +119,8 @@ public struct KernelCore: Sendable {
   }
 
   /// The first chunk of per-CPU memory, which lies in the direct map: a unit for each CPU, from
-  /// `__per_cpu_start` on, moved by `__per_cpu_offset` (mm/percpu.c). By kallsyms, where that knows variables.
+  /// `__per_cpu_start` on, moved by `__per_cpu_offset` (mm/percpu.c). By kallsyms, where that knows
+  /// variables.
   private mutating func insertProcessorUnits(_ info: VMCoreInfo, _ memory: KernelMemory, _ pageSize: PageSize) {
     let symbols = KernelSymbols.find(["__per_cpu_offset", "__per_cpu_start", "pcpu_unit_size", "nr_cpu_ids"], info, memory)
     func word(_ name: String) -> UInt32? { symbols[name].flatMap { try? memory.u32($0) } }

@@ -3,8 +3,8 @@ internal import DumpBasics
 
 /// Where the kernel has its nodes (struct pglist_data; include/linux/mmzone.h), and how many there can be.
 enum NodeTable: Sendable, Equatable {
-  /// `node_data`, pointers to the nodes. `counts`: how many elements it may have (MAX_NUMNODES), the likeliest
-  /// first; one where the kernel says it.
+  /// `node_data`, pointers to the nodes. `counts`: how many elements it may have (MAX_NUMNODES), the
+  /// likeliest first; one where the kernel says it.
   case pointers(VirtualAddress, counts: [Int])
   /// `contig_page_data`: without NUMA there is one node, which is a variable.
   case single(VirtualAddress)
@@ -14,8 +14,8 @@ enum NodeTable: Sendable, Equatable {
   /// NODES_SHIFT is at most 10 (Kconfig of x86 and arm64).
   static let limit = 4096
 
-  /// x86_64's VMCOREINFO has `node_data` and its length (arch/x86/kernel/vmcore_info_64.c). Others leave it to
-  /// kallsyms, which knows variables with CONFIG_KALLSYMS_ALL alone.
+  /// x86_64's VMCOREINFO has `node_data` and its length (arch/x86/kernel/vmcore_info_64.c). Others leave it
+  /// to kallsyms, which knows variables with CONFIG_KALLSYMS_ALL alone.
   ///
   /// - Throws: when the length is missing or absurd.
   init(_ info: VMCoreInfo, _ memory: KernelMemory) throws(DumpError) {
