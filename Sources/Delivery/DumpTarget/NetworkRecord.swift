@@ -51,14 +51,19 @@ public struct NetworkRecord: Sendable, Equatable {
     public var gateway: [UInt8]?
     public var source: [UInt8]
     public var prefix: UInt8
+    /// Whether the source address is by DHCP, so that it is asked for anew.
+    public var isLeased: Bool
 
-    public init(host: String, address: [UInt8], link: Int, gateway: [UInt8]?, source: [UInt8], prefix: UInt8) {
+    public init(
+      host: String, address: [UInt8], link: Int, gateway: [UInt8]?, source: [UInt8], prefix: UInt8, isLeased: Bool = false
+    ) {
       self.host = host
       self.address = address
       self.link = link
       self.gateway = gateway
       self.source = source
       self.prefix = prefix
+      self.isLeased = isLeased
     }
   }
 
@@ -93,14 +98,15 @@ public struct NetworkRecord: Sendable, Equatable {
     case "route":
       let (far, gateway) = (address(value(2, "address")), value(4, "gateway"))
       let way = address(gateway)
-      guard words.count == 6, !far.isEmpty, let link = link(3, "link"), gateway == "-" || way.count == far.count,
+      let isLeased = words.count == 7 && words[6] == "dhcp" && far.count == 4
+      guard words.count == (isLeased ? 7 : 6), !far.isEmpty, let link = link(3, "link"), gateway == "-" || way.count == far.count,
         let (source, prefix) = value(5, "source").split(atFirst: "/"), address(source).count == far.count,
         let prefix = number(prefix, upTo: UInt64(8 * far.count))
       else { return false }
       routes.append(
         Route(
           host: words[1], address: far, link: link, gateway: gateway == "-" ? nil : way, source: address(source),
-          prefix: UInt8(truncatingIfNeeded: prefix)))
+          prefix: UInt8(truncatingIfNeeded: prefix), isLeased: isLeased))
       return true
     case "device", "vlan":
       let isVLAN = words[0] == "vlan"

@@ -27,6 +27,8 @@ public struct ArmRequest: Sendable {
   public var directory = "/var/lib/mcore"
   /// In place of / for what is read from /proc and /sys: for tests.
   package var root = ""
+  /// In place of the kernel's network configuration: for tests.
+  var asks: NetworkRecorder.Asks?
 
   public init() {}
 }
@@ -66,7 +68,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   try plan.requireSomething()
   var armed = Armed(
     kernel: try crashKernel(request, machine), initrd: plan.normal?.initrd ?? "", imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: plan.neededMemory, targets: plan.targets.map(\.line))
+    neededMemory: plan.neededMemory, targets: plan.lines)
   // What is needed was found by trying, on some machines: elsewhere less may do.
   guard armed.crashMemory >= armed.neededMemory || request.isForced && armed.crashMemory > 0 else {
     throw DumpError(

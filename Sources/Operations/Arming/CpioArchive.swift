@@ -25,10 +25,10 @@ final class CpioArchive {
     try pad()
   }
 
-  func add(_ name: String, contentsOf path: String) throws(DumpError) {
+  func add(_ name: String, contentsOf path: String, isProgram: Bool = false) throws(DumpError) {
     let size = try File(path, .read).size()
     guard size < 1 << 32 else { throw DumpError("too large for an initramfs: \(humanBytes(size))", at: path) }
-    try header(name, mode: 0o100600, size: size)
+    try header(name, mode: isProgram ? 0o100700 : 0o100600, size: size)
     let start = position
     try copy(path)
     guard position - start == size else { throw DumpError("it changed while it was read", at: path) }

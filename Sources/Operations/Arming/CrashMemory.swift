@@ -12,10 +12,18 @@ struct CrashMemory {
   var machineMemory: UInt64 = 0
   /// Modules in its initramfs: once packed, once unpacked, once loaded.
   var modules: UInt64 = 0
+  /// Programs, libraries, firmware: once in the initramfs, once unpacked.
+  var files: UInt64 = 0
+  var hasNetwork = false
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
   /// they work with.
-  var own: UInt64 { kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules }
+  var own: UInt64 {
+    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * files
+    + (hasNetwork ? CrashMemory.network : 0)
+  }
+  /// What devices receive into, what waits to be sent, and ssh or curl at work.
+  static let network: UInt64 = 24 << 20
   static let rest: UInt64 = 48 << 20
   /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB
   /// (docs/performance.md, "Memory on large machines").

@@ -22,7 +22,7 @@ public struct ArmStatus: Sendable {
 
   /// For people: where the dump goes first, and what follows when that fails.
   private var way: String {
-    guard let armed, armed.usesDisk else { return "by the soft boot (memory:)" }
+    guard let armed, armed.savesDirectly else { return "by the soft boot (memory:)" }
     let ways = armed.targets.map { $0.utf8.starts(with: "memory:".utf8) ? "the soft boot (\($0))" : printable($0) }
     return "to \(ways.joined(separator: ", then by "))"
   }
@@ -43,7 +43,7 @@ public struct ArmStatus: Sendable {
   public var json: String {
     JSON.object([
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),
-      ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
+      ("way", isCaptured ? .string(armed?.savesDirectly == true ? "disk" : "memory") : .null),
       ("targets", .array(targets.map(\.json))),
       ("panic_on", .array(panicOn.map(JSON.string))),
       ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
@@ -100,7 +100,7 @@ public func armStatus(_ request: ArmRequest = ArmRequest(), probes: Bool = true)
   }
   status.checkSurroundings(machine, record)
   status.checkTargets(request, machine, record, probes)
-  if machine.lockdown != "none", record?.usesDisk != true {
+  if machine.lockdown != "none", record?.savesDirectly != true {
     status.problems.append("the kernel is locked down (\(machine.lockdown))")
   }
   if let word = machine.word("mcore.region=") {
