@@ -8,3 +8,8 @@ extension System {
     return info.st_mode & 0o7777
   }
 }
+
+extension System {
+  /// Whether this process may do what only root may.
+  public static var isRoot: Bool { geteuid() == 0 }
+}

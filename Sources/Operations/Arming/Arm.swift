@@ -107,6 +107,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   record.armed.sysctls = sysctls.set.map(\.word)
   armed.warnings = sysctls.problems
   try record.armed.write(in: request.directory)
+  try ArmedRecord.writeNetwork(plan.network, request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
   return armed
@@ -128,7 +129,7 @@ public func disarm(directory: String = ArmRequest().directory) throws(DumpError)
     let machine = Machine()
     machine.putBack(Sysctl.ofBoot(machine, record))
   }
-  for name in ["armed", "crash.img"] where System.kind(of: "\(directory)/\(name)") != nil {
+  for name in ["armed", "crash.img", "network"] where System.kind(of: "\(directory)/\(name)") != nil {
     try System.unlink("\(directory)/\(name)")
   }
   if System.isKernelLoaded(.crash) { try System.unloadKernel(.crash) }

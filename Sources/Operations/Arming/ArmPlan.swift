@@ -22,6 +22,8 @@ struct ArmPlan {
   private(set) var files: [ImageFile] = []
   /// How they are reached; nil where there is none.
   private(set) var network: NetworkRecord?
+  /// How they are reached from here.
+  private(set) var transfer = TransferOptions()
   /// The files of the normal kernel, where memory: is among the targets.
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
@@ -31,8 +33,9 @@ struct ArmPlan {
   var usesMemory: Bool { reachable.contains { $0.isMemory } }
   /// Whether the crash kernel saves by itself: to a disk, or to another machine.
   var savesDirectly: Bool { reachable.contains { !$0.isMemory } }
-  /// Mirrors too, which memory: has none of.
-  private var places: [TargetPlan] { savesDirectly ? reachable + mirrors.filter { $0.crashWord != nil } : reachable }
+  /// memory: has none.
+  var reachableMirrors: [TargetPlan] { savesDirectly ? mirrors.filter { $0.crashWord != nil } : [] }
+  private var places: [TargetPlan] { reachable + reachableMirrors }
   var assemblies: [DeviceAssembly] {
     var all: [DeviceAssembly] = []
     for assembly in places.flatMap(\.assemblies) where !all.contains(assembly) { all.append(assembly) }
@@ -49,7 +52,7 @@ struct ArmPlan {
     let hasFile = System.kind(of: machine.root + path) != nil
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
-    (words, problems, panicOn) = (settings.words, settings.problems, settings.panicOn)
+    (words, problems, panicOn, transfer) = (settings.words, settings.problems, settings.panicOn, settings.transfer)
     moduleOptions = ModuleOptions(machine)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
     var wanted = settings.targets

@@ -23,7 +23,7 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
 /// The settings, for the crash kernel: targets as it can reach them.
 func configuration(_ plan: ArmPlan) -> String {
   let targets = plan.reachable.compactMap(\.crashWord).map { "target=\($0)" }
-  let words = targets + plan.mirrors.compactMap(\.crashWord).map { "mirror=\($0)" } + plan.words
+  let words = targets + plan.reachableMirrors.compactMap(\.crashWord).map { "mirror=\($0)" } + plan.words
   return words.reduce("") { text, word in
     // Blanks would end a word; # would begin a comment only at its start, where none of ours has one.
     text + (word.utf8.contains { $0 == 0x20 || (0x09...0x0d).contains($0) } ? "\"\(word)\"" : word) + "\n"

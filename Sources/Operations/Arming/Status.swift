@@ -43,7 +43,7 @@ public struct ArmStatus: Sendable {
   public var json: String {
     JSON.object([
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),
-      ("way", isCaptured ? .string(armed?.savesDirectly == true ? "disk" : "memory") : .null),
+      ("way", isCaptured ? .string(armed?.way ?? "memory") : .null),
       ("targets", .array(targets.map(\.json))),
       ("panic_on", .array(panicOn.map(JSON.string))),
       ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
@@ -161,11 +161,18 @@ extension ArmStatus {
       notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
     }
     let estimate = machine.dumpEstimate(plan.words)
-    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
+    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes, transfer: plan.transfer) }
+    if let record, record.bootID == machine.bootID, let network = plan.network?.text(), !record.isNetwork(network, request.directory) {
+      notes.append("the network is not what it was when it was armed: mcore arm")
+    }
     // What was armed counts, not what the settings have come to say since.
     guard isLoaded, let record, !record.targets.isEmpty else { return }
     let known = zip(plan.targets, targets)
-    if record.targets.contains(where: { word in known.first { $0.0.crashWord == word }?.1.isUsable ?? true }) { return }
+    // A far side that nobody finds now has no crash word, and is told by its own.
+    let isUsable = { (word: String) in
+      known.first { $0.0.crashWord == word || $0.0.isRemote && $0.0.word == word }?.1.isUsable ?? true
+    }
+    if record.targets.contains(where: isUsable) { return }
     problems.append("none of the targets can take a dump: mcore arm --check says more")
   }
 }

@@ -107,8 +107,9 @@ struct TargetPlanner {
       guard mount.source.utf8.starts(with: "/dev/".utf8), let found = System.blockDevice(machine.root + mount.source) else {
         throw DumpError(
           TargetPlanner.isNetwork(mount.type)
-            ? "this is on the network (\(mount.type)), which a crash kernel does not have"
-            : "this file system is on no disk (\(mount.type))", at: mount.point)
+            ? "this is on the network (\(mount.type)), which a crash kernel does not have mounted"
+            : "this file system is on no disk (\(mount.type))", at: mount.point,
+          advice: mount.type.utf8.starts(with: "nfs".utf8) ? "write target=nfs:\(mount.source)\(rest == "/" ? "" : rest)" : "")
       }
       number = found
     }

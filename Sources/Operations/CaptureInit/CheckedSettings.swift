@@ -1,4 +1,5 @@
 public import DumpBasics
+public import DumpTarget
 internal import LinuxSystem
 
 /// The settings of this machine, looked at before a crash: for whoever prepares a crash kernel.
@@ -11,6 +12,8 @@ public struct CheckedSettings: Sendable {
   public var panicOn: [PanicTrigger] = []
   /// How many dumps stay; 0 is all.
   public var keep = 0
+  /// How dumps travel.
+  public var transfer = TransferOptions()
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -24,6 +27,7 @@ public struct CheckedSettings: Sendable {
     problems = settings.problems
     panicOn = settings.panicOn.value
     keep = settings.keep.value
+    transfer = settings.transfer
     for word in all {
       guard let (key, value) = try? SettingKey.parse(word), !SettingKey.ofRunningSystem.contains(key.name) else { continue }
       var scratch = Settings([])

@@ -4,7 +4,7 @@ internal import DumpTarget
 internal import LinuxSystem
 
 /// Brings up what was recorded of the network, and no more: the devices, by their addresses, the source
-/// addresses, a route to each far side. What fails is told, and the rest is tried.
+/// addresses (by DHCP where it was so), a route to each far side. What fails is told, and the rest is tried.
 struct NetworkUp: ~Copyable {
   private let record: NetworkRecord
   private let netlink: Netlink
@@ -55,11 +55,18 @@ struct NetworkUp: ~Copyable {
         indices[number] = index
       } catch { reporter.warning("network: \(error)") }
     }
+    var leases = [Lease?](repeating: nil, count: record.links.count)
     for route in record.routes {
       guard let index = indices[route.link] else { continue }
       do throws(DumpError) {
-        try add(route.source, route.prefix, index)
         waitForCarrier(index)
+        var route = route
+        if route.isLeased {
+          let lease = leases[route.link] ?? self.lease(route, index)
+          leases[route.link] = lease
+          route.take(lease)
+        }
+        try add(route.source, route.prefix, index)
         try add(route, index)
         reporter.message("network: \(route.host) by \(NetworkAddress.text(route.source) ?? "")")
       } catch { reporter.warning("network: \(error)") }
@@ -127,6 +134,19 @@ struct NetworkUp: ~Copyable {
       to: NetlinkMessage(NetlinkMessage.newLink, head: head, [NetlinkAttribute(4, mtu)]), about: "device \(index)")
   }
 
+  /// Nobody who answers: the address is used as it was.
+  private func lease(_ route: NetworkRecord.Route, _ index: UInt32) -> Lease {
+    let recorded = Lease(address: route.source, prefix: route.prefix)
+    do throws(DumpError) {
+      guard let link = try links().first(where: { $0.index == index }) else { return recorded }
+      if let lease = try Lease.get(link.name, link.mac, wanted: route.source) { return lease }
+      throw DumpError("no answer by DHCP, so that the address is used as it was")
+    } catch {
+      reporter.warning("network: \(error)")
+      return recorded
+    }
+  }
+
   private func waitForCarrier(_ index: UInt32) {
     while (try? links().contains { $0.index == index && $0.flags & NetworkUp.hasCarrier != 0 }) != true {
       guard pause() else { return reporter.warning("network: device \(index) has no carrier: is the cable in?") }
@@ -174,5 +194,18 @@ struct NetworkUp: ~Copyable {
       lines += "\(NetworkAddress.text(route.address) ?? "") \(route.host)\n"
     }
     try System.replaceFile(path, with: Array(lines.utf8))
+  }
+}
+
+extension NetworkRecord.Route {
+  /// With the address that was given now. The gateway stays while it is in reach of that.
+  mutating func take(_ lease: Lease) {
+    func isNear(_ other: [UInt8]) -> Bool {
+      let number = { (bytes: [UInt8]) in bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+      return (number(other) ^ number(lease.address)) >> (32 - UInt32(lease.prefix)) == 0
+    }
+    (source, prefix) = (lease.address, lease.prefix)
+    if gateway.map(isNear) ?? isNear(address) { return }
+    gateway = lease.router ?? gateway
   }
 }

@@ -102,7 +102,8 @@ struct ProgramFiles {
   /// One of another machine (a library of 32 bits, say) is passed over, as the loader does.
   private func find(_ name: String, _ object: ELFObject, _ path: String) -> String? {
     if name.utf8.contains(0x2f) { return System.kind(of: root + name) == .regular ? root + name : nil }
-    let origin = parentDirectory(of: String(Substring((System.realPath(path) ?? path).utf8.dropFirst(root.utf8.count))))
+    let outside = root.isEmpty ? 0 : (System.realPath(root) ?? root).utf8.count
+    let origin = parentDirectory(of: String(Substring((System.realPath(path) ?? path).utf8.dropFirst(outside))))
     let own = object.directories.map { replaced($0, origin) }
     for directory in own + directories {
       let candidate = "\(root)\(directory)/\(name)"
