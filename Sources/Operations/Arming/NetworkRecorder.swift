@@ -103,8 +103,10 @@ public struct NetworkRecorder: Sendable {
     }
     let information = NetlinkAttribute.parse((answer[18] ?? [])[...])
     let kind = information.first { $0.type == 1 }?.text
-    // A restart takes a card's own address back (IFLA_PERM_ADDRESS, Linux 5.6).
-    let own = answer[54].flatMap { $0.count == 6 && $0.contains { $0 != 0 } ? $0 : nil }
+    // A restart takes a card's own address back (IFLA_PERM_ADDRESS, Linux 5.6; a bond
+    // gives its own to all its devices).
+    let part = NetlinkAttribute.parse((information.first { $0.type == 5 }?.bytes ?? [])[...])
+    let own = (answer[54] ?? part.first { $0.type == 4 }?.bytes).flatMap { $0.count == 6 && $0.contains { $0 != 0 } ? $0 : nil }
     var link = NetworkRecord.Link(mac: kind == nil ? own ?? current : current, mtu: mtu, driver: driver(name))
     switch kind {
     // Virtual Ethernet is told apart by its address like a card.
@@ -116,6 +118,9 @@ public struct NetworkRecorder: Sendable {
       else { throw DumpError("the VLAN's parent or tag is unknown", at: name) }
       link.vlan = NetworkRecord.Link.VLAN(
         parent: try self.link(parent, depth: depth + 1), tag: UInt16(tag[0]) | UInt16(tag[1]) << 8)
+    case "bond":
+      let data = NetlinkAttribute.parse((information.first { $0.type == 2 }?.bytes ?? [])[...])
+      link.bond = try bond(index, name, data, depth: depth)
     case let other?: throw DumpError("a device of the kind \(other) can't be rebuilt in a crash kernel", at: name)
     }
     if System.kind(of: "\(root)/sys/class/net/\(name)/wireless") != nil {
@@ -125,6 +130,30 @@ public struct NetworkRecorder: Sendable {
     known[index] = record.links.count
     record.links.append(link)
     return record.links.count - 1
+  }
+
+  /// Active-backup and 802.3ad: what others do in a crash kernel with one CPU is not known.
+  private mutating func bond(
+    _ index: UInt32, _ name: String, _ data: [NetlinkAttribute], depth: Int
+  ) throws(DumpError) -> NetworkRecord.Link.Bond {
+    func value(_ type: UInt16) -> [UInt8]? { data.first { $0.type == type }?.bytes }
+    guard let mode = value(1)?.first, mode == 1 || mode == 4, depth < 4 else {
+      throw DumpError("a bond of this mode can't be rebuilt in a crash kernel (active-backup and 802.3ad can)", at: name)
+    }
+    let request = NetlinkMessage(NetlinkMessage.getLink, flags: NetlinkMessage.dump, head: [UInt8](repeating: 0, count: 16))
+    var parts: [Int] = []
+    for answer in try asks(request, "devices") where answer.type == NetlinkMessage.newLink && parts.count < 8 {
+      guard let master = answer[10].flatMap({ NetlinkAttribute(10, $0).number }), master == index,
+        let part = NetlinkAttribute(0, Array(answer.head[4..<8])).number
+      else { continue }
+      parts.append(try link(part, depth: depth + 1))
+    }
+    if parts.isEmpty { throw DumpError("this bond has no devices", at: name) }
+    // Without a look at the links none is ever found to be down.
+    let interval = value(3).flatMap { NetlinkAttribute(3, $0).number } ?? 0
+    return NetworkRecord.Link.Bond(
+      parts: parts, mode: mode, interval: interval == 0 ? 100 : min(interval, 60_000), hash: value(14)?.first ?? 0,
+      rate: value(21)?.first ?? 0)
   }
 
   private func driver(_ name: String) -> String {
@@ -138,7 +167,11 @@ extension NetworkRecord {
   public func text() -> String {
     var lines = [NetworkRecord.magic]
     for (index, link) in links.enumerated() {
-      let place = link.vlan.map { "vlan \(index) parent=\($0.parent) tag=\($0.tag)" } ?? "device \(index)"
+      var place = link.vlan.map { "vlan \(index) parent=\($0.parent) tag=\($0.tag)" } ?? "device \(index)"
+      if let bond = link.bond {
+        let parts = bond.parts.map(String.init).joined(separator: ",")
+        place = "bond \(index) parts=\(parts) mode=\(bond.mode) miimon=\(bond.interval) hash=\(bond.hash) rate=\(bond.rate)"
+      }
       lines.append("\(place) mac=\(link.macText) mtu=\(link.mtu) driver=\(link.driver.isEmpty ? "-" : link.driver)")
     }
     for route in routes {

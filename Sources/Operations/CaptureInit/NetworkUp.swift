@@ -78,27 +78,48 @@ struct NetworkUp: ~Copyable {
   /// The kernel's index of a link: the device is waited for, a VLAN is made.
   private func made(_ number: Int, _ indices: [UInt32?]) throws(DumpError) -> UInt32 {
     let link = record.links[number]
-    guard let vlan = link.vlan else {
-      while true {
-        if let index = try find(link.mac) { return index }
-        guard pause() else { break }
+    if let bond = link.bond {
+      let made = try made(
+        number, link, "bond",
+        [
+          NetlinkAttribute(1, [bond.mode]), NetlinkAttribute(3, bond.interval),
+        ] + (bond.mode == 4 ? [NetlinkAttribute(14, [bond.hash]), NetlinkAttribute(21, [bond.rate])] : []))
+      // One that is missing is done without.
+      for part in bond.parts {
+        guard let index = indices[part] else { continue }
+        try change(index, flags: 0, [])
+        try change(index, flags: 0, [NetlinkAttribute(10, made)])
       }
-      throw DumpError(
-        "no device has the address \(link.macText)\(link.driver.isEmpty ? "" : ": is its driver (\(link.driver)) loaded?")")
+      return made
     }
-    guard let parent = indices[vlan.parent] else { throw DumpError("the device of VLAN \(vlan.tag) is not up") }
+    if let vlan = link.vlan {
+      guard let parent = indices[vlan.parent] else { throw DumpError("the device of VLAN \(vlan.tag) is not up") }
+      return try made(number, link, "vlan", [NetlinkAttribute(1, vlan.tag)], on: [NetlinkAttribute(5, parent)])
+    }
+    while true {
+      if let index = try find(link.mac) { return index }
+      guard pause() else { break }
+    }
+    throw DumpError(
+      "no device has the address \(link.macText)\(link.driver.isEmpty ? "" : ": is its driver (\(link.driver)) loaded?")")
+  }
+
+  /// A device of this kind, under a name of ours.
+  private func made(
+    _ number: Int, _ link: NetworkRecord.Link, _ kind: String, _ data: [NetlinkAttribute], on parent: [NetlinkAttribute] = []
+  ) throws(DumpError) -> UInt32 {
     let name = "mcore\(number)"
     let request = NetlinkMessage(
       NetlinkMessage.newLink, flags: NetlinkMessage.create, head: [UInt8](repeating: 0, count: 16),
-      [
-        NetlinkAttribute(5, parent), NetlinkAttribute(3, name), NetlinkAttribute(1, link.mac),
-        NetlinkAttribute(18, [NetlinkAttribute(1, "vlan"), NetlinkAttribute(2, [NetlinkAttribute(1, vlan.tag)])]),
+      parent + [
+        NetlinkAttribute(3, name), NetlinkAttribute(1, link.mac),
+        NetlinkAttribute(18, [NetlinkAttribute(1, kind), NetlinkAttribute(2, data)]),
       ])
-    // One that is there already, with this tag on this device, is found by its name.
-    do throws(DumpError) { _ = try netlink.answers(to: request, about: "VLAN \(vlan.tag)") } catch {
+    // One that is there already is found by its name.
+    do throws(DumpError) { _ = try netlink.answers(to: request, about: name) } catch {
       guard try links().contains(where: { $0.name == name }) else { throw error }
     }
-    guard let made = try links().first(where: { $0.name == name }) else { throw DumpError("VLAN \(vlan.tag) is not there") }
+    guard let made = try links().first(where: { $0.name == name }) else { throw DumpError("\(kind) \(name) is not there") }
     return made.index
   }
 
@@ -128,10 +149,15 @@ struct NetworkUp: ~Copyable {
   }
 
   private func set(_ index: UInt32, _ mtu: UInt32) throws(DumpError) {
-    let flags = NetlinkAttribute(0, NetworkUp.isUp).bytes
-    let head = [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + flags + flags
+    try change(index, flags: NetworkUp.isUp, [NetlinkAttribute(4, mtu)])
+  }
+
+  /// IFF_UP as in `flags`.
+  private func change(_ index: UInt32, flags: UInt32, _ attributes: [NetlinkAttribute]) throws(DumpError) {
+    let head =
+      [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + NetlinkAttribute(0, flags).bytes + NetlinkAttribute(0, NetworkUp.isUp).bytes
     _ = try netlink.answers(
-      to: NetlinkMessage(NetlinkMessage.newLink, head: head, [NetlinkAttribute(4, mtu)]), about: "device \(index)")
+      to: NetlinkMessage(NetlinkMessage.newLink, head: head, attributes), about: "device \(index)")
   }
 
   /// Nobody who answers: the address is used as it was.

@@ -27,7 +27,7 @@ END
 chmod +x /tmp/lease
 ip link set eth0 up
 udhcpc -i eth0 -n -q -s /tmp/lease || say "failed: no address by DHCP"
-ip addr show dev eth0
+mcore network {target}
 """
 
 
@@ -95,7 +95,7 @@ class ArmedOverTheNetwork(unittest.TestCase):
         target = f"{user}@10.0.2.2:{self.server.port}:{self.there}"
         files = {
             "/boot/arm": f"--target {target} --target {armed.TARGET} --kernel /disk/boot/vmlinuz --base /disk/boot/base.img\n",
-            "/boot/prepare": PREPARE,
+            "/boot/prepare": PREPARE.replace("{target}", target),
             "/boot/panic": "",
         }
         tree = self.tree(driver)
@@ -111,7 +111,8 @@ class ArmedOverTheNetwork(unittest.TestCase):
 
     def check_whole(self, name: str, driver: str, card: str) -> None:
         with self.crash(name, driver, card) as guest:
-            guest.expect(r"target ssh:\S+@10\.0\.2\.2:\d+:\S+\n", 240, or_fail=ERRORS)
+            guest.expect(rf"device 0 mac={MAC} mtu=1500 driver={driver}\nroute .* source=10.0.2.15/24 dhcp\n", 240, or_fail=ERRORS)
+            guest.expect(r"target ssh:\S+@10\.0\.2\.2:\d+:\S+\n", 60, or_fail=ERRORS)
             guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS)
             guest.expect("network: 10.0.2.2 by 10.0.2.15", 200)
             guest.expect("dump saved: ssh:", 300)

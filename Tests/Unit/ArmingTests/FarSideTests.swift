@@ -20,7 +20,7 @@ private struct NetworkMachine {
     for (path, text) in [
       (
         "\(modules)/modules.dep",
-        "k/e1000e.ko: k/ptp.ko\nk/ptp.ko:\nk/8021q.ko:\nk/nfs.ko: k/sunrpc.ko\nk/sunrpc.ko:\nk/nfsv4.ko:\nk/phy.ko:\n"
+        "k/e1000e.ko: k/ptp.ko\nk/ptp.ko:\nk/8021q.ko:\nk/bonding.ko:\nk/nfs.ko: k/sunrpc.ko\nk/sunrpc.ko:\nk/nfsv4.ko:\nk/phy.ko:\n"
       ), ("\(modules)/k/ptp.ko", "1"), ("\(modules)/k/phy.ko", "2"),
       ("/sys/module/e1000e/x", ""), ("\(NetworkMachine.pci)/net/eth0/address", "52:54:00:01:02:03\n"),
       ("/sys/bus/pci/drivers/e1000e/x", ""), ("/sys/devices/mdio/phy0/x", ""), ("/sys/bus/mdio/drivers/phy/x", ""),
@@ -275,6 +275,37 @@ private func module(firmware: [String]) -> [UInt8] {
         == "mcore-network 1\ndevice 0 mac=52:54:00:01:02:03 mtu=1500 driver=e1000e\n"
         + "vlan 1 parent=0 tag=7 mac=02:00:00:00:00:09 mtu=1500 driver=-\n"
         + "route 192.0.2.7 address=192.0.2.7 link=1 gateway=198.51.100.1 source=198.51.100.9/24\n")
+  }
+
+  /// Two ports of one card as active-backup, both under the address of the first.
+  @Test func aBondNeedsItsModuleAndItsDevices() throws {
+    var machine = try NetworkMachine()
+    try machine.link("/sys/class/net/eth1", "../..\(NetworkMachine.pci.dropFirst(4))/net/eth1")
+    try machine.fake.write("\(NetworkMachine.pci)/net/eth1/address", "")
+    try machine.link("\(NetworkMachine.pci)/net/eth1/device", "../..")
+    let mac = [0x52, 0x54, 0, 1, 2, 3] as [UInt8]
+    let master = NetlinkAttribute(10, UInt32(7))
+    // Before Linux 5.6 the bond alone tells the second one's own address.
+    let slave = NetlinkAttribute(18, [NetlinkAttribute(4, "bond"), NetlinkAttribute(5, [NetlinkAttribute(4, [2, 0, 0, 0, 0, 2])])])
+    func plan(mode: UInt8) throws -> ArmPlan {
+      let data = [NetlinkAttribute(1, [mode]), NetlinkAttribute(3, UInt32(0)), NetlinkAttribute(14, [1]), NetlinkAttribute(21, [1])]
+      let links: [UInt32: NetlinkMessage] = [
+        2: NetworkMachine.link(2, "eth0", mac: mac, more: [master]),
+        3: NetworkMachine.link(3, "eth1", mac: mac, more: [master, slave]),
+        7: NetworkMachine.link(7, "bond0", mac: mac, kind: "bond", data: data),
+      ]
+      machine.fake.request.asks = NetworkMachine.answers(links, device: 7, source: [198, 51, 100, 9], flags: 0x80)
+      return try machine.plan(ssh)
+    }
+    let bonded = try plan(mode: 1)
+    #expect(bonded.modules == ["k/ptp.ko", "k/e1000e.ko", "k/phy.ko", "k/bonding.ko"], "\(bonded.lines)")
+    #expect(
+      bonded.network?.text()
+        == "mcore-network 1\ndevice 0 mac=52:54:00:01:02:03 mtu=1500 driver=e1000e\n"
+        + "device 1 mac=02:00:00:00:00:02 mtu=1500 driver=e1000e\n"
+        + "bond 2 parts=0,1 mode=1 miimon=100 hash=1 rate=1 mac=52:54:00:01:02:03 mtu=1500 driver=-\n"
+        + "route 192.0.2.7 address=192.0.2.7 link=2 gateway=198.51.100.1 source=198.51.100.9/24\n")
+    #expect(try plan(mode: 6).targets[0].line.contains("bond of this mode"))
   }
 
   @Test func curlGetsItsOptionsAndWhatTheyName() throws {

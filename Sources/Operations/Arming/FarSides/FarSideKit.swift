@@ -64,6 +64,7 @@ struct FarSideKit {
     var chain = DeviceChain(machine, index)
     for device in recorder.devices { try chain.add(networkDevice: device) }
     if recorder.record.links.contains(where: { $0.vlan != nil }) { modules.append("8021q") }
+    if recorder.record.links.contains(where: { $0.bond != nil }) { modules.append("bonding") }
     if recorder.record.routes.contains(where: { $0.address.count == 16 }), index.has("ipv6") { modules.append("ipv6") }
     modules = chain.modules + modules
     // All that is needed is there.
