@@ -20,7 +20,7 @@ struct CrashMemory {
   /// they work with.
   var own: UInt64 {
     kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * files
-    + (hasNetwork ? CrashMemory.network : 0)
+      + (hasNetwork ? CrashMemory.network : 0)
   }
   /// What devices receive into, what waits to be sent, and ssh or curl at work.
   static let network: UInt64 = 24 << 20

@@ -73,8 +73,8 @@ public struct NetworkRecorder: Sendable {
     throw DumpError("the name does not resolve", at: host)
   }
 
-  /// Of a source address: how much of the network stands behind it, and whether it is ours for a time only: one
-  /// of DHCP has an end, and so lacks IFA_F_PERMANENT.
+  /// Of a source address: how much of the network stands behind it, and whether it is ours for a time only:
+  /// one of DHCP has an end, and so lacks IFA_F_PERMANENT.
   private func own(_ source: [UInt8]) throws(DumpError) -> (prefix: UInt8, isLeased: Bool) {
     let request = NetlinkMessage(
       NetlinkMessage.getAddress, flags: NetlinkMessage.dump,

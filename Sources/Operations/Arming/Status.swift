@@ -162,7 +162,9 @@ extension ArmStatus {
     }
     let estimate = machine.dumpEstimate(plan.words)
     targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes, transfer: plan.transfer) }
-    if let record, record.bootID == machine.bootID, let network = plan.network?.text(), !record.isNetwork(network, request.directory) {
+    if let record, record.bootID == machine.bootID, let network = plan.network?.text(),
+      !record.isNetwork(network, request.directory)
+    {
       notes.append("the network is not what it was when it was armed: mcore arm")
     }
     // What was armed counts, not what the settings have come to say since.

@@ -28,7 +28,8 @@ struct TargetStatus: Sendable {
     if let fault { return "target \(word): \(fault)" }
     if isMemory { return "target \(word): the soft boot" }
     let room = free.map { ", \(humanBytes($0)) free, a dump now takes about \(humanBytes(estimate)) at most" } ?? ""
-    return "target \(word): \(isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
+    return
+      "target \(word): \(isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
   }
 
   var json: JSON {

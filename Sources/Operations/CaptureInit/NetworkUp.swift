@@ -155,7 +155,8 @@ struct NetworkUp: ~Copyable {
   /// IFF_UP as in `flags`.
   private func change(_ index: UInt32, flags: UInt32, _ attributes: [NetlinkAttribute]) throws(DumpError) {
     let head =
-      [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + NetlinkAttribute(0, flags).bytes + NetlinkAttribute(0, NetworkUp.isUp).bytes
+      [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + NetlinkAttribute(0, flags).bytes
+      + NetlinkAttribute(0, NetworkUp.isUp).bytes
     _ = try netlink.answers(
       to: NetlinkMessage(NetlinkMessage.newLink, head: head, attributes), about: "device \(index)")
   }

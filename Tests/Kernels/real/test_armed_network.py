@@ -111,7 +111,9 @@ class ArmedOverTheNetwork(unittest.TestCase):
 
     def check_whole(self, name: str, driver: str, card: str) -> None:
         with self.crash(name, driver, card) as guest:
-            guest.expect(rf"device 0 mac={MAC} mtu=1500 driver={driver}\nroute .* source=10.0.2.15/24 dhcp\n", 240, or_fail=ERRORS)
+            guest.expect(
+                rf"device 0 mac={MAC} mtu=1500 driver={driver}\nroute .* source=10.0.2.15/24 dhcp\n", 240, or_fail=ERRORS
+            )
             guest.expect(r"target ssh:\S+@10\.0\.2\.2:\d+:\S+\n", 60, or_fail=ERRORS)
             guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS)
             guest.expect("network: 10.0.2.2 by 10.0.2.15", 200)

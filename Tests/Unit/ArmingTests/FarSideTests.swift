@@ -236,7 +236,8 @@ private func module(firmware: [String]) -> [UInt8] {
     #expect(try reason(ssh).contains("no private key"))
     try machine.key("/etc/key")
     #expect(try machine.plan(ssh).targets[0].reason == nil)
-    #expect(try reason("target=ssh:root@192.0.2.8:/x ssh-key=/etc/key ssh-known-hosts=/etc/known").contains("host key of 192.0.2.8"))
+    #expect(
+      try reason("target=ssh:root@192.0.2.8:/x ssh-key=/etc/key ssh-known-hosts=/etc/known").contains("host key of 192.0.2.8"))
     #expect(try reason("target=ssh:192.0.2.7:2222:/x ssh-key=/etc/key ssh-known-hosts=/etc/known").contains("[192.0.2.7]:2222"))
     #expect(try reason("target=ssh:192.0.2.7:/x ssh-key=/etc/none").contains("/etc/none"))
     try FileManager.default.removeItem(atPath: machine.fake.request.root + "/opt/lib/libcrypto.so.3")
@@ -261,11 +262,12 @@ private func module(firmware: [String]) -> [UInt8] {
 
   @Test func aVLANNeedsItsModuleAndItsParent() throws {
     var machine = try NetworkMachine()
-    let links = [
-      2: NetworkMachine.link(2, "eth0", mac: [2, 0, 0, 0, 0, 9], more: [NetlinkAttribute(54, [0x52, 0x54, 0, 1, 2, 3])]),
-      5: NetworkMachine.link(
-        5, "eth0.7", mac: [2, 0, 0, 0, 0, 9], kind: "vlan", data: [NetlinkAttribute(1, UInt16(7))], parent: 2),
-    ] as [UInt32: NetlinkMessage]
+    let links =
+      [
+        2: NetworkMachine.link(2, "eth0", mac: [2, 0, 0, 0, 0, 9], more: [NetlinkAttribute(54, [0x52, 0x54, 0, 1, 2, 3])]),
+        5: NetworkMachine.link(
+          5, "eth0.7", mac: [2, 0, 0, 0, 0, 9], kind: "vlan", data: [NetlinkAttribute(1, UInt16(7))], parent: 2),
+      ] as [UInt32: NetlinkMessage]
     machine.fake.request.asks = NetworkMachine.answers(links, device: 5, source: [198, 51, 100, 9], flags: 0x80)
     let plan = try machine.plan(ssh)
     #expect(plan.modules == ["k/ptp.ko", "k/e1000e.ko", "k/phy.ko", "k/8021q.ko"])
@@ -286,9 +288,12 @@ private func module(firmware: [String]) -> [UInt8] {
     let mac = [0x52, 0x54, 0, 1, 2, 3] as [UInt8]
     let master = NetlinkAttribute(10, UInt32(7))
     // Before Linux 5.6 the bond alone tells the second one's own address.
-    let slave = NetlinkAttribute(18, [NetlinkAttribute(4, "bond"), NetlinkAttribute(5, [NetlinkAttribute(4, [2, 0, 0, 0, 0, 2])])])
+    let slave = NetlinkAttribute(
+      18, [NetlinkAttribute(4, "bond"), NetlinkAttribute(5, [NetlinkAttribute(4, [2, 0, 0, 0, 0, 2])])])
     func plan(mode: UInt8) throws -> ArmPlan {
-      let data = [NetlinkAttribute(1, [mode]), NetlinkAttribute(3, UInt32(0)), NetlinkAttribute(14, [1]), NetlinkAttribute(21, [1])]
+      let data = [
+        NetlinkAttribute(1, [mode]), NetlinkAttribute(3, UInt32(0)), NetlinkAttribute(14, [1]), NetlinkAttribute(21, [1]),
+      ]
       let links: [UInt32: NetlinkMessage] = [
         2: NetworkMachine.link(2, "eth0", mac: mac, more: [master]),
         3: NetworkMachine.link(3, "eth1", mac: mac, more: [master, slave]),

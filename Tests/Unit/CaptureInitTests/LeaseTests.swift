@@ -19,7 +19,9 @@ struct LeaseTests {
   private static let mask: [UInt8] = [1, 4, 255, 255, 255, 0]
   private static let server: [UInt8] = [54, 4, 10, 0, 2, 2]
 
-  private func read(_ bytes: [UInt8], _ kind: UInt8 = 2) -> LeaseMessage? { LeaseMessage(bytes, kind, LeaseTests.id, LeaseTests.mac) }
+  private func read(_ bytes: [UInt8], _ kind: UInt8 = 2) -> LeaseMessage? {
+    LeaseMessage(bytes, kind, LeaseTests.id, LeaseTests.mac)
+  }
 
   @Test func anOfferIsRead() throws {
     let router: [UInt8] = [3, 8, 10, 0, 2, 2, 10, 0, 2, 3]
@@ -30,7 +32,8 @@ struct LeaseTests {
 
   @Test func aQuestionIsOne() {
     let bytes = LeaseMessage.text(1, LeaseTests.id, LeaseTests.mac, [(50, [10, 0, 2, 15])])
-    #expect(bytes.count == 300 && Array(bytes[28..<34]) == LeaseTests.mac && Array(bytes[236..<243]) == [99, 130, 83, 99, 53, 1, 1])
+    #expect(
+      bytes.count == 300 && Array(bytes[28..<34]) == LeaseTests.mac && Array(bytes[236..<243]) == [99, 130, 83, 99, 53, 1, 1])
     #expect(Array(bytes[243..<249]) == [50, 4, 10, 0, 2, 15] && bytes[10] == 0x80)
   }
 
@@ -41,7 +44,8 @@ struct LeaseTests {
     (LeaseTests.answer(2, from: [127, 0, 0, 1], LeaseTests.mask), "this machine"),
     (LeaseTests.answer(2, from: [224, 0, 0, 1], LeaseTests.mask), "many"),
     (LeaseTests.answer(2, LeaseTests.mask + [3, 4, 255, 255, 255, 255]), "a router that is all"),
-    (LeaseTests.answer(2, LeaseTests.mask + [77, 200, 1]), "longer than there is"), (Array(LeaseTests.answer(2, LeaseTests.mask + [77]).dropLast()), "cut"),
+    (LeaseTests.answer(2, LeaseTests.mask + [77, 200, 1]), "longer than there is"),
+    (Array(LeaseTests.answer(2, LeaseTests.mask + [77]).dropLast()), "cut"),
   ])
   func whatMakesNoSenseIsNoAnswer(bytes: [UInt8], what: String) {
     #expect(read(bytes) == nil, "\(what)")
@@ -50,14 +54,18 @@ struct LeaseTests {
   /// For somebody else, or cut, or with any byte changed: never a trap, and never an address that is none.
   @Test func damagedAnswersEndNothing() {
     let good = LeaseTests.answer(2, LeaseTests.mask + LeaseTests.server + [3, 4, 10, 0, 2, 2])
-    #expect(LeaseMessage(good, 2, [9, 9, 9, 9], LeaseTests.mac) == nil && LeaseMessage(good, 2, LeaseTests.id, [0, 0, 0, 0, 0, 0]) == nil)
+    #expect(
+      LeaseMessage(good, 2, [9, 9, 9, 9], LeaseTests.mac) == nil
+        && LeaseMessage(good, 2, LeaseTests.id, [0, 0, 0, 0, 0, 0]) == nil)
     #expect(read(good + [UInt8](repeating: 0, count: 1500)) == nil)
     for count in good.indices { _ = read(Array(good[..<count])) }
     for offset in good.indices {
       for value in [0, 1, 4, 5, 0x7f, 0xff] as [UInt8] {
         var bad = good
         bad[offset] = value
-        if let lease = read(bad)?.lease { #expect(lease.prefix > 0 && lease.prefix <= 32 && (1..<224).contains(lease.address[0])) }
+        if let lease = read(bad)?.lease {
+          #expect(lease.prefix > 0 && lease.prefix <= 32 && (1..<224).contains(lease.address[0]))
+        }
       }
     }
   }

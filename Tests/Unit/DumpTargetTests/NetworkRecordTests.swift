@@ -29,7 +29,8 @@ struct NetworkRecordTests {
     ("tag=7", "tag=4096"), ("52:54:00:12:34:56 mtu=1500", "52:54:00:12:34 mtu=1500"), ("mtu=1500", "mtu=1"),
     ("mtu=1496", "mtu=99999999999"), ("address=192.0.2.7", "address=192.0.2"), ("link=0", "link=2"), ("link=0", "link=-1"),
     ("gateway=198.51.100.1", "gateway=::1"), ("source=198.51.100.9/24", "source=198.51.100.9"), ("/24", "/33"),
-    ("/64", "/129"), ("198.51.100.9/24", "198.51.100.9/24 static"), ("2001:db8::1/64", "2001:db8::1/64 dhcp"), ("driver=-", ""), ("route backup.example", "route"),
+    ("/64", "/129"), ("198.51.100.9/24", "198.51.100.9/24 static"), ("2001:db8::1/64", "2001:db8::1/64 dhcp"), ("driver=-", ""),
+    ("route backup.example", "route"),
   ])
   func whatIsWrongIsAnError(good: String, bad: String) throws {
     let (before, after) = try #require(text.split(atFirst: good))

@@ -10,7 +10,9 @@ struct CurlFiles: Equatable {
   private(set) var proxy: String?
 
   /// Options with a file behind them (curl(1)).
-  private static let fileOptions = ["cacert", "cert", "E", "key", "netrc-file", "proxy-cacert", "proxy-cert", "proxy-key", "pinnedpubkey"]
+  private static let fileOptions = [
+    "cacert", "cert", "E", "key", "netrc-file", "proxy-cacert", "proxy-cert", "proxy-key", "pinnedpubkey",
+  ]
 
   /// - Parameter isSecure: whether certificates are needed at all.
   init(_ config: String?, isSecure: Bool, _ machine: Machine) throws(DumpError) {
@@ -22,7 +24,9 @@ struct CurlFiles: Equatable {
         guard let (option, value) = CurlFiles.option(line) else { continue }
         if option == "proxy" || option == "x" { proxy = CurlFiles.host(value) }
         if ["cacert", "capath", "insecure", "k", "ca-native"].contains(option) { hasAuthorities = true }
-        if option == "capath" { throw DumpError("a directory of certificates is not taken along", at: config, advice: "name a file by cacert") }
+        if option == "capath" {
+          throw DumpError("a directory of certificates is not taken along", at: config, advice: "name a file by cacert")
+        }
         if CurlFiles.fileOptions.contains(option), !value.utf8.starts(with: "sha256//".utf8) { try add(value, config, machine) }
       }
     }

@@ -35,7 +35,9 @@ enum ModuleFiles {
       let sections = (try? file.bytes(at: table, count: 64 * Int(count))).map({ ByteReader($0, .little) })
     else { return [] }
     func content(_ number: Int) -> [UInt8] {
-      guard let offset = sections.u64(64 * number + 24), let size = sections.u64(64 * number + 32), size <= textLimit else { return [] }
+      guard let offset = sections.u64(64 * number + 24), let size = sections.u64(64 * number + 32), size <= textLimit else {
+        return []
+      }
       return (try? file.bytes(at: offset, count: Int(size))) ?? []
     }
     let texts = ByteReader(content(Int(names)), .little)
@@ -51,7 +53,7 @@ enum ModuleFiles {
 }
 
 extension Machine {
-  /// Those files of firmware that this machine has. A driver names all that it knows devices for, so that most
+  /// Those files of firmware that this machine has. A driver names those of all its devices, so that most
   /// are missing.
   func firmwareFiles(_ names: [String]) -> [ImageFile] {
     let own = line("/sys/module/firmware_class/parameters/path") ?? ""

@@ -22,8 +22,8 @@ struct ImageFile: Equatable {
   }
 }
 
-/// Programs of this system with all that they need to run elsewhere. Nothing is executed for it: the libraries
-/// are found as ld.so(8) finds them.
+/// Programs of this system with all that they need to run elsewhere. Nothing is executed for it: the
+/// libraries are found as ld.so(8) finds them.
 struct ProgramFiles {
   private(set) var files: [ImageFile] = []
   private let root: String
@@ -92,7 +92,9 @@ struct ProgramFiles {
     // The loader itself is a library that the C library names.
     let isLoader = files.contains { $0.isProgram && $0.name.utf8.split(separator: 0x2f).last?.elementsEqual(short.utf8) == true }
     if !isLoader, let home {
-      add(ImageFile(name: String(Substring(home.utf8.drop { $0 == 0x2f })) + "/\(short)", content: .copy(System.realPath(found) ?? found)))
+      add(
+        ImageFile(
+          name: String(Substring(home.utf8.drop { $0 == 0x2f })) + "/\(short)", content: .copy(System.realPath(found) ?? found)))
     }
     try addLibraries(of: try ELFObject(found), found)
   }

@@ -81,7 +81,9 @@ struct SSHFiles: Equatable {
       settings += "  IdentityFile /\(name)\n"
       files.append(ImageFile(name: name, content: .copy(machine.root + key)))
       let certificate = machine.root + key + "-cert.pub"
-      if System.kind(of: certificate) == .regular { files.append(ImageFile(name: name + "-cert.pub", content: .copy(certificate))) }
+      if System.kind(of: certificate) == .regular {
+        files.append(ImageFile(name: name + "-cert.pub", content: .copy(certificate)))
+      }
     }
     let known = knownHosts.map { ((try? System.text(of: machine.root + $0, limit: 4 << 20)) ?? "") + "\n" }.joined()
     files.append(ImageFile(name: "\(SSHFiles.home)/known_hosts", content: .text(known)))
@@ -133,7 +135,8 @@ enum PrivateKey {
     guard let first = lines.first, first.starts(with: "-----BEGIN ".utf8) else {
       throw DumpError("this is no private key", at: path, advice: advice)
     }
-    let encrypted = DumpError("this key has a passphrase, and nobody is there to type it in a crash kernel", at: path, advice: advice)
+    let encrypted = DumpError(
+      "this key has a passphrase, and nobody is there to type it in a crash kernel", at: path, advice: advice)
     guard first.elementsEqual("-----BEGIN OPENSSH PRIVATE KEY-----".utf8) else {
       let marks = ["-----BEGIN ENCRYPTED", "Proc-Type: 4,ENCRYPTED"]
       if lines.contains(where: { line in marks.contains { line.starts(with: $0.utf8) } }) { throw encrypted }
