@@ -6,7 +6,9 @@
 #     release                        the release, as `uname -r` would say it
 #     vmlinux                        with debug information (only after --debug; 600 MB)
 #
-# usage: kernel.sh [--debug] [--refresh] SERIES
+# usage: kernel.sh [--debug] [--refresh] [--generic] SERIES
+#
+# --generic: not the flavour for clouds, which has few drivers.
 #
 # SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
 # SERIES means "the newest that is there", and the choice is recorded (kernels/pick-SERIES): later calls return the
@@ -15,14 +17,16 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: kernel.sh [--debug] [--refresh] SERIES"
+usage="usage: kernel.sh [--debug] [--refresh] [--generic] SERIES"
 debug=no
+flavours="cloud-amd64 amd64"
 refresh=no
 series=
 for argument; do
     case "$argument" in
     --debug) debug=yes ;;
     --refresh) refresh=yes ;;
+    --generic) flavours=amd64 ;;
     -*) die "unknown option '$argument'; $usage" ;;
     *) series=$argument ;;
     esac
@@ -33,6 +37,7 @@ esac
 
 kernels=$MCORE_CACHE/kernels
 pick=$kernels/pick-$series
+[ "$flavours" != amd64 ] || pick=$pick-generic
 mkdir -p "$kernels"
 
 # The fast way, without a lock: everything wanted is there.
@@ -125,7 +130,7 @@ releases_here() {
 
 # The releases of the series, newest first, those of the small cloud flavour before the others: "suite release" a line.
 candidates() {
-    for flavour in cloud-amd64 amd64; do
+    for flavour in $flavours; do
         for suite in $(suites_of "$series"); do
             use_suite "$suite"
             for release in $(releases_here "$flavour"); do
