@@ -6,7 +6,9 @@
 #     release                        the release, as `uname -r` would say it
 #     vmlinux                        with debug information (only after --debug; 600 MB)
 #
-# usage: kernel.sh [--arch arm64] [--debug] [--refresh] SERIES
+# usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic] SERIES
+#
+# --generic: not the flavour for clouds, which has few drivers.
 #
 # With --arch arm64 SERIES may end in -16k: the kernel with pages of 16 KiB (from 6.12 on).
 # SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
@@ -17,14 +19,16 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/suite.sh"
 
-usage="usage: kernel.sh [--arch arm64] [--debug] [--refresh] SERIES"
+usage="usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic] SERIES"
 debug=no
+generic=no
 refresh=no
 arch=amd64
 series=
 while [ $# -gt 0 ]; do
     case "$1" in
     --debug) debug=yes ;;
+    --generic) generic=yes ;;
     --refresh) refresh=yes ;;
     --arch)
         arch=${2:-}
@@ -39,8 +43,13 @@ kernels=$MCORE_CACHE/kernels
 # The small cloud flavour first.
 case "$arch-$series" in
 amd64-*)
-    flavours="cloud-amd64 amd64"
-    pick=$kernels/pick-$series
+    if [ "$generic" = yes ]; then
+        flavours=amd64
+        pick=$kernels/pick-$series-generic
+    else
+        flavours="cloud-amd64 amd64"
+        pick=$kernels/pick-$series
+    fi
     ;;
 arm64-*-16k)
     flavours=arm64-16k

@@ -13,4 +13,20 @@ extension TargetSpec {
 
   /// A path of the running system; nil for other kinds.
   package var directoryPath: String? { (kind as? PathTarget)?.path }
+
+  /// Programs by which another machine is reached, with what they are told; nil for other kinds.
+  package enum FarSide: Sendable, Equatable {
+    case ssh(user: String?, host: String, port: UInt64?)
+    case http(host: String, isSecure: Bool)
+    case nfs(host: String)
+  }
+
+  package var farSide: FarSide? {
+    if let place = (kind as? SSHTarget)?.place { return .ssh(user: place.user, host: place.host, port: place.port) }
+    if let place = (kind as? NFSTarget)?.place { return .nfs(host: place.host) }
+    if let target = kind as? HTTPTarget, let host = target.host {
+      return .http(host: host, isSecure: target.base.dropping(prefix: "https:") != nil)
+    }
+    return nil
+  }
 }

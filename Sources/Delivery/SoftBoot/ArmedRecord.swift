@@ -81,9 +81,10 @@ public struct ArmedRecord: Sendable, Equatable {
 }
 
 extension ArmedRecord {
-  /// Whether the soft boot is among the ways, and whether a disk is.
+  /// Whether the soft boot is among the ways, and whether the crash kernel saves by itself: to a disk, or to
+  /// another machine.
   public var usesMemory: Bool { targets.isEmpty || targets.contains { $0.utf8.starts(with: "memory:".utf8) } }
-  public var usesDisk: Bool { targets.contains { !$0.utf8.starts(with: "memory:".utf8) } }
+  public var savesDirectly: Bool { targets.contains { !$0.utf8.starts(with: "memory:".utf8) } }
 }
 
 private func words(of value: String?) -> [String] { (value ?? "").utf8.split(separator: 0x20).map { String(Substring($0)) } }

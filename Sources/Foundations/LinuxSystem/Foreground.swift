@@ -36,8 +36,6 @@ extension System {
     return String(decoding: path.dropLast().lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Whether this process has root's rights.
-  public static var isRoot: Bool { geteuid() == 0 }
 
   /// Where the program is that a shell would start by this name; nil for none.
   public static func program(named name: String) -> String? {

@@ -27,6 +27,8 @@ public struct ArmRequest: Sendable {
   public var directory = "/var/lib/mcore"
   /// In place of / for what is read from /proc and /sys: for tests.
   package var root = ""
+  /// In place of the kernel's network configuration: for tests.
+  var asks: NetworkRecorder.Asks?
 
   public init() {}
 }
@@ -66,7 +68,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   try plan.requireSomething()
   var armed = Armed(
     kernel: try crashKernel(request, machine), initrd: plan.normal?.initrd ?? "", imageSize: 0, crashMemory: machine.crashMemory,
-    neededMemory: plan.neededMemory, targets: plan.targets.map(\.line))
+    neededMemory: plan.neededMemory, targets: plan.lines)
   // What is needed was found by trying, on some machines: elsewhere less may do.
   guard armed.crashMemory >= armed.neededMemory || request.isForced && armed.crashMemory > 0 else {
     throw DumpError(
@@ -105,6 +107,7 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   record.armed.sysctls = sysctls.set.map(\.word)
   armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.hooks.warnings + [plan.processors.warning].compactMap(\.self)
   try record.armed.write(in: request.directory)
+  try ArmedRecord.writeNetwork(plan.network, request.directory)
   // It is in the crash kernel's memory now.
   try? System.unlink(image)
   return armed
@@ -126,7 +129,7 @@ public func disarm(directory: String = ArmRequest().directory) throws(DumpError)
     let machine = Machine()
     machine.putBack(Sysctl.ofBoot(machine, record))
   }
-  for name in ["armed", "crash.img"] where System.kind(of: "\(directory)/\(name)") != nil {
+  for name in ["armed", "crash.img", "network"] where System.kind(of: "\(directory)/\(name)") != nil {
     try System.unlink("\(directory)/\(name)")
   }
   if System.isKernelLoaded(.crash) { try System.unloadKernel(.crash) }

@@ -24,12 +24,17 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
   if let plan = try? ArmPlan(generous, machine) { check.crashkernelMegabytes = (megabytes(plan.neededMemory) + 15) / 16 * 16 }
   let plan = try ArmPlan(request, machine)
   check.problems = plan.problems
-  for target in plan.targets { check.lines.append("target \(target.line)") }
-  if plan.usesDisk {
+  for line in plan.lines { check.lines.append("target \(line)") }
+  if plan.savesDirectly {
     let names = plan.modules.map { ModuleIndex.name(ofFile: $0) }
     check.lines.append("modules: \(names.isEmpty ? "none, all is built in" : names.joined(separator: " "))")
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
+  if let network = plan.network {
+    let size = humanBytes(plan.files.reduce(0) { $0 + $1.size })
+    check.lines.append("programs, libraries, keys and firmware: \(plan.files.count) files, \(size)")
+    for line in network.text().utf8.split(separator: 0x0a).dropFirst() { check.lines.append("network: \(Substring(line))") }
+  }
   check.lines.append(
     "panics on: \(plan.running.panicOn.isEmpty ? "what does by itself" : plan.running.panicOn.map(\.text).joined(separator: ", "))"
   )

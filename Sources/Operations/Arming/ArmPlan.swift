@@ -6,6 +6,8 @@ internal import LinuxSystem
 /// What `arm` is about to do, found out without changing anything.
 struct ArmPlan {
   var targets: [TargetPlan] = []
+  /// Those that get the dump at the same time.
+  var mirrors: [TargetPlan] = []
   /// Words of the settings for the crash kernel.
   var words: [String] = []
   /// What is set on this system.
@@ -18,6 +20,12 @@ struct ArmPlan {
   let moduleOptions: ModuleOptions
   /// What an administrator has run in the crash kernel.
   let hooks: HookFiles
+  /// What the targets on other machines need.
+  private(set) var files: [ImageFile] = []
+  /// How they are reached; nil where there is none.
+  private(set) var network: NetworkRecord?
+  /// How they are reached from here.
+  private(set) var transfer = TransferOptions()
   /// The files of the normal kernel, where memory: is among the targets.
   var normal: NormalFiles?
   /// Memory that the crash kernel needs, in bytes.
@@ -26,12 +34,19 @@ struct ArmPlan {
 
   var reachable: [TargetPlan] { targets.filter { $0.crashWord != nil } }
   var usesMemory: Bool { reachable.contains { $0.isMemory } }
-  var usesDisk: Bool { reachable.contains { !$0.isMemory } }
+  /// Whether the crash kernel saves by itself: to a disk, or to another machine.
+  var savesDirectly: Bool { reachable.contains { !$0.isMemory } }
+  /// memory: has none.
+  var reachableMirrors: [TargetPlan] { savesDirectly ? mirrors.filter { $0.crashWord != nil } : [] }
+  private var places: [TargetPlan] { reachable + reachableMirrors }
   var assemblies: [DeviceAssembly] {
     var all: [DeviceAssembly] = []
-    for assembly in reachable.flatMap(\.assemblies) where !all.contains(assembly) { all.append(assembly) }
+    for assembly in places.flatMap(\.assemblies) where !all.contains(assembly) { all.append(assembly) }
     return all
   }
+
+  /// For people: where each target goes, or why it can't be reached.
+  var lines: [String] { targets.map(\.line) + mirrors.map { "mirror \($0.line)" } }
 
   static let configurationFile = "/etc/mcore.conf"
 
@@ -40,7 +55,7 @@ struct ArmPlan {
     let hasFile = System.kind(of: machine.root + path) != nil
     let settings = CheckedSettings(
       file: hasFile ? try machine.text(path) : "", path: path, commandLine: machine.commandLine)
-    (words, problems, running) = (settings.words, settings.problems, settings.running)
+    (words, problems, running, transfer) = (settings.words, settings.problems, settings.running, settings.transfer)
     hooks = HookFiles(machine)
     moduleOptions = ModuleOptions(machine)
     processors = CrashProcessors(wanted: 1, machine, spare: 0)
@@ -56,23 +71,37 @@ struct ArmPlan {
     let index: Result<ModuleIndex, DumpError> = result { () throws(DumpError) in
       try ModuleIndex(moduleDirectory, loaded: (try? System.names(in: "\(machine.root)/sys/module")) ?? [])
     }
-    for (word, origin) in wanted {
-      switch index {
-      case .success(let index): targets.append(TargetPlanner(machine, index).plan(word, origin))
-      case .failure(let error):
-        var plan = TargetPlan(word, origin)
-        if let spec = try? TargetSpec(word), spec.waitsInMemory {
-          (plan.isMemory, plan.crashWord, plan.memoryWindows) = (true, word, spec.memoryWindows?.text)
-        } else {
-          plan.reason = error
-        }
-        targets.append(plan)
+    let mirrorKey = "mirror="
+    let mirrorWords = words.filter { $0.utf8.starts(with: mirrorKey.utf8) }
+    words.removeAll { mirrorWords.contains($0) }
+    switch index {
+    case .success(let index):
+      var planner = TargetPlanner(machine, index, settings: words, asks: request.asks)
+      for (word, origin) in wanted { targets.append(planner.plan(word, origin)) }
+      for word in mirrorWords { mirrors.append(planner.plan(String(word.dropFirst(mirrorKey.count)), "mirror=")) }
+      if savesDirectly {
+        modules = try index.loadOrder(places.flatMap(\.modules))
+        take(planner.kit, machine)
       }
+    case .failure(let error):
+      for (word, origin) in wanted { targets.append(TargetPlan(word, origin, without: error)) }
     }
-    if case .success(let index) = index, usesDisk { modules = try index.loadOrder(reachable.flatMap(\.modules)) }
     try judgeMemory(request, machine)
     processors = CrashProcessors(
       wanted: running.cpus, machine, spare: machine.crashMemory - min(machine.crashMemory, neededMemory))
+  }
+
+  /// What the targets on other machines need, and the firmware of all drivers.
+  private mutating func take(_ kit: FarSideKit, _ machine: Machine) {
+    if !kit.isEmpty {
+      files = kit.files
+      network = kit.recorder.record
+      words.removeAll { word in FarSideKit.pathKeys.contains { word.utf8.starts(with: "\($0)=".utf8) } }
+      words += kit.words
+    }
+    let scratch = "/run/mcore-module-\(System.processID)"
+    let names = modules.flatMap { ModuleFiles.firmware(of: "\(moduleDirectory)/\($0)", scratch: scratch) }
+    files += machine.firmwareFiles(names)
   }
 
   /// What the memory of the crash kernel has to hold. Where it can't hold the normal kernel beside a target
@@ -81,6 +110,8 @@ struct ArmPlan {
     var own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
     own.programs = hooks.files.size
     own.furtherCPUs = UInt64(max(0, min(running.cpus, machine.onlineCPUs) - 1)) * CrashProcessors.memory
+    own.files = files.reduce(0) { $0 + $1.size }
+    own.hasNetwork = network != nil
     neededMemory = own.own
     guard usesMemory else { return }
     do throws(DumpError) {
@@ -89,7 +120,7 @@ struct ArmPlan {
       var memory = own
       if !request.isByReset { memory.initrdSize = try File(normal.initrd, .read).size() }
       let needed = request.isByReset ? own.own : memory.withNormalKernel
-      if usesDisk, machine.crashMemory < needed, machine.crashMemory >= own.own, !request.isForced {
+      if savesDirectly, machine.crashMemory < needed, machine.crashMemory >= own.own, !request.isForced {
         throw DumpError(
           .full,
           "the soft boot needs \(humanBytes(needed)) of memory for the crash kernel, and \(humanBytes(machine.crashMemory)) are set aside",
@@ -98,7 +129,7 @@ struct ArmPlan {
       self.normal = normal
       neededMemory = needed
     } catch {
-      guard usesDisk else { throw error }
+      guard savesDirectly else { throw error }
       for place in targets.indices where targets[place].isMemory {
         (targets[place].crashWord, targets[place].reason) = (nil, error)
       }

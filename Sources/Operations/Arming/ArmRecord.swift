@@ -1,4 +1,5 @@
 internal import DumpBasics
+internal import DumpTarget
 internal import LinuxSystem
 internal import SoftBoot
 
@@ -47,6 +48,26 @@ extension ArmedRecord {
   /// Puts it in place of the last one. It is on the disk when this returns: a crash may come at any time now.
   func write(in directory: String) throws(DumpError) {
     try System.replaceFile("\(directory)/armed", with: Array(text.utf8))
+  }
+}
+
+extension ArmedRecord {
+  /// How the first of the targets that need no normal kernel is reached: `disk`, `network`; else `memory`.
+  var way: String {
+    guard let word = targets.first(where: { !$0.utf8.starts(with: "memory:".utf8) }) else { return "memory" }
+    return (try? TargetSpec(word))?.host == nil ? "disk" : "network"
+  }
+
+  /// The network that the crash kernel was told of lies beside the record.
+  static func writeNetwork(_ network: NetworkRecord?, _ directory: String) throws(DumpError) {
+    let path = "\(directory)/network"
+    if let network { return try System.replaceFile(path, with: Array(network.text().utf8)) }
+    if System.kind(of: path) != nil { try System.unlink(path) }
+  }
+
+  /// Whether it is still that one; true where none was armed.
+  func isNetwork(_ text: String, _ directory: String) -> Bool {
+    (try? System.text(of: "\(directory)/network")).map { $0 == text } ?? true
   }
 }
 

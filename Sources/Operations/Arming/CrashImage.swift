@@ -11,8 +11,9 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
   try archive.addDirectory("etc")
   try archive.add("etc/mcore.conf", configuration(plan))
   if !record.memory.isEmpty { try archive.add("etc/mcore.memory", ArmedMemory(record.memory).record) }
-  if plan.usesDisk {
+  if plan.savesDirectly {
     try addModules(plan, archive, scratch: image + ".module")
+    try add(plan.files, archive)
     if !plan.assemblies.isEmpty {
       try archive.add("etc/mcore.devices", plan.assemblies.flatMap(\.lines).joined(separator: "\n") + "\n")
     }
@@ -24,7 +25,8 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
 
 /// The settings, for the crash kernel: targets as it can reach them.
 func configuration(_ plan: ArmPlan) -> String {
-  let words = plan.reachable.compactMap(\.crashWord).map { "target=\($0)" } + plan.words
+  let targets = plan.reachable.compactMap(\.crashWord).map { "target=\($0)" }
+  let words = targets + plan.reachableMirrors.compactMap(\.crashWord).map { "mirror=\($0)" } + plan.words
   return words.reduce("") { text, word in
     // Blanks would end a word; # would begin a comment only at its start, where none of ours has one.
     text + (word.utf8.contains { $0 == 0x20 || (0x09...0x0d).contains($0) } ? "\"\(word)\"" : word) + "\n"
@@ -40,9 +42,8 @@ private func addModules(_ plan: ArmPlan, _ archive: CpioArchive, scratch: String
     let source = "\(plan.moduleDirectory)/\(path)"
     let name = ModuleIndex.name(ofFile: path)
     var file = "modules/\(name).ko"
-    if let program = unpacker(of: path) {
-      let command = Command("sh", ["-c", "exec \(program) -dc <\"$1\" >\"$2\"", "sh", source, scratch], output: .collect)
-      if let result = try? System.run(command, limitSeconds: 60), result.end == .exited(0) {
+    if let program = ModuleFiles.unpacker(of: path) {
+      if ModuleFiles.unpack(source, program, to: scratch) {
         try archive.add(file, contentsOf: scratch)
       } else {
         // The kernel unpacks some kinds by itself (CONFIG_MODULE_DECOMPRESS, Linux 5.17).
@@ -57,11 +58,23 @@ private func addModules(_ plan: ArmPlan, _ archive: CpioArchive, scratch: String
   try archive.add("etc/mcore.modules", list)
 }
 
-/// The program that unpacks a module; nil for one that is not packed.
-private func unpacker(of path: String) -> String? {
-  for (suffix, program) in [(".xz", "xz"), (".zst", "zstd"), (".gz", "gzip")]
-  where path.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) { return program }
-  return nil
+/// Directories are made where the start of the initramfs does not have them: what is a symbolic link there
+/// (`sbin`) would be one no more.
+private func add(_ files: [ImageFile], _ archive: CpioArchive) throws(DumpError) {
+  var directories: Set<String> = ["bin", "dev", "etc", "lib", "mnt", "proc", "run", "sbin", "sys", "tmp", "modules"]
+  for file in files {
+    var parents: [String] = []
+    var place = parentDirectory(of: file.name)
+    while place != ".", directories.insert(place).inserted {
+      parents.append(place)
+      place = parentDirectory(of: place)
+    }
+    for parent in parents.reversed() { try archive.addDirectory(parent) }
+    switch file.content {
+    case .text(let text): try archive.add(file.name, text)
+    case .copy(let path): try archive.add(file.name, contentsOf: path, mode: file.isProgram ? 0o700 : 0o600)
+    }
+  }
 }
 
 private func addNormalKernel(_ normal: NormalFiles?, _ record: ArmRecord, _ archive: CpioArchive) throws(DumpError) {

@@ -16,12 +16,18 @@ struct CrashMemory {
   var programs: UInt64 = 0
   /// For CPUs beyond the first, where `cpus=` wants them.
   var furtherCPUs: UInt64 = 0
+  /// Programs, libraries, firmware: once in the initramfs, once unpacked.
+  var files: UInt64 = 0
+  var hasNetwork = false
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
   /// they work with.
   var own: UInt64 {
-    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * programs + furtherCPUs
+    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * (files + programs)
+      + furtherCPUs + (hasNetwork ? CrashMemory.network : 0)
   }
+  /// What devices receive into, what waits to be sent, and ssh or curl at work.
+  static let network: UInt64 = 24 << 20
   static let rest: UInt64 = 48 << 20
   /// What mcore-capture needs for the classes of so many bytes of RAM: 48 MiB for each TiB
   /// (docs/performance.md, "Memory on large machines").

@@ -54,6 +54,18 @@ struct DeviceChain {
     addDrivers(of: disk)
   }
 
+  /// Adds what a network device needs: its driver, that of its transceiver, and what they hang on.
+  /// - Throws: where it is none of this machine's.
+  mutating func add(networkDevice name: String) throws(DumpError) {
+    let link = "\(machine.root)/sys/class/net/\(name)"
+    guard let path = System.realPath(link) else { throw DumpError("the kernel knows no such network device", at: name) }
+    guard DeviceChain.part(of: path, after: "/devices/virtual/") == nil, System.kind(of: "\(link)/device") == .directory else {
+      throw DumpError("this network device is no hardware, so that a crash kernel does not have it", at: name)
+    }
+    addDrivers(of: path)
+    if let transceiver = System.realPath("\(link)/phydev") { addDrivers(of: transceiver) }
+  }
+
   mutating func add(module: String) { if !modules.contains(module) { modules.append(module) } }
 
   // MARK: hardware

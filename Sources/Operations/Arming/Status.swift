@@ -22,7 +22,7 @@ public struct ArmStatus: Sendable {
 
   /// For people: where the dump goes first, and what follows when that fails.
   private var way: String {
-    guard let armed, armed.usesDisk else { return "by the soft boot (memory:)" }
+    guard let armed, armed.savesDirectly else { return "by the soft boot (memory:)" }
     let ways = armed.targets.map { $0.utf8.starts(with: "memory:".utf8) ? "the soft boot (\($0))" : printable($0) }
     return "to \(ways.joined(separator: ", then by "))"
   }
@@ -43,7 +43,7 @@ public struct ArmStatus: Sendable {
   public var json: String {
     JSON.object([
       ("version", .string("1.0")), ("captured", .bool(isCaptured)),
-      ("way", isCaptured ? .string(armed?.usesDisk == true ? "disk" : "memory") : .null),
+      ("way", isCaptured ? .string(armed?.way ?? "memory") : .null),
       ("targets", .array(targets.map(\.json))),
       ("panic_on", .array(panicOn.map(JSON.string))),
       ("armed_targets", .array((armed?.targets ?? []).map(JSON.string))),
@@ -100,7 +100,7 @@ public func armStatus(_ request: ArmRequest = ArmRequest(), probes: Bool = true)
   }
   status.checkSurroundings(machine, record)
   status.checkTargets(request, machine, record, probes)
-  if machine.lockdown != "none", record?.usesDisk != true {
+  if machine.lockdown != "none", record?.savesDirectly != true {
     status.problems.append("the kernel is locked down (\(machine.lockdown))")
   }
   if let word = machine.word("mcore.region=") {
@@ -164,11 +164,20 @@ extension ArmStatus {
       notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
     }
     let estimate = machine.dumpEstimate(plan.words)
-    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes) }
+    targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes, transfer: plan.transfer) }
+    if let record, record.bootID == machine.bootID, let network = plan.network?.text(),
+      !record.isNetwork(network, request.directory)
+    {
+      notes.append("the network is not what it was when it was armed: mcore arm")
+    }
     // What was armed counts, not what the settings have come to say since.
     guard isLoaded, let record, !record.targets.isEmpty else { return }
     let known = zip(plan.targets, targets)
-    if record.targets.contains(where: { word in known.first { $0.0.crashWord == word }?.1.isUsable ?? true }) { return }
+    // A far side that nobody finds now has no crash word, and is told by its own.
+    let isUsable = { (word: String) in
+      known.first { $0.0.crashWord == word || $0.0.isRemote && $0.0.word == word }?.1.isUsable ?? true
+    }
+    if record.targets.contains(where: isUsable) { return }
     problems.append("none of the targets can take a dump: mcore arm --check says more")
   }
 }

@@ -12,6 +12,8 @@ struct TargetPlan {
   /// Why not.
   var reason: DumpError?
   var isMemory = false
+  /// On another machine.
+  var isRemote = false
   var memoryWindows: String?
   /// Names of kernel modules, without what they depend on.
   var modules: [String] = []
@@ -20,6 +22,16 @@ struct TargetPlan {
 
   init(_ word: String, _ origin: String) {
     (self.word, self.origin) = (word, origin)
+  }
+
+  /// Where modules can't be found, nothing can be said of disks; of memory it can.
+  init(_ word: String, _ origin: String, without error: DumpError) {
+    self.init(word, origin)
+    if let spec = try? TargetSpec(word), spec.waitsInMemory {
+      (isMemory, crashWord, memoryWindows) = (true, word, spec.memoryWindows?.text)
+    } else {
+      reason = error
+    }
   }
 
   /// For people.
@@ -34,13 +46,18 @@ struct TargetPlanner {
   private let machine: Machine
   private let index: ModuleIndex
   private let mounts: [Mount]
+  private let settings: [String]
+  /// What the targets on other machines need, so far.
+  private(set) var kit: FarSideKit
 
-  init(_ machine: Machine, _ index: ModuleIndex) {
-    (self.machine, self.index) = (machine, index)
+  /// - Parameter settings: words `key=value`.
+  init(_ machine: Machine, _ index: ModuleIndex, settings: [String], asks: NetworkRecorder.Asks?) {
+    (self.machine, self.index, self.settings) = (machine, index, settings)
+    kit = FarSideKit(machine, index, asks: asks)
     mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
   }
 
-  func plan(_ word: String, _ origin: String) -> TargetPlan {
+  mutating func plan(_ word: String, _ origin: String) -> TargetPlan {
     var plan = TargetPlan(word, origin)
     do throws(DumpError) {
       let spec = try TargetSpec(word)
@@ -60,8 +77,14 @@ struct TargetPlanner {
         try reach(number, type, path, &plan, subvolume: spec.subvolume ?? (type == "btrfs" ? meant?.root : nil))
       } else if let path = spec.directoryPath {
         try reach(path, &plan)
+      } else if let farSide = spec.farSide {
+        plan.isRemote = true
+        var kit = kit
+        plan.modules = try kit.add(farSide, settings: settings)
+        self.kit = kit
+        plan.crashWord = word
       } else {
-        throw DumpError("a crash kernel has nobody to give this to", at: word)
+        throw DumpError("a crash kernel has nobody to give this to", at: spec.shown)
       }
     } catch {
       plan.reason = error
@@ -88,8 +111,9 @@ struct TargetPlanner {
       guard mount.source.utf8.starts(with: "/dev/".utf8), let found = System.blockDevice(machine.root + mount.source) else {
         throw DumpError(
           TargetPlanner.isNetwork(mount.type)
-            ? "this is on the network (\(mount.type)), which a crash kernel does not have"
-            : "this file system is on no disk (\(mount.type))", at: mount.point)
+            ? "this is on the network (\(mount.type)), which a crash kernel does not have mounted"
+            : "this file system is on no disk (\(mount.type))", at: mount.point,
+          advice: mount.type.utf8.starts(with: "nfs".utf8) ? "write target=nfs:\(mount.source)\(rest == "/" ? "" : rest)" : "")
       }
       number = found
     }

@@ -8,6 +8,8 @@ struct TargetStatus: Sendable {
   /// As it was written.
   var word: String
   var isMemory: Bool
+  /// On another machine.
+  var isRemote: Bool
   /// Why a crash kernel can't reach it.
   var reason: String?
   /// Why nothing can be written there now.
@@ -26,7 +28,8 @@ struct TargetStatus: Sendable {
     if let fault { return "target \(word): \(fault)" }
     if isMemory { return "target \(word): the soft boot" }
     let room = free.map { ", \(humanBytes($0)) free, a dump now takes about \(humanBytes(estimate)) at most" } ?? ""
-    return "target \(word): \(isTried ? "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
+    return
+      "target \(word): \(isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
   }
 
   var json: JSON {
@@ -36,10 +39,23 @@ struct TargetStatus: Sendable {
     ])
   }
 
-  /// - Parameter probes: whether a file is written, synced and removed.
-  init(_ plan: TargetPlan, _ machine: Machine, estimate: UInt64, probes: Bool) {
-    (word, isMemory, self.estimate) = (plan.word, plan.isMemory, estimate)
+  /// Seconds that a far side gets to answer.
+  private static let limit: UInt64 = 20
+
+  /// - Parameters:
+  ///   - probes: whether a file is written, synced and removed, and far sides are asked.
+  ///   - transfer: how they are reached.
+  init(_ plan: TargetPlan, _ machine: Machine, estimate: UInt64, probes: Bool, transfer: TransferOptions) {
+    (word, isMemory, isRemote, self.estimate) = (plan.word, plan.isMemory, plan.isRemote, estimate)
     reason = plan.reason?.description
+    // Keys are root's.
+    if isRemote, reason == nil, probes, System.isRoot, let spec = try? TargetSpec(plan.word) {
+      do throws(DumpError) {
+        free = try spec.askFarSide(transfer, limit: TargetStatus.limit)
+        isTried = true
+      } catch { fault = "no dump would get there now: \(error)" }
+      return
+    }
     guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan.word, machine) else { return }
     free = System.freeBytes(directory)
     guard probes, System.kind(of: directory) == .directory else { return }
@@ -76,7 +92,11 @@ func runningPlace(of spec: TargetSpec, _ machine: Machine) -> String? {
     return nil
   }
   let mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
-  guard let mount = mounts.last(where: { $0.device == number && $0.root == "/" && $0.isWritable }) else { return nil }
+  let those = mounts.filter { ($0.device == number || $0.source == device) && $0.isWritable }
+  let meant = try? MountTable.meant(those, subvolume: spec.subvolume, path: place, device: device) {
+    System.kind(of: machine.root + $0) == .directory
+  }
+  guard let mount = meant else { return nil }
   return machine.root + (mount.point == "/" ? place : mount.point + place)
 }
 

@@ -1,5 +1,6 @@
 public import CoreFormat
 public import DumpBasics
+public import DumpTarget
 internal import LinuxSystem
 public import PageSelection
 
@@ -14,6 +15,8 @@ public struct CheckedSettings: Sendable {
   /// What a dump is to be.
   public var level: Level
   public var format: OutputFormat
+  /// How dumps travel.
+  public var transfer: TransferOptions
   /// What the crash kernel is told beside its targets: words `key=value`.
   public var words: [String] = []
 
@@ -24,7 +27,7 @@ public struct CheckedSettings: Sendable {
     let all = Words.ofFile(file, path) + Words.ofKernelCommandLine(commandLine)
     let settings = Settings(all)
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
-    (level, format) = (settings.level.value, settings.format.value)
+    (level, format, transfer) = (settings.level.value, settings.format.value, settings.transfer)
     var problems = settings.problems
     running = RunningSettings(all, problems: &problems)
     self.problems = problems

@@ -4,7 +4,7 @@ internal import DumpTarget
 internal import LinuxSystem
 
 /// Brings up what was recorded of the network, and no more: the devices, by their addresses, the source
-/// addresses, a route to each far side. What fails is told, and the rest is tried.
+/// addresses (by DHCP where it was so), a route to each far side. What fails is told, and the rest is tried.
 struct NetworkUp: ~Copyable {
   private let record: NetworkRecord
   private let netlink: Netlink
@@ -55,11 +55,18 @@ struct NetworkUp: ~Copyable {
         indices[number] = index
       } catch { reporter.warning("network: \(error)") }
     }
+    var leases = [Lease?](repeating: nil, count: record.links.count)
     for route in record.routes {
       guard let index = indices[route.link] else { continue }
       do throws(DumpError) {
-        try add(route.source, route.prefix, index)
         waitForCarrier(index)
+        var route = route
+        if route.isLeased {
+          let lease = leases[route.link] ?? self.lease(route, index)
+          leases[route.link] = lease
+          route.take(lease)
+        }
+        try add(route.source, route.prefix, index)
         try add(route, index)
         reporter.message("network: \(route.host) by \(NetworkAddress.text(route.source) ?? "")")
       } catch { reporter.warning("network: \(error)") }
@@ -71,27 +78,48 @@ struct NetworkUp: ~Copyable {
   /// The kernel's index of a link: the device is waited for, a VLAN is made.
   private func made(_ number: Int, _ indices: [UInt32?]) throws(DumpError) -> UInt32 {
     let link = record.links[number]
-    guard let vlan = link.vlan else {
-      while true {
-        if let index = try find(link.mac) { return index }
-        guard pause() else { break }
+    if let bond = link.bond {
+      let made = try made(
+        number, link, "bond",
+        [
+          NetlinkAttribute(1, [bond.mode]), NetlinkAttribute(3, bond.interval),
+        ] + (bond.mode == 4 ? [NetlinkAttribute(14, [bond.hash]), NetlinkAttribute(21, [bond.rate])] : []))
+      // One that is missing is done without.
+      for part in bond.parts {
+        guard let index = indices[part] else { continue }
+        try change(index, flags: 0, [])
+        try change(index, flags: 0, [NetlinkAttribute(10, made)])
       }
-      throw DumpError(
-        "no device has the address \(link.macText)\(link.driver.isEmpty ? "" : ": is its driver (\(link.driver)) loaded?")")
+      return made
     }
-    guard let parent = indices[vlan.parent] else { throw DumpError("the device of VLAN \(vlan.tag) is not up") }
+    if let vlan = link.vlan {
+      guard let parent = indices[vlan.parent] else { throw DumpError("the device of VLAN \(vlan.tag) is not up") }
+      return try made(number, link, "vlan", [NetlinkAttribute(1, vlan.tag)], on: [NetlinkAttribute(5, parent)])
+    }
+    while true {
+      if let index = try find(link.mac) { return index }
+      guard pause() else { break }
+    }
+    throw DumpError(
+      "no device has the address \(link.macText)\(link.driver.isEmpty ? "" : ": is its driver (\(link.driver)) loaded?")")
+  }
+
+  /// A device of this kind, under a name of ours.
+  private func made(
+    _ number: Int, _ link: NetworkRecord.Link, _ kind: String, _ data: [NetlinkAttribute], on parent: [NetlinkAttribute] = []
+  ) throws(DumpError) -> UInt32 {
     let name = "mcore\(number)"
     let request = NetlinkMessage(
       NetlinkMessage.newLink, flags: NetlinkMessage.create, head: [UInt8](repeating: 0, count: 16),
-      [
-        NetlinkAttribute(5, parent), NetlinkAttribute(3, name), NetlinkAttribute(1, link.mac),
-        NetlinkAttribute(18, [NetlinkAttribute(1, "vlan"), NetlinkAttribute(2, [NetlinkAttribute(1, vlan.tag)])]),
+      parent + [
+        NetlinkAttribute(3, name), NetlinkAttribute(1, link.mac),
+        NetlinkAttribute(18, [NetlinkAttribute(1, kind), NetlinkAttribute(2, data)]),
       ])
-    // One that is there already, with this tag on this device, is found by its name.
-    do throws(DumpError) { _ = try netlink.answers(to: request, about: "VLAN \(vlan.tag)") } catch {
+    // One that is there already is found by its name.
+    do throws(DumpError) { _ = try netlink.answers(to: request, about: name) } catch {
       guard try links().contains(where: { $0.name == name }) else { throw error }
     }
-    guard let made = try links().first(where: { $0.name == name }) else { throw DumpError("VLAN \(vlan.tag) is not there") }
+    guard let made = try links().first(where: { $0.name == name }) else { throw DumpError("\(kind) \(name) is not there") }
     return made.index
   }
 
@@ -121,10 +149,29 @@ struct NetworkUp: ~Copyable {
   }
 
   private func set(_ index: UInt32, _ mtu: UInt32) throws(DumpError) {
-    let flags = NetlinkAttribute(0, NetworkUp.isUp).bytes
-    let head = [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + flags + flags
+    try change(index, flags: NetworkUp.isUp, [NetlinkAttribute(4, mtu)])
+  }
+
+  /// IFF_UP as in `flags`.
+  private func change(_ index: UInt32, flags: UInt32, _ attributes: [NetlinkAttribute]) throws(DumpError) {
+    let head =
+      [0, 0, 0, 0] + NetlinkAttribute(0, index).bytes + NetlinkAttribute(0, flags).bytes
+      + NetlinkAttribute(0, NetworkUp.isUp).bytes
     _ = try netlink.answers(
-      to: NetlinkMessage(NetlinkMessage.newLink, head: head, [NetlinkAttribute(4, mtu)]), about: "device \(index)")
+      to: NetlinkMessage(NetlinkMessage.newLink, head: head, attributes), about: "device \(index)")
+  }
+
+  /// Nobody who answers: the address is used as it was.
+  private func lease(_ route: NetworkRecord.Route, _ index: UInt32) -> Lease {
+    let recorded = Lease(address: route.source, prefix: route.prefix)
+    do throws(DumpError) {
+      guard let link = try links().first(where: { $0.index == index }) else { return recorded }
+      if let lease = try Lease.get(link.name, link.mac, wanted: route.source) { return lease }
+      throw DumpError("no answer by DHCP, so that the address is used as it was")
+    } catch {
+      reporter.warning("network: \(error)")
+      return recorded
+    }
   }
 
   private func waitForCarrier(_ index: UInt32) {
@@ -174,5 +221,18 @@ struct NetworkUp: ~Copyable {
       lines += "\(NetworkAddress.text(route.address) ?? "") \(route.host)\n"
     }
     try System.replaceFile(path, with: Array(lines.utf8))
+  }
+}
+
+extension NetworkRecord.Route {
+  /// With the address that was given now. The gateway stays while it is in reach of that.
+  mutating func take(_ lease: Lease) {
+    func isNear(_ other: [UInt8]) -> Bool {
+      let number = { (bytes: [UInt8]) in bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+      return (number(other) ^ number(lease.address)) >> (32 - UInt32(lease.prefix)) == 0
+    }
+    (source, prefix) = (lease.address, lease.prefix)
+    if gateway.map(isNear) ?? isNear(address) { return }
+    gateway = lease.router ?? gateway
   }
 }

@@ -6,9 +6,9 @@ struct Arm: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Get ready for a crash: load the crash kernel.",
     discussion: """
-      Takes the targets of /etc/mcore.conf in order, finds what a crash kernel needs to reach each of them (drivers, file systems), \
-      builds its initramfs of that and loads it for the next panic (kexec_file_load). A disk gets the dump from the crash kernel \
-      itself. By 'memory:' it waits in memory that was free, the normal kernel boots, and 'mcore-capture source=memory:' saves it \
+      Takes the targets of /etc/mcore.conf in order, finds what a crash kernel needs to reach each of them (drivers, file systems; \
+      for ssh:, https: and nfs: the network, programs, keys and certificates), builds its initramfs of that and loads it for the \
+      next panic (kexec_file_load). A disk, or another machine, gets the dump from the crash kernel itself. By 'memory:' it waits in memory that was free, the normal kernel boots, and 'mcore-capture source=memory:' saves it \
       there. To be done at every boot; the package has a unit for it.
 
       Exit status: 0 armed (--check: it would be); 1 it can't be; 2 wrong usage, or a wrong word in the settings.

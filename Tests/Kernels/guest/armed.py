@@ -16,12 +16,17 @@ WINDOW = "64M@512M"
 RESERVED = "memmap=64M!512M"
 
 
-def make_disk(image: pathlib.Path, kernel: pathlib.Path, mcore: pathlib.Path, capture: pathlib.Path, work, files=(), modules=""):
+def make_disk(
+    image: pathlib.Path, kernel: pathlib.Path, mcore: pathlib.Path, capture: pathlib.Path, work, files=(), modules="", tree=None
+):
     """The disk, and the initramfs of the normal boot. The crash kernel's start can copy /proc/vmcore to the second disk first
-    (`--append rdinit=/raw-copy-init`). `files`: name on the disk -> text."""
+    (`--append rdinit=/raw-copy-init`). `files`: name on the disk -> text; `tree` is laid over the initramfs of the normal boot.
+    """
     initramfs = work / "normal.img"
     with tempfile.TemporaryDirectory() as directory:
         extra = pathlib.Path(directory)
+        if tree:
+            shutil.copytree(tree, extra, dirs_exist_ok=True)
         shutil.copy2(GUEST / "armed-init", extra / "armed-init")
         system.copy_kexec(extra)  # mcore's loader and libc come with it
         build_initramfs(kernel, capture, initramfs, "--modules", f"{system.MODULES} {modules}", "--extra", extra)

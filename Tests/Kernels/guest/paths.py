@@ -21,9 +21,9 @@ def run(*command, timeout=300, **options) -> str:
     return result.stdout
 
 
-def fetch_kernel(series: str, debug: bool = False) -> pathlib.Path:
+def fetch_kernel(series: str, debug: bool = False, generic: bool = False) -> pathlib.Path:
     """The directory of the newest kernel of the series; see scripts/kernel.sh."""
-    options = ["--debug"] if debug else []
+    options = ["--debug"] * debug + ["--generic"] * generic
     return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", *options, series, timeout=1800).strip())
 
 

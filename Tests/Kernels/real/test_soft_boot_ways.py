@@ -306,7 +306,7 @@ class WaysTest(SoftBootTest):
                     guest.expect("before before\n", 60)
                     guest.expect("hook /hooks/before/hang took longer than 3 s, and was ended", 60)
                     guest.expect(rf"after complete {re.escape(self.release)} .*sysrq triggered crash", 120, or_fail="wrong stage")
-                    guest.expect(rf"boot 2, memory \d+ kB, CPUs (?P<cpus>\d+)", 120)
+                    guest.expect(r"boot 2, memory \d+ kB, CPUs (?P<cpus>\d+)", 120)
                     guest.expect(SAVED, 180, or_fail=ERRORS)
                     self.shell(guest)
                     self.power_off(guest)

@@ -112,7 +112,7 @@ private struct DiskMachine {
   @Test func theSoftBootGivesWayToTheDisk() throws {
     let machine = try DiskMachine()
     let needed = try machine.plan("target=/var/crash target=memory:")
-    #expect(needed.usesMemory && needed.usesDisk)
+    #expect(needed.usesMemory && needed.savesDirectly)
     try machine.fake.write("/sys/kernel/kexec_crash_size", "\(needed.neededMemory - 1)\n")
     let short = try machine.plan("target=/var/crash target=memory:")
     #expect(!short.usesMemory && short.neededMemory < needed.neededMemory && short.targets[1].line.contains("crashkernel="))

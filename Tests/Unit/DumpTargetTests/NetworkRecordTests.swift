@@ -29,11 +29,26 @@ struct NetworkRecordTests {
     ("tag=7", "tag=4096"), ("52:54:00:12:34:56 mtu=1500", "52:54:00:12:34 mtu=1500"), ("mtu=1500", "mtu=1"),
     ("mtu=1496", "mtu=99999999999"), ("address=192.0.2.7", "address=192.0.2"), ("link=0", "link=2"), ("link=0", "link=-1"),
     ("gateway=198.51.100.1", "gateway=::1"), ("source=198.51.100.9/24", "source=198.51.100.9"), ("/24", "/33"),
-    ("/64", "/129"), ("driver=-", ""), ("route backup.example", "route"),
+    ("/64", "/129"), ("198.51.100.9/24", "198.51.100.9/24 static"), ("2001:db8::1/64", "2001:db8::1/64 dhcp"), ("driver=-", ""),
+    ("route backup.example", "route"),
   ])
   func whatIsWrongIsAnError(good: String, bad: String) throws {
     let (before, after) = try #require(text.split(atFirst: good))
     #expect(throws: DumpError.self) { try NetworkRecord(before + bad + after, at: "x") }
+  }
+
+  @Test func bondsAndLeasesAreRead() throws {
+    let bond = "bond 2 parts=0,1 mode=4 miimon=100 hash=1 rate=1 mac=52:54:00:12:34:56 mtu=1500 driver=-"
+    let more = text.replacing(first: "route", with: bond + "\nroute").replacing(first: "9/24", with: "9/24 dhcp")
+    let record = try NetworkRecord(more, at: "x")
+    #expect(record.links[2].bond == .init(parts: [0, 1], mode: 4, interval: 100, hash: 1, rate: 1))
+    #expect(record.routes.map(\.isLeased) == [true, false])
+    for (good, bad) in [
+      ("parts=0,1", "parts="), ("parts=0,1", "parts=0,2"), ("parts=0,1", "parts=0,x"), ("parts=0,1", "parts=0,1,0,1,0,1,0,1,0"),
+      ("mode=4", "mode=7"), ("miimon=100", "miimon=60001"), ("hash=1", "hash=6"), ("rate=1", "rate=2"), ("rate=1 ", ""),
+    ] {
+      #expect(throws: DumpError.self, "\(bad)") { try NetworkRecord(more.replacing(first: good, with: bad), at: "x") }
+    }
   }
 
   @Test func aLongOneIsAnError() {

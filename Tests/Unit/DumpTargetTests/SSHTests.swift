@@ -48,6 +48,22 @@ import Testing
     try destination.writeSideFile("dump.json", Array("{}\n".utf8))
   }
 
+  @Test func aFarSideIsAskedAndLeftAsItWas() throws {
+    let spec = try TargetSpec("ssh:u@host:\(scratch.file("far"))/not/there/yet")
+    #expect(try spec.askFarSide(TransferOptions(), limit: 20) ?? 0 > 0)
+    #expect(try scratch.names("far") == [])
+    try program("echo 'u@host: Permission denied (publickey).' >&2; exit 255")
+    let refused = #expect(throws: DumpError.self) { try spec.askFarSide(TransferOptions(), limit: 20) }
+    #expect(refused?.what.contains("Permission denied") == true)
+    try program("echo this is no shell")
+    let other = #expect(throws: DumpError.self) { try spec.askFarSide(TransferOptions(), limit: 20) }
+    #expect(other?.what == "this is no shell")
+    // Its time is limited.
+    try program("exec sleep 100")
+    #expect(throws: DumpError.self) { try spec.askFarSide(TransferOptions(), limit: 1) }
+    #expect(try TargetSpec("/x").askFarSide(TransferOptions(), limit: 1) == nil)
+  }
+
   @Test func aDirectoryIsIncompleteUntilItIsWhole() throws {
     let destination = try open("far/new")
     #expect(destination.acceptsSideFiles && destination.room ?? 0 > 0)

@@ -10,7 +10,7 @@ public struct NetworkRecord: Sendable, Equatable {
   public static let magic = "mcore-network 1"
   static let limit = 64
 
-  /// A network device, known by its address; or a VLAN on one that stands before it.
+  /// A network device, known by its address; or a VLAN on one, or a bond of some, that stand before it.
   public struct Link: Sendable, Equatable {
     /// 6 bytes.
     public var mac: [UInt8]
@@ -27,6 +27,28 @@ public struct NetworkRecord: Sendable, Equatable {
       public init(parent: Int, tag: UInt16) {
         self.parent = parent
         self.tag = tag
+      }
+    }
+
+    /// What it bonds; nil for what is no bond.
+    public var bond: Bond?
+
+    /// Several devices as one (Documentation/networking/bonding.rst); numbers as the kernel has them.
+    public struct Bond: Sendable, Equatable {
+      public var parts: [Int]
+      /// 1 is active-backup, 4 is 802.3ad.
+      public var mode: UInt8
+      /// Milliseconds after which the links are looked at.
+      public var interval: UInt32
+      public var hash: UInt8
+      public var rate: UInt8
+
+      public init(parts: [Int], mode: UInt8, interval: UInt32, hash: UInt8, rate: UInt8) {
+        self.parts = parts
+        self.mode = mode
+        self.interval = interval
+        self.hash = hash
+        self.rate = rate
       }
     }
 
@@ -51,14 +73,19 @@ public struct NetworkRecord: Sendable, Equatable {
     public var gateway: [UInt8]?
     public var source: [UInt8]
     public var prefix: UInt8
+    /// Whether the source address is by DHCP, so that it is asked for anew.
+    public var isLeased: Bool
 
-    public init(host: String, address: [UInt8], link: Int, gateway: [UInt8]?, source: [UInt8], prefix: UInt8) {
+    public init(
+      host: String, address: [UInt8], link: Int, gateway: [UInt8]?, source: [UInt8], prefix: UInt8, isLeased: Bool = false
+    ) {
       self.host = host
       self.address = address
       self.link = link
       self.gateway = gateway
       self.source = source
       self.prefix = prefix
+      self.isLeased = isLeased
     }
   }
 
@@ -93,18 +120,20 @@ public struct NetworkRecord: Sendable, Equatable {
     case "route":
       let (far, gateway) = (address(value(2, "address")), value(4, "gateway"))
       let way = address(gateway)
-      guard words.count == 6, !far.isEmpty, let link = link(3, "link"), gateway == "-" || way.count == far.count,
+      let isLeased = words.count == 7 && words[6] == "dhcp" && far.count == 4
+      guard words.count == (isLeased ? 7 : 6), !far.isEmpty, let link = link(3, "link"), gateway == "-" || way.count == far.count,
         let (source, prefix) = value(5, "source").split(atFirst: "/"), address(source).count == far.count,
         let prefix = number(prefix, upTo: UInt64(8 * far.count))
       else { return false }
       routes.append(
         Route(
           host: words[1], address: far, link: link, gateway: gateway == "-" ? nil : way, source: address(source),
-          prefix: UInt8(truncatingIfNeeded: prefix)))
+          prefix: UInt8(truncatingIfNeeded: prefix), isLeased: isLeased))
       return true
-    case "device", "vlan":
+    case "device", "vlan", "bond":
       let isVLAN = words[0] == "vlan"
-      let rest = isVLAN ? 4 : 2
+      let isBond = words[0] == "bond"
+      let rest = isVLAN ? 4 : isBond ? 7 : 2
       guard words.count == rest + 3, number(words[1]) == UInt64(links.count), let mac = NetworkRecord.mac(value(rest, "mac")),
         let mtu = number(value(rest + 1, "mtu"), upTo: 65_536), mtu >= 68, case let driver = value(rest + 2, "driver"),
         !driver.isEmpty
@@ -113,6 +142,17 @@ public struct NetworkRecord: Sendable, Equatable {
       if isVLAN {
         guard let parent = link(2, "parent"), let tag = number(value(3, "tag"), upTo: 4095) else { return false }
         made.vlan = Link.VLAN(parent: parent, tag: UInt16(truncatingIfNeeded: tag))
+      }
+      if isBond {
+        let parts = value(2, "parts").utf8.split(separator: 0x2c).map { number(String(decoding: $0, as: UTF8.self), upTo: 64) }
+        guard !parts.isEmpty, parts.count <= 8, parts.allSatisfy({ $0.map { $0 < UInt64(links.count) } == true }),
+          let mode = number(value(3, "mode"), upTo: 6), let interval = number(value(4, "miimon"), upTo: 60_000),
+          let hash = number(value(5, "hash"), upTo: 5), let rate = number(value(6, "rate"), upTo: 1)
+        else { return false }
+        made.bond = Link.Bond(
+          parts: parts.map { Int(truncatingIfNeeded: $0 ?? 0) }, mode: UInt8(truncatingIfNeeded: mode),
+          interval: UInt32(truncatingIfNeeded: interval), hash: UInt8(truncatingIfNeeded: hash),
+          rate: UInt8(truncatingIfNeeded: rate))
       }
       links.append(made)
       return true
