@@ -215,29 +215,53 @@ private struct ClassificationAttempt {
     }
   }
 
-  /// Sections whose map begins or ends among their own pages. Without vmemmap a page names its section, and
-  /// neither before nor behind a map there is a page of the same section.
+  /// How many pages into a section its memory begins; nil where it has none.
+  private func firstFrame(of section: MapSection, _ sections: SectionTable) -> UInt64? {
+    let frames = sections.geometry.frames(section.number)
+    let bytes = kernel.pageSize.bytes
+    let starts = kernel.source.segments.compactMap { segment -> UInt64? in
+      let start = max(frames.lowerBound, (segment.physical.start + bytes - 1) / bytes)
+      return start < min(frames.upperBound, segment.physical.end / bytes) ? start : nil
+    }
+    return starts.min().map { $0 - frames.lowerBound }
+  }
+
+  /// Sections whose map is said to lie among its own pages, begins or ends with those of another section, or
+  /// begins with none of its own. Without vmemmap a page names its section.
   private mutating func movedSections(
     _ memory: KernelMemory, _ layout: PageLayout, _ sections: SectionTable, _ field: ZoneField?
   ) -> Set<UInt64> {
     guard let field, field.sectionBits > 0 else { return [] }
-    var refused: Set<UInt64> = []
+    let known = Set(sections.sections.map(\.number))
     let size = UInt64(layout.size)
+    /// Any small number names section 0: there it has to be a page that nobody maps.
+    func named(_ page: UInt64) -> UInt64? {
+      guard let flags = try? memory.u64(VirtualAddress(page &+ UInt64(layout.flags))) else { return nil }
+      let number = field.section(flags)
+      return number > 0 || flags != 0 && (try? memory.u32(VirtualAddress(page &+ UInt64(layout.type)))) == .max ? number : nil
+    }
+    var refused: Set<UInt64> = []
     for section in sections.sections {
-      // Both wrap only where the map is nonsense.
-      for page in [section.map &- size, section.map &+ sections.geometry.pages * size] {
-        guard let flags = try? memory.u64(VirtualAddress(page &+ UInt64(layout.flags))),
-          field.section(flags) == section.number,
-          // Any small number names section 0: there it has to be a page that nobody maps.
-          section.number > 0 || flags != 0 && (try? memory.u32(VirtualAddress(page &+ UInt64(layout.type)))) == .max,
-          refused.insert(section.number).inserted
-        else { continue }
-        checks.failed(.sectionMap)
-        findings.add(
-          DumpError(
-            "the page map begins or ends among the section's own pages: one at \(hex(page)) names it too",
-            at: "section \(section.number)", advice: "the section is kept"), sections.geometry.frames(section.number))
+      // All of these wrap only where the map is nonsense.
+      let end = section.map &+ sections.geometry.pages * size
+      let isAmongItsOwn = [section.map &- size, end].contains { named($0) == section.number }
+      let isAnothers = [section.map, end &- 64 * size].contains { start in
+        let names = (0..<64).compactMap { named(start &+ $0 * size) }
+        // One damaged word is not to cost the section.
+        return names.count { $0 != section.number && known.contains($0) } >= 2 && !names.contains(section.number)
       }
+      let isNobodys =
+        section.number > 0
+        && (firstFrame(of: section, sections).map { frame in
+          (0..<64).allSatisfy { named(section.map &+ (frame + $0) * size) != section.number }
+        } ?? false)
+      if !isAmongItsOwn && !isAnothers && !isNobodys { continue }
+      refused.insert(section.number)
+      checks.failed(.sectionMap)
+      findings.add(
+        DumpError(
+          "the page map at \(hex(section.map)) does not begin and end where the pages say", at: "section \(section.number)",
+          advice: "the section is kept"), sections.geometry.frames(section.number))
     }
     return refused
   }

@@ -36,7 +36,6 @@ extension System {
     return String(decoding: path.dropLast().lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-
   /// Where the program is that a shell would start by this name; nil for none.
   public static func program(named name: String) -> String? {
     if name.utf8.contains(0x2f) { return canRun(name) ? name : nil }

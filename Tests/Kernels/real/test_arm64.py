@@ -63,7 +63,7 @@ class ARM64:
         cls.facts = json.loads(mcore("info", "--json", cls.kern).stdout)
 
     def test_classes_are_whole_and_nothing_is_found_that_is_not_so(self):
-        self.assertEqual(self.facts["kernel"]["architecture"], "arm64")
+        self.assertEqual(self.facts["kernel"]["machine"], "arm64")
         pages = self.facts["pages"]
         self.assertGreater(pages["cache"]["total"], 5_000)
         self.assertGreater(pages["user"]["total"], 5_000)

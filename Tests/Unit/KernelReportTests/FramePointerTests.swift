@@ -78,7 +78,8 @@ extension TinyKernel {
     #expect(!content.notes.contains { $0.contains("unwind") })
     // The registers go by arm64's names.
     #expect(trace?.frames.first?.registers?.names.last == "pstate")
-    #expect(content.lines.contains { $0.contains(" pc ffffffff81001220 pstate 0000000000000005") })
+    #expect(content.lines.contains { $0.contains(" pc ffffffff81001220") })
+    #expect(content.lines.contains { $0.contains(" pstate 0000000000000005") })
   }
 
   @Test func tasksThatSleepHaveTheirStacks() {
@@ -104,7 +105,8 @@ extension TinyKernel {
   }
 
   @Test func damagedRecordsEndTheWay() {
-    // In circles, down, to nowhere, to what is no code: the way ends, and says why.
+    // In circles, down, to nowhere, to what is no code: the way ends and says why, or the caller is found by the call
+    // of it.
     let record = TinyKernel.stacks[1] + 0x40
     let damages: [(TinyKernel) -> Void] = [
       { $0.put(record, u64: $0.place(record)) }, { $0.put(record, u64: $0.place(record - 0x30)) },
@@ -115,8 +117,7 @@ extension TinyKernel {
       let tiny = TinyKernel.arm64()
       damage(tiny)
       let found = trace(tiny)
-      #expect(found?.problem != nil)
-      #expect(found?.isWhole == false)
+      #expect(found?.isWhole == true ? functions(found) == whole : found?.problem != nil)
       #expect(functions(found).starts(with: ["__crash_kexec", "_stext"]))
     }
   }

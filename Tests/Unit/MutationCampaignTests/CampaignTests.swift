@@ -82,7 +82,7 @@ import Testing
         let moved = try memory.u64(entry) &+ UInt64(bitPattern: Int64(distance))
         let mutation = Mutation(word: moved, at: try memory.translate(entry))
         let (_, classes) = CampaignImage.classify(MutatedSource(machine, [mutation]))
-        #expect(classes[.sectionMap].failed > 0)
+        #expect(classes[.sectionMap].failed > 0, "\(architecture), \(distance): \(classes.findings)")
         for run in classes.runs where (1 << 15..<1 << 16).contains(run.range.lowerBound) {
           #expect(run.pageClass == .kernel)
         }

@@ -213,6 +213,7 @@ struct ReportLines {
         line = "   "
       }
     }
+    if line != "   " { lines.append(line) }
   }
 }
 
