@@ -250,6 +250,57 @@ class ToARawDisk(TargetTests):
         self.assertRegex(self.mcore("list", disk, status=3), r"  whole  ")
 
 
+class ToASubvolume(TargetTests):
+    """btrfs, mounted by subvolumes as distributions have it: a dump lies where the word says, or nowhere."""
+
+    def setUp(self):
+        super().setUp()
+        if "btrfs" not in pathlib.Path("/proc/filesystems").read_text():
+            self.skipTest("this kernel has no btrfs")
+        image = self.work / "disk"
+        with open(image, "wb") as file:
+            file.truncate(256 << 20)
+        subprocess.run(["mkfs.btrfs", "-q", image], check=True, capture_output=True, timeout=60)
+        loop = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, timeout=20)
+        if loop.returncode != 0:
+            self.skipTest(f"no loop device: {loop.stderr}")
+        self.disk = loop.stdout.strip()
+        self.stack.callback(subprocess.run, ["losetup", "-d", self.disk], check=True, timeout=20)
+        top = self.mount()
+        for name in ("@", "@home"):
+            subprocess.run(["btrfs", "subvolume", "create", top / name], check=True, capture_output=True, timeout=20)
+        subprocess.run(["umount", top], check=True, timeout=20)
+
+    def mount(self, *options) -> pathlib.Path:
+        point = pathlib.Path(tempfile.mkdtemp(dir=self.work))
+        subprocess.run(["mount", *options, self.disk, point], check=True, timeout=20)
+        self.stack.callback(subprocess.run, ["umount", point], check=False, capture_output=True, timeout=20)
+        return point
+
+    def test_the_subvolume_that_is_named_has_the_dump(self):
+        self.save("-q", "--level", "header", f"{self.disk}[/@]:/var/crash")
+        self.assert_whole(self.only(self.mount("-o", "subvol=/@") / "var/crash"))
+        # From the top on, whatever is mounted.
+        said = self.save("--level", "header", f"{self.disk}[/]:/@home/crash").text
+        self.assertIn(f"{self.disk}[/]:/@home/crash/", said)
+        self.assert_whole(self.only(self.mount("-o", "subvol=/@home") / "crash"))
+        said = self.save("--level", "header", f"{self.disk}[/none]:/crash", status=1).text
+        self.assertIn("cannot mount", said)
+        self.assertNotIn("dmesg(1)", said)
+
+    def test_without_a_name_the_one_that_is_mounted_is_meant(self):
+        root = self.mount("-o", "subvol=/@")
+        self.save("-q", "--level", "header", f"{self.disk}:/var/crash")
+        self.assert_whole(self.only(root / "var/crash"))
+        home = self.mount("-o", "subvol=/@home")
+        # The path is there in one of two.
+        self.save("-q", "--level", "header", f"{self.disk}:/var/crash")
+        self.assertEqual(len(list((root / "var/crash").iterdir())), 2)
+        said = self.save("--level", "header", f"{self.disk}:/srv", status=2).text
+        self.assertIn(f"name it: {self.disk}[/@]:/srv, {self.disk}[/@home]:/srv", said)
+        self.assertEqual(list(home.iterdir()), [])
+
+
 class Failover(TargetTests):
     """Everything that goes wrong with a target: the next one has the whole dump, and its dump.json says why."""
 

@@ -126,10 +126,16 @@ final class MountedFileSystem {
       switch result.end {
       case .timedOut: "mount did not come to an end within \(limit) s"
       case .killed(let signal): "mount was ended by signal \(signal)"
-      case .exited(let status): result.output.isEmpty ? "mount ended with status \(status)" : lastLine(result.output)
+      case .exited(let status): result.output.isEmpty ? "mount ended with status \(status)" : mountReason(result.output)
       }
     let kind: DumpError.Kind = result.end == .timedOut ? .system(System.timedOut) : .input
     throw DumpError(kind, "cannot mount: \(reason)", at: device, advice: advice)
+  }
+
+  /// The last line but for the hint at dmesg that mount(8) ends with since util-linux 2.38.
+  private static func mountReason(_ output: String) -> String {
+    let said = output.utf8.split(separator: 0x0a).map { String(Substring($0)) }
+    return said.last { $0.split(atFirst: "dmesg(1)") == nil } ?? lastLine(output)
   }
 
   private static func mountDirectly(_ device: String, on point: String) throws(DumpError) {
