@@ -99,13 +99,13 @@ class OverSSH(TargetTests):
         self.save(self.server.options(), target)
         dump = self.only(self.there / "new/directory")
         manifest = self.assert_whole(dump)
-        self.assertEqual(set(manifest["files"]), {"dmesg.txt", "vmcore.elf.gz"})
+        self.assertEqual(set(manifest["files"]), {"dmesg.txt", "report.txt", "report.json", "vmcore.elf.gz"})
         self.assertIn(f"Linux version {SERIES}", (dump / "dmesg.txt").read_text())
         self.assertEqual(dump.stat().st_mode & 0o777, 0o700)
         self.assertEqual({path.stat().st_mode & 0o777 for path in dump.iterdir()}, {0o600})
         # The same as on a disk, byte for byte.
         self.save(self.local)
-        for name in ("dmesg.txt", "vmcore.elf.gz", "dump.json"):
+        for name in ("dmesg.txt", "report.txt", "report.json", "vmcore.elf.gz", "dump.json"):
             self.assertEqual((self.only(self.local) / name).read_bytes(), (dump / name).read_bytes())
 
     def test_names_that_are_taken_get_a_number_and_odd_paths_are_paths(self):
