@@ -445,13 +445,17 @@ class Crashes:
         requests = report["block_requests"]
         self.assertEqual(requests["count"], len(requests["requests"]))
         self.assertGreaterEqual(requests["count"], 2)
+        # The file system writes now and then too.
+        reads = [request for request in requests["requests"] if request["operation"] == "read"]
+        self.assertGreaterEqual(len(reads), 2)
         for request in requests["requests"]:
-            self.assertEqual((request["disk"], request["operation"], request["bytes"]), ("vda", "read", 65536))
+            self.assertEqual(request["disk"], "vda")
             self.assertFalse(request["overdue"])
+        self.assertEqual({request["bytes"] for request in reads}, {65536})
         self.assertGreater(requests["requests"][0]["age_ns"], 1_000_000_000)
         # Each is one that a dd waits for.
         waiting = [entry for entry in report["waiting"]["tasks"] if entry["task"]["name"] == "dd"]
-        self.assertEqual(len(waiting), requests["count"])
+        self.assertEqual(len(waiting), len(reads))
         loopback = {"name": "lo", "namespace": None, "up": True, "carrier": True, "mtu": 65536, "hardware": None}
         addresses = ["127.0.0.1/8", "192.0.2.7/24", "::1/128"]
         self.assertEqual(report["network"], [{**loopback, "addresses": addresses}])
