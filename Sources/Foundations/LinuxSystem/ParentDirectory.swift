@@ -8,3 +8,8 @@ public func parentDirectory(of path: String) -> String {
   while last > 0, bytes[last - 1] == 0x2f { last -= 1 }
   return last == 0 ? "/" : String(decoding: bytes[..<last], as: UTF8.self)
 }
+
+/// The last part of a path; the path itself where it has none.
+public func lastName(of path: String) -> String {
+  path.utf8.split(separator: 0x2f).last.map { String(Substring($0)) } ?? path
+}

@@ -31,7 +31,7 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
   if let network = plan.network {
-    let size = humanBytes(plan.files.reduce(0) { $0 + $1.size })
+    let size = humanBytes(plan.files.size)
     check.lines.append("programs, libraries, keys and firmware: \(plan.files.count) files, \(size)")
     for line in network.text().utf8.split(separator: 0x0a).dropFirst() { check.lines.append("network: \(Substring(line))") }
   }

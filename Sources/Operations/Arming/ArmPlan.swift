@@ -22,6 +22,11 @@ struct ArmPlan {
   let hooks: HookFiles
   /// What the targets on other machines need.
   private(set) var files: [ImageFile] = []
+  /// All of that and what the hooks need, each file once.
+  var imageFiles: [ImageFile] {
+    let names = Set(files.map(\.name))
+    return files + hooks.files.filter { !names.contains($0.name) }
+  }
   /// How they are reached; nil where there is none.
   private(set) var network: NetworkRecord?
   /// How they are reached from here.
@@ -108,9 +113,8 @@ struct ArmPlan {
   /// that needs none, memory: is left out.
   private mutating func judgeMemory(_ request: ArmRequest, _ machine: Machine) throws(DumpError) {
     var own = try CrashMemory(kernel: crashKernel(request, machine), machine, modules: moduleBytes)
-    own.programs = hooks.files.size
     own.furtherCPUs = UInt64(max(0, min(running.cpus, machine.onlineCPUs) - 1)) * CrashProcessors.memory
-    own.files = files.reduce(0) { $0 + $1.size }
+    own.files = imageFiles.size
     own.hasNetwork = network != nil
     neededMemory = own.own
     guard usesMemory else { return }

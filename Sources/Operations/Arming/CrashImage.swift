@@ -13,12 +13,11 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
   if !record.memory.isEmpty { try archive.add("etc/mcore.memory", ArmedMemory(record.memory).record) }
   if plan.savesDirectly {
     try addModules(plan, archive, scratch: image + ".module")
-    try add(plan.files, archive)
     if !plan.assemblies.isEmpty {
       try archive.add("etc/mcore.devices", plan.assemblies.flatMap(\.lines).joined(separator: "\n") + "\n")
     }
   }
-  if !plan.hooks.names.isEmpty { try archive.add(plan.hooks.files) }
+  try archive.add(plan.imageFiles)
   if plan.usesMemory { try addNormalKernel(normal, record, archive) }
   try archive.finish()
 }
@@ -56,25 +55,6 @@ private func addModules(_ plan: ArmPlan, _ archive: CpioArchive, scratch: String
     list += "/\(file)\(plan.moduleOptions.text(for: name))\n"
   }
   try archive.add("etc/mcore.modules", list)
-}
-
-/// Directories are made where the start of the initramfs does not have them: what is a symbolic link there
-/// (`sbin`) would be one no more.
-private func add(_ files: [ImageFile], _ archive: CpioArchive) throws(DumpError) {
-  var directories: Set<String> = ["bin", "dev", "etc", "lib", "mnt", "proc", "run", "sbin", "sys", "tmp", "modules"]
-  for file in files {
-    var parents: [String] = []
-    var place = parentDirectory(of: file.name)
-    while place != ".", directories.insert(place).inserted {
-      parents.append(place)
-      place = parentDirectory(of: place)
-    }
-    for parent in parents.reversed() { try archive.addDirectory(parent) }
-    switch file.content {
-    case .text(let text): try archive.add(file.name, text)
-    case .copy(let path): try archive.add(file.name, contentsOf: path, mode: file.isProgram ? 0o700 : 0o600)
-    }
-  }
 }
 
 private func addNormalKernel(_ normal: NormalFiles?, _ record: ArmRecord, _ archive: CpioArchive) throws(DumpError) {

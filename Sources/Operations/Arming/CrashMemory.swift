@@ -12,18 +12,16 @@ struct CrashMemory {
   var machineMemory: UInt64 = 0
   /// Modules in its initramfs: once packed, once unpacked, once loaded.
   var modules: UInt64 = 0
-  /// Programs in its initramfs: once packed, once unpacked.
-  var programs: UInt64 = 0
   /// For CPUs beyond the first, where `cpus=` wants them.
   var furtherCPUs: UInt64 = 0
-  /// Programs, libraries, firmware: once in the initramfs, once unpacked.
+  /// Programs, libraries, firmware, hooks: once in the initramfs, once unpacked.
   var files: UInt64 = 0
   var hasNetwork = false
 
   /// Of a crash kernel that only saves: itself, its slab, mcore-capture and busybox in its initramfs, what
   /// they work with.
   var own: UInt64 {
-    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * (files + programs)
+    kernelMemory + CrashMemory.rest + CrashMemory.classes(of: machineMemory) + 3 * modules + 2 * files
       + furtherCPUs + (hasNetwork ? CrashMemory.network : 0)
   }
   /// What devices receive into, what waits to be sent, and ssh or curl at work.

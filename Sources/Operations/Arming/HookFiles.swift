@@ -10,25 +10,27 @@ struct HookFiles {
   /// `# mcore-needs: curl /etc/a.pem`.
   private static let needs = "# mcore-needs:"
 
-  private(set) var files: ProgramFiles
+  private var programs: ProgramFiles
+  /// With what they need.
+  var files: [ImageFile] { programs.files }
   /// `before/10-fence`, in the order of running.
   private(set) var names: [String] = []
   private(set) var warnings: [String] = []
 
   init(_ machine: Machine) {
-    files = ProgramFiles(root: machine.root)
+    programs = ProgramFiles(root: machine.root)
     for stage in HookFiles.stages {
       for name in (try? System.names(in: "\(machine.root)\(HookFiles.directory)/\(stage)")) ?? [] where HookFiles.isHook(name) {
         let path = "\(HookFiles.directory)/\(stage)/\(name)"
         // What one hook brings along is left out with it.
-        var trial = files
+        var trial = programs
         do throws(DumpError) {
           guard System.kind(of: machine.root + path) == .regular, System.isExecutable(machine.root + path) else {
             throw DumpError(.usage, "no executable file", at: path, advice: "chmod +x it, or take it away")
           }
           try trial.add(program: path, as: "hooks/\(stage)/\(name)")
           for need in try HookFiles.needs(of: machine.root + path) { try HookFiles.add(need, &trial) }
-          files = trial
+          programs = trial
           names.append("\(stage)/\(name)")
         } catch { warnings.append("hook \(stage)/\(name) is left out: \(error)") }
       }
@@ -52,7 +54,11 @@ struct HookFiles {
   }
 
   /// A name or a file that can be run is a program; anything else is taken as it is.
-  private static func add(_ need: String, _ files: inout ProgramFiles) throws(DumpError) {
-    if need.utf8.contains(0x2f), !files.isProgram(need) { try files.add(file: need) } else { try files.add(program: need) }
+  private static func add(_ need: String, _ programs: inout ProgramFiles) throws(DumpError) {
+    if need.utf8.contains(0x2f), !programs.isProgram(need) {
+      try programs.add(file: need)
+    } else {
+      try programs.add(program: need)
+    }
   }
 }

@@ -199,13 +199,9 @@ struct TargetPlanner {
       }
       let parent = parentDirectory(of: place)
       if parent == place { return path }
-      missing = "/\(lastName(place))" + missing
+      missing = "/\(lastName(of: place))" + missing
       place = parent
     }
-  }
-
-  private func lastName(_ path: String) -> String {
-    path.utf8.split(separator: 0x2f).last.map { String(Substring($0)) } ?? ""
   }
 
   /// Whether no other mount, nearer to the path, lies on this one.

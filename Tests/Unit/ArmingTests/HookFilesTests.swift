@@ -21,7 +21,7 @@ import Testing
 
   @Test func withoutHooksNothingIsAdded() throws {
     let hooks = HookFiles(Machine(root: fake.request.root))
-    #expect(hooks.names.isEmpty && hooks.files.entries.isEmpty && hooks.warnings.isEmpty)
+    #expect(hooks.names.isEmpty && hooks.files.isEmpty && hooks.warnings.isEmpty)
   }
 
   @Test func theyAreInTheImageInOrder() throws {

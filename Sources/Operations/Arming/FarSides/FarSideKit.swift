@@ -11,7 +11,7 @@ struct FarSideKit {
   private(set) var words: [String] = []
   private let machine: Machine
   private let index: ModuleIndex
-  private var programs: FarSidePrograms
+  private var programs: ProgramFiles
   private var ssh = SSHFiles()
   private var others: [ImageFile] = []
 
@@ -21,7 +21,7 @@ struct FarSideKit {
   init(_ machine: Machine, _ index: ModuleIndex, asks: NetworkRecorder.Asks?) {
     (self.machine, self.index) = (machine, index)
     recorder = NetworkRecorder(root: machine.root, asks: asks)
-    programs = FarSidePrograms(machine)
+    programs = ProgramFiles(root: machine.root)
   }
 
   /// - Parameter settings: words `key=value`, of which the last one counts.
@@ -33,14 +33,14 @@ struct FarSideKit {
     switch farSide {
     case .ssh(let user, let host, let port):
       reached = host
-      try programs.add(program: "ssh", package: "openssh-client")
+      try programs.add(program: "ssh", as: "bin/ssh", package: "openssh-client")
       try ssh.add(
         host, user: user, port: port, key: value("ssh-key", settings), known: value("ssh-known-hosts", settings), machine)
       // Of a C library that keeps them apart (before glibc 2.34).
       for library in ["libnss_files.so.2", "libresolv.so.2"] { programs.addOptional(library: library, for: "ssh") }
     case .http(let host, let isSecure):
       reached = host
-      try programs.add(program: "curl", package: "curl")
+      try programs.add(program: "curl", as: "bin/curl", package: "curl")
       let config = value("curl-config", settings)
       let curl = try CurlFiles(config, isSecure: isSecure, machine)
       if config != nil { words = ["curl-config=/\(CurlFiles.configuration)"] }
@@ -50,8 +50,8 @@ struct FarSideKit {
     case .nfs(let host):
       reached = host
       // busybox's mount calls no helper for it.
-      try programs.add(program: "mount", package: "mount")
-      try programs.add(program: "mount.nfs", package: "nfs-common")
+      try programs.add(program: "mount", as: "bin/mount", package: "mount")
+      try programs.add(program: "mount.nfs", as: "bin/mount.nfs", package: "nfs-common")
       programs.addOptional(library: "libnss_files.so.2", for: "mount.nfs")
       for path in ["/etc/netconfig", "/etc/nfsmount.conf"] where System.kind(of: machine.root + path) == .regular {
         let file = ImageFile(name: String(path.dropFirst()), content: .copy(machine.root + path))

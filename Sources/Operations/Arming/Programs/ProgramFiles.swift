@@ -8,22 +8,15 @@ internal import LinuxSystem
 ///     var files = ProgramFiles()
 ///     try files.add(program: "ssh")
 ///     try files.add(file: "/etc/ssh/ssh_config")
-///     try archive.add(files)
+///     try archive.add(files.files)
 struct ProgramFiles {
-  /// One file of the initramfs.
-  struct Entry: Equatable {
-    /// Where it lies there: a path without a slash at its start.
-    var name: String
-    /// Where it lies here, links followed.
-    var source: String
-    var isExecutable = true
-  }
-
   /// In the order of adding; no name is there twice.
-  private(set) var entries: [Entry] = []
+  private(set) var files: [ImageFile] = []
   private var known: Set<String>
   /// In place of /: for tests.
   private let root: String
+  /// Names of the loaders, without directories.
+  private var loaders: Set<String> = []
   private lazy var searchPath = LibrarySearch(root: root)
 
   /// What crash-base.img has already: its shell is busybox.
@@ -37,17 +30,29 @@ struct ProgramFiles {
   }
 
   /// A program and what starts with it. `program` is a path, or a name that is looked for in the directories
-  /// of the system. It lies at the same path in the initramfs, or at `name`.
-  mutating func add(program: String, as name: String? = nil) throws(DumpError) {
-    let path = try ProgramFiles.find(program, root)
-    guard try take(path, as: name) else { return }
+  /// of the system; `package` has it. It lies at the same path in the initramfs, or at `name`.
+  mutating func add(program: String, as name: String? = nil, package: String? = nil) throws(DumpError) {
+    let path = try ProgramFiles.find(program, root, package)
+    guard try take(path, as: name, .program) else { return }
     try addWhatStartsWith(path, depth: 0)
   }
 
   /// A file as it is, at its own path or at `name`.
   mutating func add(file: String, as name: String? = nil) throws(DumpError) {
     guard System.kind(of: root + file) == .regular else { throw DumpError(.usage, "no such file", at: file) }
-    _ = try take(file, as: name, isExecutable: false)
+    _ = try take(file, as: name, .data)
+  }
+
+  /// A library that `program`, which was added, loads while it runs, where this system has it.
+  mutating func addOptional(library: String, for program: String) {
+    guard let path = try? ProgramFiles.find(program, root, nil), let object = try? ELFObject(root + path),
+      let found = searchPath.find(library, neededBy: object, path)
+    else { return }
+    var trial = self
+    guard (try? trial.take(found.path, as: "\(found.place)/\(library)", .library)) == true,
+      (try? trial.addLibraries(of: found.path)) != nil
+    else { return }
+    self = trial
   }
 
   /// Whether a file here is a program: executable, and an ELF file or a script.
@@ -56,40 +61,25 @@ struct ProgramFiles {
     return start.starts(with: "#!".utf8) || start.starts(with: [0x7f, 0x45, 0x4c, 0x46])
   }
 
-  /// The directories that have to be there, parents first.
-  var directories: [String] {
-    var all: [String] = []
-    for entry in entries {
-      var path = ""
-      for part in entry.name.utf8.split(separator: 0x2f).dropLast() {
-        path += (path.isEmpty ? "" : "/") + String(Substring(part))
-        if !all.contains(path) { all.append(path) }
-      }
-    }
-    return all
-  }
-
-  /// Bytes of all files.
-  var size: UInt64 { entries.reduce(0) { clampedSum($0, (try? File($1.source, .read).size()) ?? 0) } }
-
   /// The path of a program by its name.
-  private static func find(_ program: String, _ root: String) throws(DumpError) -> String {
+  private static func find(_ program: String, _ root: String, _ package: String?) throws(DumpError) -> String {
     if program.utf8.contains(0x2f) {
       if System.kind(of: root + program) == .regular { return program }
     } else {
       for directory in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
       where System.kind(of: "\(root)\(directory)/\(program)") == .regular { return "\(directory)/\(program)" }
     }
-    throw DumpError(.usage, "no such program", at: program, advice: "is its package installed?")
+    throw DumpError(
+      .usage, "no such program", at: program, advice: package.map { "install \($0)" } ?? "is its package installed?")
   }
 
   /// False for one that is there already.
-  private mutating func take(_ path: String, as name: String?, isExecutable: Bool = true) throws(DumpError) -> Bool {
+  private mutating func take(_ path: String, as name: String?, _ kind: ImageFile.Kind) throws(DumpError) -> Bool {
     let name = name ?? String(decoding: path.utf8.drop { $0 == 0x2f }, as: UTF8.self)
     guard known.insert(name).inserted else { return false }
-    guard entries.count < ProgramFiles.entryLimit else { throw DumpError("more than \(ProgramFiles.entryLimit) files", at: path) }
+    guard files.count < ProgramFiles.entryLimit else { throw DumpError("more than \(ProgramFiles.entryLimit) files", at: path) }
     let source = System.realPath(root + path) ?? root + path
-    entries.append(Entry(name: name, source: source, isExecutable: isExecutable))
+    files.append(ImageFile(name: name, content: .copy(source), kind: kind))
     return true
   }
 
@@ -124,35 +114,33 @@ struct ProgramFiles {
       }
       // The shell of the initramfs is its own, whatever this system has under that name.
       for program in wanted where !known.contains(String(decoding: program.utf8.dropFirst(), as: UTF8.self)) {
-        let found = try ProgramFiles.find(program, root)
-        if try take(found, as: nil) { try addWhatStartsWith(found, depth: depth + 1) }
+        let found = try ProgramFiles.find(program, root, nil)
+        if try take(found, as: nil, .program) { try addWhatStartsWith(found, depth: depth + 1) }
       }
     } catch { throw error.inside(path) }
   }
 
-  /// The loader and every library, those of libraries too. A library lies where the loader looks by itself:
-  /// there is no ld.so.cache in a crash initramfs.
+  /// The loader and every library, those of libraries too. A library lies where the loader looks by itself.
   private mutating func addLibraries(of program: String) throws(DumpError) {
     var waiting = [program]
     while let path = waiting.popLast() {
-      let links = try DynamicLinks(root + path)
-      if let loader = links.interpreter { _ = try take(loader, as: nil) }
-      for library in links.needed {
-        guard let found = searchPath.find(library, for: path, links.runPath) else {
+      let object = try ELFObject(root + path)
+      if let loader = object.interpreter {
+        guard System.kind(of: root + loader) == .regular else {
+          throw DumpError("the loader \(loader) is not there", at: path)
+        }
+        _ = try take(loader, as: nil, .program)
+        loaders.insert(lastName(of: loader))
+      }
+      // The loader is a library too, which the C library names.
+      for library in object.needed where !loaders.contains(lastName(of: library)) {
+        guard let found = searchPath.find(library, neededBy: object, path) else {
           throw DumpError(
             .usage, "the library \(library) is nowhere", at: path,
             advice: "its package is not installed, or it is found by LD_LIBRARY_PATH alone")
         }
-        if try take(found.path, as: "\(found.place)/\(library)") { waiting.append(found.path) }
+        if try take(found.path, as: "\(found.place)/\(lastName(of: library))", .library) { waiting.append(found.path) }
       }
     }
-  }
-}
-
-extension CpioArchive {
-  /// All files, with the directories that they lie in.
-  func add(_ files: ProgramFiles) throws(DumpError) {
-    for directory in files.directories { try addDirectory(directory, mode: 0o755) }
-    for entry in files.entries { try add(entry.name, contentsOf: entry.source, mode: entry.isExecutable ? 0o755 : 0o600) }
   }
 }

@@ -15,6 +15,7 @@ struct ELFObject {
   private static let segmentLimit = 128
   private static let entryLimit = 4096
   private static let textLimit = 4096
+  private static let stringsLimit: UInt64 = 16 << 20
 
   /// A segment of the file: where it lies, and where it is in memory.
   private struct Segment {
@@ -50,12 +51,13 @@ struct ELFObject {
       try file.bytes(at: place.offset, count: Int(min(place.size, UInt64(16 * ELFObject.entryLimit)))), .little)
     var names: [UInt64] = []
     var (runpath, rpath): (UInt64?, UInt64?) = (nil, nil)
-    var strings: UInt64?
+    var (strings, stringsSize): (UInt64?, UInt64) = (nil, 0)
     var start = 0
     while let tag = entries.u64(start), let value = entries.u64(start + 8), tag != 0 {
       switch tag {
       case 1: names.append(value)
       case 5: strings = value
+      case 10: stringsSize = value
       case 15: rpath = value
       case 29: runpath = value
       default: break
@@ -64,10 +66,11 @@ struct ELFObject {
     }
     if names.isEmpty { return }
     // The table is told by its address in memory.
-    guard let strings,
+    guard let strings, stringsSize <= ELFObject.stringsLimit,
       let home = segments.first(where: { $0.type == 1 && strings >= $0.address && strings - $0.address < $0.size })
     else { throw damaged }
     func text(_ offset: UInt64) throws(DumpError) -> String {
+      guard offset < stringsSize else { throw damaged }
       let place = [home.offset, strings - home.address, offset].reduce(UInt64(0)) { clampedSum($0, $1) }
       let bytes = ByteReader(try file.bytes(at: place, count: ELFObject.textLimit), .little)
       guard let text = bytes.text(0, limit: ELFObject.textLimit), !text.isEmpty else { throw damaged }
