@@ -10,7 +10,7 @@ struct ArmRecord {
   /// Only in the crash initramfs.
   var commandLine = ""
   var memoryMap = ""
-  /// All RAM of the running kernel, and of what was set aside for the crash kernel.
+  /// All RAM of the running kernel.
   var memory: [PhysicalRange] = []
   /// APIC id of the CPU that firmware started; nil where there is none.
   var bootCPU: UInt32?
@@ -25,7 +25,7 @@ struct ArmRecord {
     armed.pathsOnRoot = machine.dumpPathsOnRoot()
     commandLine = machine.commandLine
     memoryMap = try machine.memoryMapRecord()
-    memory = machine.systemRAM + machine.returnedRAM + machine.pluggedRAM
+    memory = machine.dumpedRAM
     bootCPU = machine.bootCPU
     // One that an earlier soft boot left off is still in the kernel that crashed then, and the map says so.
     if machine.word("disable_cpu_apicid=") == nil { image = machine.kernelImage }
@@ -85,6 +85,12 @@ extension Machine {
 
   /// Of memory that was set aside, what is RAM again (drivers/dax/kmem.c names it so).
   var returnedRAM: [PhysicalRange] { innerMemory(["System RAM (kmem)"]) }
+
+  /// What program headers of a crash kernel's /proc/vmcore describe: all RAM but what is set aside for it.
+  var dumpedRAM: [PhysicalRange] {
+    let crash = innerMemory(["Crash kernel"])
+    return RangeSet.joined(systemRAM + returnedRAM + pluggedRAM).flatMap { RangeSet.subtracting(crash, from: $0) }
+  }
 
   /// What the hypervisor gave by and by (drivers/virtio/virtio_mem.c names it so).
   var pluggedRAM: [PhysicalRange] { innerMemory(["System RAM (virtio_mem)"]) }

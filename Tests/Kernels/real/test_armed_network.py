@@ -123,7 +123,8 @@ class ArmedOverTheNetwork(unittest.TestCase):
         self.assertNotIn("no answer by DHCP", guest.console.text)
         (dump,) = self.there.iterdir()
         mcore("verify", "-q", dump)
-        self.assertEqual(json.loads((dump / "dump.json").read_text())["kernel"]["release"], self.release)
+        manifest = json.loads((dump / "dump.json").read_text())
+        self.assertEqual((manifest["status"], manifest["kernel"]["release"]), ("complete", self.release), manifest["findings"])
         self.assertIn("sysrq triggered crash", (dump / "dmesg.txt").read_text())
         self.assertEqual(disk.list_directory(self.image, "/var/crash"), [])
 

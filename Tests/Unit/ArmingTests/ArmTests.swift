@@ -8,6 +8,21 @@ import Testing
 @testable import SoftBoot
 
 @Suite(.serialized) struct ArmTests {
+  /// The memory of the crash kernel is in no program header of its /proc/vmcore, and not all of it is its RAM
+  /// (elfcorehdr= is not).
+  @Test func theMemoryOfTheCrashKernelIsNotRecorded() throws {
+    let fake = try FakeMachine()
+    try fake.write(
+      "/proc/iomem",
+      "00001000-0009fbff : System RAM\n00100000-7ffdbfff : System RAM\n  01000000-01ffffff : Kernel code\n"
+        + "  2f000000-3effffff : Crash kernel\n100000000-13fffffff : System RAM\n  138000000-13fffffff : Crash kernel\n")
+    let memory = try ArmRecord(Machine(root: fake.request.root)).memory
+    #expect(
+      memory.map(\.description) == [
+        "0x1000-0x9fbff", "0x100000-0x2effffff", "0x3f000000-0x7ffdbfff", "0x100000000-0x137ffffff",
+      ])
+  }
+
   @Test func theImageHoldsWhatTheCrashKernelNeedsToKnow() throws {
     let fake = try FakeMachine()
     let record = try ArmRecord(Machine(root: fake.request.root))
