@@ -1,4 +1,5 @@
 @testable import Capture
+import CrashedKernel
 import DumpBasics
 import DumpSource
 import Foundation
@@ -54,5 +55,37 @@ import Testing
     let outcome = Attempt(try prepared(scratch) { $0.limits.bytes = 4 << 20 }, scratch.file("out")).run()
     #expect(outcome.endedByLimit)
     #expect(outcome.result?.status == .cut)
+  }
+
+  /// What a witness says takes seconds: it is asked once, in a dump that is begun.
+  @Test func theWitnessIsAskedWhenTheTargetIsOpen() throws {
+    let scratch = try Scratch()
+    let asked = scratch.file("asked")
+    let prepared = try prepared(scratch) { $0.witness = LookingWitness(directory: scratch.file("there"), note: asked) }
+    #expect(!FileManager.default.fileExists(atPath: asked))
+    try FileManager.default.createDirectory(atPath: scratch.file("there"), withIntermediateDirectories: false)
+    let outcome = Attempt(prepared, scratch.file("there")).run()
+    #expect(try String(contentsOfFile: asked, encoding: .utf8) == "begun")
+    let path = try #require(outcome.result?.path)
+    #expect(try String(contentsOfFile: path + "/seen.txt", encoding: .utf8) == "1")
+    #expect(
+      try inspect(try openDump(path + "/vmcore.elf.gz"), path + "/vmcore.elf.gz").findings.contains("the witness was asked"))
+  }
+}
+
+/// Notes when it is asked, and refuses to be asked again.
+private struct LookingWitness: KernelWitness {
+  let directory: String
+  let note: String
+
+  func explain(_ kernel: CrashedKernel) -> Explanation {
+    var explanation = Explanation()
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    let isFirst = !FileManager.default.fileExists(atPath: note)
+    try? (names.contains { $0.hasSuffix(".incomplete") } ? "begun" : "too early").write(
+      toFile: note, atomically: true, encoding: .utf8)
+    explanation.files = [("seen.txt", Array((isFirst ? "1" : "again").utf8))]
+    explanation.findings = ["the witness was asked"]
+    return explanation
   }
 }

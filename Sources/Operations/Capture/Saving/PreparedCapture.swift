@@ -14,8 +14,8 @@ final class PreparedCapture {
   let reporter: any Reporter
   let source: any DumpSource
   let kernel: CrashedKernel
-  /// What a witness says of it, where there is one.
-  let explanation: Explanation?
+  /// What a witness says of it, where there is one. That takes seconds, so it is asked when the log is safe.
+  private(set) lazy var explanation: Explanation? = explained()
   /// Nil where it could not be read.
   let log: KernelLog?
   let work: OrderedWork
@@ -46,11 +46,8 @@ final class PreparedCapture {
       // A dump of ours says so already: converting it must not say it once more.
       if source.statement == nil { findings.append(error.description) }
     }
-    explanation = request.witness?.explain(kernel)
-    for finding in explanation?.findings ?? [] where !findings.contains(finding) { findings.append(finding) }
     self.findings = findings
     for finding in findings { reporter.warning(finding) }
-    for line in explanation?.supplements ?? [] { reporter.message("by the kernel's types: \(printable(line))") }
     let release = printable(kernel.release ?? "unknown")
     let reason = log?.panicMessage.map { printable($0) }
     reporter.message("crashed kernel \(release)\(reason.map { ", \($0)" } ?? "")")
@@ -65,9 +62,17 @@ final class PreparedCapture {
     if let planIfMade { return planIfMade }
     let planning = Planning(
       request, source, kernel.supplemented(by: explanation?.supplements ?? []), work, limits, reporter)
-    let made = try planning.plan(notes: kernel.notes, findings: findings)
+    let told = (explanation?.findings ?? []).filter { !findings.contains($0) }
+    let made = try planning.plan(notes: kernel.notes, findings: findings + told)
     planIfMade = made
     return made
+  }
+
+  private func explained() -> Explanation? {
+    let explanation = request.witness?.explain(kernel)
+    for finding in explanation?.findings ?? [] where !findings.contains(finding) { reporter.warning(finding) }
+    for line in explanation?.supplements ?? [] { reporter.message("by the kernel's types: \(printable(line))") }
+    return explanation
   }
 
   /// About how large the dump file will be.
