@@ -432,11 +432,11 @@ class Failover(TargetTests):
         self.assertGreater(attempt["bytes"], 0)
 
     def in_the_middle(self, directory: pathlib.Path, act):
-        """Once some of the dump has arrived, and long before all of it."""
+        """Once some of the dump has arrived, and long before all of it: what counts as there ends with a whole group of blocks."""
 
         def run():
             wait_until(
-                lambda: [path for path in directory.glob("*/vmcore.elf.gz") if path.stat().st_size > 1 << 20],
+                lambda: [path for path in directory.glob("*/vmcore.elf.gz") if path.stat().st_size > 2 << 20],
                 "the dump is on its way",
                 60,
             )
@@ -501,7 +501,7 @@ class Failover(TargetTests):
 
         def kill():
             wait_until(
-                lambda: [path for path in server.directory.glob("tmp-client_body/*") if path.stat().st_size > 1 << 20],
+                lambda: [path for path in server.directory.glob("tmp-client_body/*") if path.stat().st_size > 2 << 20],
                 "the dump is on its way",
                 60,
             )
