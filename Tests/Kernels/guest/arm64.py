@@ -1,7 +1,6 @@
 """Guests of arm64, and the raw dumps of their crashes. What an arm64 guest runs is what one of x86_64 runs (guest-init);
 only its programs and its machine differ."""
 
-import os
 import pathlib
 import shutil
 import tempfile
@@ -9,7 +8,7 @@ import time
 
 from . import dumps, system
 from .paths import CACHE, GUEST, REPOSITORY, build_initramfs, fingerprint, kernel_release, run
-from .qemu import Guest, Machine, new_log
+from .qemu import Guest, Machine
 
 NORMAL_CMDLINE = system.NORMAL_CMDLINE.replace("ttyS0", "ttyAMA0")
 CRASH_CMDLINE = system.CRASH_CMDLINE.replace("ttyS0", "ttyAMA0")
@@ -106,23 +105,7 @@ def raw_dump(series: str, **options) -> pathlib.Path:
     started = time.monotonic()
     with dumps.once(path) as temporary:
         if temporary:
-            capture_raw(kernel, temporary, options)
+            machine = {"start": start, "initramfs": capture_initramfs, "crash_cmdline": CRASH_CMDLINE}
+            dumps.capture_raw(kernel, temporary, options, **machine, limit=240)
             dumps.report(temporary, started)
     return path
-
-
-def capture_raw(kernel: pathlib.Path, out: pathlib.Path, options: dict) -> None:
-    log = new_log(f"raw-{kernel_release(kernel)}")
-    with tempfile.TemporaryDirectory() as directory:
-        work = pathlib.Path(directory)
-        capture = capture_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
-        image = system.make_disk(work / "disk.img", kernel, capture, crash_cmdline=CRASH_CMDLINE)
-        run("truncate", "-s", "64G", out)
-        with start(kernel, [image, out], log, reboot=False, **options) as guest:
-            guest.expect("MCORE-GUEST: panic now", 240, or_fail=system.FAILED)
-            size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 240)["size"])
-            guest.expect("MCORE-GUEST: copied", 600, or_fail=system.FAILED)
-            guest.wait_exit(30)
-    if size == 0:
-        raise guest.failure("the crash kernel had an empty /proc/vmcore")
-    os.truncate(out, size)

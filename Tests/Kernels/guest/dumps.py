@@ -74,17 +74,27 @@ def raw_dump(series: str, **options) -> pathlib.Path:
     return path
 
 
-def capture_raw(kernel: pathlib.Path, out: pathlib.Path, options: dict) -> None:
+def capture_raw(
+    kernel: pathlib.Path,
+    out: pathlib.Path,
+    options: dict,
+    *,
+    start=system.start,
+    initramfs=build_initramfs,
+    crash_cmdline: str = system.CRASH_CMDLINE,
+    limit: int = 120,
+) -> None:
+    """How a guest starts and what its crash kernel boots may be another machine's; `limit`: seconds for each of its boots."""
     log = new_log(f"raw-{kernel_release(kernel)}")
     with tempfile.TemporaryDirectory() as directory:
         work = pathlib.Path(directory)
-        capture = build_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
-        image = system.make_disk(work / "disk.img", kernel, capture)
+        capture = initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
+        image = system.make_disk(work / "disk.img", kernel, capture, crash_cmdline)
         # More than any memory that a test gives a guest; holes cost nothing.
         run("truncate", "-s", "64G", out)
-        with system.start(kernel, [image, out], log, reboot=False, **options) as guest:
-            guest.expect("MCORE-GUEST: panic now", 120, or_fail=system.FAILED)
-            size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", 120)["size"])
+        with start(kernel, [image, out], log, reboot=False, **options) as guest:
+            guest.expect("MCORE-GUEST: panic now", limit, or_fail=system.FAILED)
+            size = int(guest.expect(r"MCORE-GUEST: vmcore has (?P<size>\d+) bytes", limit)["size"])
             guest.expect("MCORE-GUEST: copied", 600, or_fail=system.FAILED)
             guest.wait_exit(30)
     if size == 0:

@@ -9,7 +9,6 @@ back. A tool opens the file when its answer is the one that it gives on the unda
 
 import argparse
 import collections
-import json
 import os
 import pathlib
 import shutil
@@ -21,7 +20,7 @@ from guest import dumps
 from guest.paths import REPOSITORY, fetch_kernel
 
 from . import crash_tool
-from .makedumpfile_damage import apply
+from .makedumpfile_damage import apply, drawn
 
 LIMIT = 60
 SERIES = "6.1"
@@ -89,14 +88,7 @@ def main() -> int:
     parser.add_argument("dump", nargs="?", type=pathlib.Path, help="default: the raw dump of 6.1")
     arguments = parser.parse_args()
     source = arguments.dump or dumps.raw_dump(SERIES)
-    lines = subprocess.run(
-        [arguments.program, "--files", "--patches", "--count", str(arguments.count), source],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    ).stdout.splitlines()
-    mutations = [json.loads(line) for line in lines if line.startswith("{")]
+    mutations = drawn(arguments.program, arguments.count, source, "--files")
     counts = collections.defaultdict(collections.Counter)
     with tempfile.TemporaryDirectory(prefix="mcore-headers-", dir="/dev/shm") as directory:
         work = pathlib.Path(directory)

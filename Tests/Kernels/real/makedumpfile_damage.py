@@ -61,6 +61,13 @@ def run(dump: pathlib.Path, out: pathlib.Path) -> tuple:
     return "ok", kept_pages(out), said
 
 
+def drawn(program: pathlib.Path, count: int, source: pathlib.Path, *options) -> list:
+    """Mutations of the campaign: for each what to write where."""
+    command = [program, *options, "--patches", "--count", str(count), source]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout.splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
 def apply(file, writes: list) -> list:
     """Writes; returns what undoes it, in the order to do that."""
     undo = []
@@ -81,14 +88,7 @@ def main() -> int:
     parser.add_argument("dump", nargs="?", type=pathlib.Path, help="default: the raw dump of 6.1")
     arguments = parser.parse_args()
     source = arguments.dump or dumps.raw_dump("6.1")
-    lines = subprocess.run(
-        [arguments.program, "--patches", "--count", str(arguments.count), source],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    ).stdout.splitlines()
-    mutations = [json.loads(line) for line in lines if line.startswith("{")]
+    mutations = drawn(arguments.program, arguments.count, source)
     counts = collections.defaultdict(collections.Counter)
     with tempfile.TemporaryDirectory(prefix="mcore-damage-", dir="/dev/shm") as directory:
         copy, out = pathlib.Path(directory, "vmcore"), pathlib.Path(directory, "out")

@@ -5,15 +5,13 @@ import importlib.util
 import json
 import pathlib
 import shutil
-import tempfile
 import unittest
 
 from guest import armed, disk, system
 from guest.paths import CACHE, REPOSITORY, fetch_kernel, kernel_release
 
-from .servers import SSHServer
+from .network_guest import CAPTURE, MAC, SERIES, NetworkGuestTests
 from .test_dumps import BIN, mcore
-from .test_target_guests import CAPTURE, MAC, SERIES
 
 ERRORS = "mcore: error: .*\n|" + system.FAILED
 # busybox's client says by this how it went. An address with an end is how every other client sets it.
@@ -55,24 +53,7 @@ def module_tree(kernel: pathlib.Path, tree: pathlib.Path, wanted: list) -> None:
     (target / "modules.dep").write_text("".join(f"{line}\n" for line in lines if line.split(":")[0] in taken.values()))
 
 
-class ArmedOverTheNetwork(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.kernel = fetch_kernel(SERIES)
-        cls.release = kernel_release(cls.kernel)
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="mcore-guest-")
-        self.addCleanup(directory.cleanup)
-        self.work = pathlib.Path(directory.name)
-        self.there = self.work / "there"
-        self.there.mkdir()
-        self.server = SSHServer(self.work / "sshd")
-        self.server.__enter__()
-        self.addCleanup(self.server.__exit__)
-        host_key = (self.server.directory / "host.pub").read_text()
-        self.server.known_hosts.write_text(f"[10.0.2.2]:{self.server.port} {host_key}")
-
+class ArmedOverTheNetwork(NetworkGuestTests):
     def tree(self, driver: str) -> pathlib.Path:
         """A system with ssh, its keys and its modules."""
         tree = self.work / "tree"

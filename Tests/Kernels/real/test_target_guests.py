@@ -1,41 +1,20 @@
 """A crash whose dump leaves the machine: QEMU's own network leads to an sshd on this machine's 127.0.0.1."""
 
 import json
-import os
 import pathlib
 import shutil
-import tempfile
 import unittest
 
 from guest import disk, system
-from guest.paths import CACHE, build_initramfs, fetch_kernel, kernel_release
+from guest.paths import CACHE, build_initramfs
 
-from .servers import SSHServer, wait_until
-from .test_dumps import BIN, mcore
-
-SERIES = os.environ.get("MCORE_TEST_GUESTS", "6.1").split()[0]
-CAPTURE = BIN / "mcore-capture"
-MAC = "52:54:00:6d:63:72"
+from .network_guest import CAPTURE, MAC, NetworkGuestTests
+from .servers import wait_until
+from .test_dumps import mcore
 
 
-class OverTheNetwork(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.kernel = fetch_kernel(SERIES)
-        cls.release = kernel_release(cls.kernel)
-
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="mcore-guest-")
-        self.addCleanup(directory.cleanup)
-        self.work = pathlib.Path(directory.name)
-        self.there = self.work / "there"
-        self.there.mkdir()
-        self.server = SSHServer(self.work / "sshd")
-        self.server.__enter__()
-        self.addCleanup(self.server.__exit__)
-        # The guest finds this machine at 10.0.2.2, which it knows by a name.
-        host_key = (self.server.directory / "host.pub").read_text()
-        self.server.known_hosts.write_text(f"[dumps.example]:{self.server.port} {host_key}")
+class OverTheNetwork(NetworkGuestTests):
+    known_as = "dumps.example"
 
     def initramfs(self, driver: str) -> pathlib.Path:
         """With ssh, its libraries and keys, and the record of the network."""
