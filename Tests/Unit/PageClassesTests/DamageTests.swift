@@ -75,6 +75,18 @@ import Testing
     expect(.pageZone, keeps: one(frame)) { $0[$0.at(frame)] |= 1 << 56 }
   }
 
+  /// Memory is taken offline because a page of it is broken: its zone ends before it then, and the page is still
+  /// one that must not be read.
+  @Test func brokenPageOfMemoryThatIsOffline() {
+    let frame = TinyMachine.poisonPage
+    let entry = TinyMachine.sections + frame / TinyMachine.sectionPages * 16
+    expect(.pageZone, keeps: one(frame)) { $0[$0.at(frame)] |= 3 << 56 }
+    let machine = TinyMachine()
+    machine[machine.at(frame)] |= 3 << 56
+    machine[entry] &= ~4
+    #expect(machine.classify().pages[Int(frame)] == .hwpoison)
+  }
+
   @Test func pageState() {
     let frame = TinyMachine.userPages.lowerBound + 5
     expect(.pageState, keeps: one(frame)) { $0[$0.at(frame, 48)] &= 0xffff_ffff }

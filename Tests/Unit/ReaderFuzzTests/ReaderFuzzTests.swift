@@ -9,6 +9,21 @@ import Testing
     .appendingPathComponent("../../Campaigns/ReaderFuzz/corpus")
   static let names = ((try? FileManager.default.contentsOfDirectory(atPath: corpus.path)) ?? []).sorted()
 
+  /// Whether this build has what it takes. What it lacks it refuses, and that is tried with the same bytes.
+  private static func isReadHere(_ name: String) -> Bool {
+    var lacking: [String] = []
+    #if !Zstd
+      lacking += ["zst"]
+    #endif
+    #if !Kdump
+      lacking += ["kdump", "flattened", "split"]
+    #endif
+    #if !Streams
+      lacking += ["gzip-", "zstd-unsized"]
+    #endif
+    return !lacking.contains { name.contains($0) }
+  }
+
   @Test func thereIsAFileOfEveryFormat() {
     for name in ["elf", "elf.gz", "elf.zst", "gzip", "zstd", "kdump", "flattened", "split"] {
       #expect(ReaderFuzzTests.names.contains { $0.hasPrefix(name + "-") }, "\(name)")
@@ -19,7 +34,8 @@ import Testing
     let bytes = Array(try Data(contentsOf: ReaderFuzzTests.corpus.appendingPathComponent(name)))
     let fuzz = ReaderFuzz()
     // A file that is a dump says so in its name; what was found by chance is called crash-...
-    #expect(fuzz.read(bytes) || name.hasPrefix("crash-"))
+    let isRead = fuzz.read(bytes)
+    if !name.hasPrefix("crash-") { #expect(isRead == ReaderFuzzTests.isReadHere(name)) }
     for offset in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 150)) {
       var changed = bytes
       changed[offset] ^= 0xff

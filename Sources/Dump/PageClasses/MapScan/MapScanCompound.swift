@@ -18,11 +18,13 @@ extension MapScan {
   }
 
   /// One flag is little evidence; but what it says is that reading the page can stop the machine. Every such
-  /// page is named in the findings.
+  /// page is named in the findings. In memory that was taken offline its zone has moved away from it: a broken
+  /// page is often the reason why.
   mutating func poisoned(_ flags: UInt64, _ frame: UInt64) -> RunCode {
     if rules.strict {
       tally.candidates &+= 1
-      if account(flags, frame) == ZoneRules.unknownTag { return fail(.pageZone) }
+      let isPlaced = section.isOnline ? account(flags, frame) != ZoneRules.unknownTag : sectionIsRight(flags, frame)
+      if !isPlaced { return fail(.pageZone) }
     }
     return RunCode(.hwpoison)
   }

@@ -113,7 +113,7 @@ extension SectionTable {
     }
   }
 
-  /// SECTION_MARKED_PRESENT is bit 0, SECTION_HAS_MEM_MAP bit 1. There were three flags in 4.x and are six in
+  /// SECTION_MARKED_PRESENT is bit 0, SECTION_HAS_MEM_MAP bit 1, SECTION_IS_ONLINE bit 2. There were three flags in 4.x and are six in
   /// 6.15; the map is aligned to a page, so that the low 12 bits are theirs.
   private mutating func add(
     _ number: UInt64, _ word: UInt64, _ structSize: Int, _ checks: inout CheckTable, _ findings: inout Findings
@@ -129,6 +129,7 @@ extension SectionTable {
     }
     checks.passed(.sectionPointer)
     // Encoded as the map's address less that of pfn `start`: the sum wraps by design (sparse_encode_mem_map).
-    sections.append(MapSection(number: number, map: encoded &+ (number << geometry.shift) &* UInt64(structSize)))
+    let map = encoded &+ (number << geometry.shift) &* UInt64(structSize)
+    sections.append(MapSection(number: number, map: map, isOnline: word & 4 != 0))
   }
 }
