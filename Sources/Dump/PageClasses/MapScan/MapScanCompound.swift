@@ -18,8 +18,8 @@ extension MapScan {
   }
 
   /// One flag is little evidence; but what it says is that reading the page can stop the machine. Every such
-  /// page is named in the findings. In memory that was taken offline its zone has moved away from it: a broken
-  /// page is often the reason why.
+  /// page is named in the findings. In memory that was taken offline its zone has moved away from it: a
+  /// broken page is often the reason why.
   mutating func poisoned(_ flags: UInt64, _ frame: UInt64) -> RunCode {
     if rules.strict {
       tally.candidates &+= 1

@@ -6,8 +6,8 @@ struct MapSection: Sendable, Equatable {
   var number: UInt64
   /// The virtual address of the `struct page` of its first page.
   var map: UInt64
-  /// SECTION_IS_ONLINE (include/linux/mmzone.h, since 4.13): whether zones hold its pages. Memory that was taken
-  /// offline keeps its map, and no zone reaches there any more.
+  /// SECTION_IS_ONLINE (include/linux/mmzone.h, since 4.13): whether zones hold its pages. Memory that was
+  /// taken offline keeps its map, and no zone reaches there any more.
   var isOnline = true
 }
 

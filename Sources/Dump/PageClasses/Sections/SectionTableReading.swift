@@ -113,8 +113,8 @@ extension SectionTable {
     }
   }
 
-  /// SECTION_MARKED_PRESENT is bit 0, SECTION_HAS_MEM_MAP bit 1, SECTION_IS_ONLINE bit 2. There were three flags in 4.x and are six in
-  /// 6.15; the map is aligned to a page, so that the low 12 bits are theirs.
+  /// SECTION_MARKED_PRESENT is bit 0, SECTION_HAS_MEM_MAP bit 1, SECTION_IS_ONLINE bit 2. There were three
+  /// flags in 4.x and are six in 6.15; the map is aligned to a page, so that the low 12 bits are theirs.
   private mutating func add(
     _ number: UInt64, _ word: UInt64, _ structSize: Int, _ checks: inout CheckTable, _ findings: inout Findings
   ) {
