@@ -3,7 +3,7 @@
 #
 #   MCORE_TEST_KERNELS     series whose dumps are damaged (default: all five); empty: synthetic machines alone
 #   MCORE_TEST_MUTATIONS   for each dump, and over all synthetic machines together (default: 2000)
-#   MCORE_TEST_FILE_MUTATIONS   for each of four files whose own bytes are damaged (default: 3000)
+#   MCORE_TEST_FILE_MUTATIONS   for each of six files whose own bytes are damaged (default: 3000)
 #
 # scripts/mutations.sh PROGRAM, beside which mcore lies
 set -euo pipefail
@@ -23,7 +23,7 @@ work=$(mktemp -d /dev/shm/mcore-mutations-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 129' HUP INT TERM
 raw=${dumps[${#dumps[@]} > 1 ? 1 : 0]}
-for format in elf elf.gz elf.zst; do
+for format in elf elf.gz elf.zst kdump-zlib kdump-zstd; do
   "$(dirname "$program")/mcore" save -q --level kern --format "$format" "$raw" "$work/dump.$format"
 done
 "$program" --files --count "${MCORE_TEST_FILE_MUTATIONS:-3000}" "$raw" "$work"/dump.*

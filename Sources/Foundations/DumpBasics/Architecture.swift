@@ -7,7 +7,7 @@ public enum ByteOrder: UInt8, Sendable, Equatable {
 
 /// A processor architecture mcore knows, with what differs between them. Everything that depends on one asks
 /// here or switches over this type, so that a new architecture is found by the compiler.
-public enum Architecture: Sendable, Equatable, CustomStringConvertible {
+public enum Architecture: Sendable, Equatable, CaseIterable, CustomStringConvertible {
   case x86_64
   case arm64
 

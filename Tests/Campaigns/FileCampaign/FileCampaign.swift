@@ -40,10 +40,10 @@ public struct FileTotals: Sendable {
 
 /// Damages a copy of a file, one mutation at a time, and judges what mcore makes of it.
 ///
-/// The rules: opening neither traps nor takes more than `patience` seconds of a processor. A page that is wrong or missing lies in the
-/// damaged unit (a segment whose program header was hit; a block, member or frame in which a byte was hit; what lies
-/// behind a cut), and something says so: a finding, or for a plain dump of ours, whose pages have no checksum that
-/// reading looks at, `verify`.
+/// The rules: opening neither traps nor takes more than `patience` seconds of a processor. A page that is
+/// wrong or missing lies in the damaged unit (a segment whose program header was hit; a block, member or
+/// frame in which a byte was hit; what lies behind a cut), and something says so: a finding, or for a plain
+/// dump of ours, whose pages have no checksum that reading looks at, `verify`.
 public struct FileCampaign {
   public var patience = 10.0
   public var seed: UInt64 = 1
@@ -82,8 +82,8 @@ public struct FileCampaign {
     return totals
   }
 
-  /// Mutation `number` as JSON: what to write at which offsets of the file, or how much of it stays. Nil where the
-  /// kind does not fit the file.
+  /// Mutation `number` as JSON: what to write at which offsets of the file, or how much of it stays. Nil
+  /// where the kind does not fit the file.
   public func patchLine(_ number: Int, kinds: [FileMutation.Kind] = FileMutation.Kind.allCases) -> String? {
     let kind = kinds[number % kinds.count]
     guard let mutation = mutator.mutation(number, kind) else { return nil }
@@ -171,6 +171,12 @@ public struct FileCampaign {
     return totals
   }
 
+  /// Whether two pages are less than eight apart.
+  private func isNear(_ one: Int, _ other: Int) -> Bool {
+    let (first, second) = (image.pages[one].start, image.pages[other].start)
+    return max(first, second) - min(first, second) < 8 * 4096
+  }
+
   private func isInHeaders(_ mutation: FileMutation) -> Bool {
     [.programHeaderBit, .programHeaderWord, .elfHeader, .noteByte, .noteHeader, .prefix].contains(mutation.kind)
       || mutation.patches.allSatisfy { $0.offset + $0.bytes.count <= image.notes.upperBound }
@@ -182,6 +188,10 @@ public struct FileCampaign {
       return length < image.size && (image.isOurs || length <= Int(image.offsets.min() ?? 0))
         || length < 64 + 56 * image.programHeaders
     }
+    if image.kdump != nil {
+      // One of its two headers as a whole.
+      return mutation.kind == .tornSector && mutation.patches.contains { $0.offset < 8192 }
+    }
     if mutation.kind == .tornSector {
       return mutation.patches.contains { $0.offset < max(4096, image.notes.upperBound) } && image.unit == 4096
     }
@@ -192,12 +202,19 @@ public struct FileCampaign {
   /// Whether this page may be lost by this mutation.
   private func mayLose(_ index: Int, _ mutation: FileMutation, _ wrong: [Int]) -> Bool {
     if mutation.length != nil { return true }
+    if image.kdump != nil {
+      // Nothing for a header. A byte of the bitmap that has as many bits as before moves its own eight pages;
+      // a sector of 4096 bytes holds 171 descriptors.
+      let limit = mutation.kind == .kdumpHeader ? 0 : mutation.kind == .tornSector ? 171 : 8
+      return wrong.count <= limit && (mutation.kind == .tornSector || wrong.allSatisfy { isNear($0, wrong[0]) })
+    }
     let offset = image.offsets[index]
     switch mutation.kind {
     case .programHeaderBit, .programHeaderWord:
       // The pages of one stretch of the file: those of one segment.
       guard !image.isOurs, let first = wrong.first, let last = wrong.last else { return !image.isOurs }
       return image.segment(of: first) == image.segment(of: last)
+    case .kdumpHeader, .kdumpBitmap, .kdumpDescriptor: return false
     case .elfHeader, .noteByte, .noteHeader:
       // In a compressed file these are bytes of its first block.
       if image.unit == 4096 { return false }

@@ -16,11 +16,19 @@ public struct FileImage: Sendable {
   let pages: [PhysicalRange]
   /// What stands there.
   let truth: [[UInt8]]
-  /// Bytes of the uncompressed file that one damaged byte may cost: a member of elf.gz, a frame of elf.zst, a page.
+  /// Bytes of the uncompressed file that one damaged byte may cost: a member of elf.gz, a frame of elf.zst, a
+  /// page.
   let unit: Int
   /// For each page its offset in the uncompressed file.
   let offsets: [UInt64]
   let isOurs: Bool
+  /// Of a kdump-compressed file: what is in its two headers, the bitmap of pages, and the descriptors.
+  let kdump: KdumpParts?
+  struct KdumpParts: Sendable {
+    let headers: [Range<Int>]
+    let bitmap: Range<Int>
+    let descriptors: Range<Int>
+  }
 
   /// `limit`: how many pages are looked at; they are spread over all of the memory.
   public init(_ path: String, name: String, pageLimit limit: Int = 4096) throws {
@@ -30,8 +38,9 @@ public struct FileImage: Sendable {
     size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
     let start = try FileImage.read(path, 0, 64)
     let isPlain = start.starts(with: [0x7f, 0x45, 0x4c, 0x46])
-    unit = isPlain ? 4096 : start.starts(with: [0x1f, 0x8b]) ? 61_440 : 983_040
-    isOurs = source.metadata != nil
+    kdump = try FileImage.kdumpParts(path, start, pages: source.coverage().reduce(0) { $0 + $1.range.count / 4096 })
+    unit = isPlain || kdump != nil ? 4096 : start.starts(with: [0x1f, 0x8b]) ? 61_440 : 983_040
+    isOurs = source.metadata != nil || kdump != nil && source.statement != nil
     let reader = ByteReader(start, .little)
     programHeaders = isPlain ? Int(reader.u16(56) ?? 0) : 0
     var notes = 0..<0
@@ -70,6 +79,21 @@ public struct FileImage: Sendable {
     self.pages = pages
     self.offsets = places
     truth = try pages.map { try source.bytes(at: PhysicalAddress($0.start), count: Int($0.count)) }
+  }
+
+  private static func kdumpParts(_ path: String, _ start: [UInt8], pages: UInt64) throws -> KdumpParts? {
+    guard start.starts(with: Array("KDUMP   ".utf8)) else { return nil }
+    let header = ByteReader(try read(path, 0, 464), .little)
+    let block = Int(header.u32(428) ?? 0)
+    let bitmaps = (1 + Int(header.u32(432) ?? 0)) * block
+    let half = Int(header.u32(436) ?? 0) / 2 * block
+    let descriptors = bitmaps + 2 * half
+    // The bitmap as far as there are frames; both headers without the names of the kernel, which nothing
+    // depends on.
+    let frames = Int(ByteReader(try read(path, block, 104), .little).u64(96) ?? 0)
+    return KdumpParts(
+      headers: [0..<12, 272..<279, 424..<444, block + 8..<block + 104], bitmap: bitmaps + half..<bitmaps + half + frames / 8,
+      descriptors: descriptors..<descriptors + Int(pages) * 24)
   }
 
   /// Which stretch of memory, in one piece, a page is in.

@@ -12,10 +12,13 @@ public struct FileMutation: Sendable, CustomStringConvertible {
   public enum Kind: Int, CaseIterable, Sendable {
     /// One bit, or one whole word, of a program header.
     case programHeaderBit, programHeaderWord
-    /// One bit or byte of the ELF header.
+    /// One bit or byte of the ELF header, or of as much of a compressed file.
     case elfHeader
     /// One byte of the notes; the header of one note.
     case noteByte, noteHeader
+    /// One bit or byte of the headers of a kdump-compressed file, of its bitmap of pages, of a page
+    /// descriptor.
+    case kdumpHeader, kdumpBitmap, kdumpDescriptor
     /// One byte of the first or of the last 64 KiB.
     case edgeByte
     /// One byte anywhere.
@@ -71,6 +74,7 @@ struct FileMutator {
         mutation.patches = [.init(offset: start, bytes: words[random.below(words.count)])]
       }
     case .elfHeader:
+      guard file.kdump == nil else { return nil }
       mutation.patches = [random.below(2) == 0 ? flipped(random.below(64)) : changed(random.below(64))].compactMap { $0 }
     case .noteByte:
       guard !file.notes.isEmpty else { return nil }
@@ -79,6 +83,16 @@ struct FileMutator {
       guard !file.noteOffsets.isEmpty else { return nil }
       let offset = file.noteOffsets[random.below(file.noteOffsets.count)] + random.below(24)
       mutation.patches = [changed(offset)].compactMap { $0 }
+    case .kdumpHeader, .kdumpBitmap, .kdumpDescriptor:
+      guard let kdump = file.kdump else { return nil }
+      let place =
+        switch kind {
+        case .kdumpHeader: kdump.headers[random.below(kdump.headers.count)]
+        case .kdumpBitmap: kdump.bitmap
+        default: kdump.descriptors
+        }
+      let offset = place.lowerBound + random.below(place.count)
+      mutation.patches = [random.below(2) == 0 ? flipped(offset) : changed(offset)].compactMap { $0 }
     case .edgeByte:
       let edge = min(file.size, 64 << 10)
       mutation.patches = [changed(random.below(2) == 0 ? random.below(edge) : file.size - 1 - random.below(edge))].compactMap {

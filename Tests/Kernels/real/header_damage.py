@@ -22,7 +22,7 @@ from guest.paths import REPOSITORY, fetch_kernel
 from . import crash_tool
 from .makedumpfile_damage import apply, drawn
 
-LIMIT = 60
+LIMIT = 180
 SERIES = "6.1"
 MCORE = REPOSITORY / ".build/release/mcore"
 DRGN = 'print(prog["init_task"].comm.string_().decode(), prog["linux_banner"].string_()[:20])'

@@ -48,6 +48,59 @@
     }
   }
 
+  /// Each byte of the bitmap of pages, in turn. A byte with as many bits as before moves pages of its own
+  /// eight at most; every other one is seen at once, and the descriptors' marks take its place.
+  @Test(arguments: formats) func aWrongByteOfTheBitmapCostsAtMostItsEightPages(format: String) throws {
+    let scratch = try Scratch()
+    let core = SyntheticCore((0..<300).map { .init(UInt64($0 + $0 / 7) << 12, noise(4096, seed: UInt64($0))) })
+    let path = try written(core, scratch, format)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+    func word(_ offset: Int) -> Int { whole[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
+    let bitmap = (1 + word(432) + word(436) / 2) * 4096
+    let damaged = scratch.file("damaged")
+    var seen = 0
+    for offset in 0..<45 {
+      for change in [0x01, 0x80, 0x18, 0xff] as [UInt8] {
+        var file = whole
+        file[bitmap + offset] ^= change
+        try file.write(to: URL(fileURLWithPath: damaged))
+        let source = try openDump(damaged)
+        let isSeen = !source.findings.isEmpty
+        seen += isSeen ? 1 : 0
+        for segment in core.segments {
+          let found = try? source.bytes(at: PhysicalAddress(segment.physical), count: 4096)
+          let isOwn = segment.physical >> 15 == UInt64(offset)
+          #expect(found == segment.bytes || found == nil && isOwn && !isSeen, "\(offset), \(change), \(segment.physical >> 12)")
+        }
+      }
+    }
+    #expect(seen > 100)
+  }
+
+  /// Descriptors have a checksum of themselves and of their data, so that no damage to them gives other
+  /// bytes.
+  @Test(arguments: formats) func aWrongByteOfADescriptorCostsItsPageAlone(format: String) throws {
+    let scratch = try Scratch()
+    let core = SyntheticCore((0..<20).map { .init(UInt64($0) << 12, noise($0 % 2 == 0 ? 4096 : 40, seed: UInt64($0))) })
+    let path = try written(core, scratch, format)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+    func word(_ offset: Int) -> Int { whole[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
+    let descriptors = (1 + word(432) + word(436)) * 4096
+    let damaged = scratch.file("damaged")
+    for number in 0..<20 {
+      for byte in 0..<24 {
+        var file = whole
+        file[descriptors + number * 24 + byte] ^= 0x41
+        try file.write(to: URL(fileURLWithPath: damaged))
+        let source = try openDump(damaged)
+        for (index, segment) in core.segments.enumerated() {
+          let found = try? source.bytes(at: PhysicalAddress(segment.physical), count: segment.bytes.count)
+          #expect(found == segment.bytes || found == nil && index == number, "\(number), \(byte), \(index)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: formats) func theBytesOfAKdumpAreTheSameForAnyNumberOfThreads(format: String) throws {
     let scratch = try Scratch()
     let first = try Data(contentsOf: URL(fileURLWithPath: written(oddMachine(), scratch, format, threads: 1)))

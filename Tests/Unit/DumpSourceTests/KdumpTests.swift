@@ -123,7 +123,8 @@
     #expect(cut == [1, 70, 40_000])
   }
 
-  /// makedumpfile --split of a small machine: the first file has all pages, the others end with their bitmaps.
+  /// makedumpfile --split of a small machine: the first file has all pages, the others end with their
+  /// bitmaps.
   @Test func aPartWithoutPagesEndsWithItsBitmaps() throws {
     var kdump = mixed()
     kdump.part = 40_001..<40_001
@@ -157,16 +158,48 @@
     }
   }
 
+  /// A field that can't be is replaced by what the others say of the same thing, and named; all pages are
+  /// read.
+  @Test(arguments: [
+    (0, Array("KDUMx".utf8), "the signature is damaged"), (8, [7, 0, 0, 0], "header version 7 is taken for 6"),
+    (8, [0, 0, 0, 0], "header version 0"), (12 + 4 * 65 + 2, [0], "is taken for x86_64"),
+    (428, [0, 0, 0, 0], "block_size is 0"), (428, [0, 0, 1, 0], "block_size is 65536"),
+    (428, [255, 255, 255, 255], "block_size"), (432, [0, 0, 0, 0], "sub_hdr_size is 0x0: it is taken for 0x1"),
+    (432, [255, 255, 255, 255], "sub_hdr_size"), (436, [255, 255, 255, 255], "bitmap_blocks"),
+    (436, [0, 0, 0, 0], "bitmap_blocks is 0x0: it is taken for 0x4"), (436, [1, 0, 0, 0], "bitmap_blocks"),
+    (4096 + 96, [255, 255, 255, 255, 255, 255, 255, 127], "max_mapnr is 0x7fffffffffffffff"),
+    (4096 + 96, [0, 0, 0, 0, 0, 0, 1, 0], "max_mapnr is 0x1000000000000"), (4096 + 96, [9], "max_mapnr is 0x9c09"),
+    (4096 + 12, [1, 0, 0, 0], "the file is taken for a whole one"),
+  ] as [(Int, [UInt8], String)])
+  func aDamagedFieldOfAHeaderCostsNothing(offset: Int, bytes: [UInt8], said: String) throws {
+    var file = try mixed().bytes()
+    file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+    let source = try opened(file, try Scratch())
+    #expect(source.findings.contains { $0.description.contains(said) }, "\(source.findings)")
+    for (frame, seed) in [(1, 1), (3, 3), (4, 4), (64, 64), (40_000, 5)] as [(UInt64, UInt64)] {
+      #expect(try source.bytes(at: PhysicalAddress(frame * 4096), count: 4096) == page(seed))
+    }
+  }
+
+  /// Nothing but the descriptors' number says of which page they are: one bit moves all that come after it.
+  @Test func aWrongBitOfTheBitmapIsSeenByTheNumberOfDescriptors() throws {
+    let scratch = try Scratch()
+    let kdump = mixed()
+    let whole = try kdump.bytes()
+    #expect(try opened(whole, scratch).findings.isEmpty)
+    let written = kdump.descriptorOffset - 2 * 4096
+    for bit in [1 << 1, 1 << 5] as [UInt8] {
+      var file = whole
+      file[written] ^= bit
+      let source = try opened(file, scratch)
+      #expect(source.findings.contains { $0.description.contains("the bitmap of pages is damaged") }, "\(bit)")
+    }
+  }
+
   @Test func wildClaimsAreRefusedInOneLineAndAllocateNothing() throws {
     let scratch = try Scratch()
     let whole = try mixed().bytes()
-    for (offset, bytes) in [
-      (8, [7, 0, 0, 0]), (8, [0, 0, 0, 0]), (428, [0, 0, 0, 0]), (428, [0, 0, 1, 0]), (428, [255, 255, 255, 255]),
-      (432, [0, 0, 0, 0]),
-      (432, [255, 255, 255, 255]), (436, [255, 255, 255, 255]), (436, [0, 0, 0, 0]), (436, [1, 0, 0, 0]),
-      (12 + 4 * 65, Array("s390x".utf8)), (4096 + 96, [255, 255, 255, 255, 255, 255, 255, 127]),
-      (4096 + 96, [0, 0, 0, 0, 0, 0, 1, 0]), (0, Array("DISKDUMP".utf8)),
-    ] as [(Int, [UInt8])] {
+    for (offset, bytes) in [(12 + 4 * 65, Array("s390x".utf8) + [0]), (0, Array("DISKDUMP".utf8))] {
       var file = whole
       file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
       let error = #expect(throws: DumpError.self, "offset \(offset)") { try opened(file, scratch) }

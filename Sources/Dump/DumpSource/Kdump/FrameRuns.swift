@@ -16,7 +16,7 @@
     private static let pieceSize = 256 << 10
 
     private(set) var runs: [Run] = []
-    /// Frames in all runs.
+    /// Frames in all runs, or one more than the number of the last one's descriptor.
     var count: UInt64 { runs.last.map { $0.before + ($0.end - $0.start) } ?? 0 }
 
     init() {}
@@ -68,6 +68,28 @@
       } else {
         runs.append(Run(start: start, end: end, before: count))
       }
+    }
+
+    /// One frame, whose descriptor is the one with this number; both ascend.
+    mutating func append(_ frame: UInt64, number: UInt64) {
+      if let last = runs.last, last.end == frame, last.before + (last.end - last.start) == number {
+        runs[runs.count - 1].end += 1
+      } else {
+        runs.append(Run(start: frame, end: frame + 1, before: number))
+      }
+    }
+
+    /// Both, joined.
+    func union(_ other: FrameRuns) -> FrameRuns {
+      var result = FrameRuns()
+      var (first, second) = (0, 0)
+      while first < runs.count || second < other.runs.count {
+        let isFirst = second >= other.runs.count || first < runs.count && runs[first].start <= other.runs[second].start
+        let run = isFirst ? runs[first] : other.runs[second]
+        if isFirst { first += 1 } else { second += 1 }
+        result.append(run.start, run.end)
+      }
+      return result
     }
 
     /// The run that holds `frame`.

@@ -9,6 +9,8 @@
     let content: any Content
     /// The frames that have a descriptor.
     let runs: FrameRuns
+    /// Whether every descriptor says of which page it is: in files of ours.
+    let hasMarks: Bool
     /// Pages that were inflated last, for small reads as those of page tables are.
     private let recent = InflatedBlocks(limit: 64)
     /// Inflaters that nobody is using.
@@ -24,13 +26,14 @@
       let inflater: KdumpPageInflater
     }
 
-    init(_ layout: KdumpLayout, _ content: any Content, _ runs: FrameRuns) {
+    init(_ layout: KdumpLayout, _ content: any Content, _ runs: FrameRuns, hasMarks: Bool = false) {
+      self.hasMarks = hasMarks
       self.layout = layout
       self.content = content
       self.runs = runs
     }
 
-    private var pageSize: PageSize { layout.pageSize }
+    var pageSize: PageSize { layout.pageSize }
 
     /// Fills `buffer`, which is at least one byte, from `address` on; returns how many bytes it gave.
     func read(at address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
@@ -66,9 +69,20 @@
       return KdumpPageDescriptor.decode(bytes, layout.header.identity.byteOrder)
     }
 
+    /// Descriptors that the file has room for.
+    var descriptorRoom: UInt64 {
+      (content.size - min(content.size, layout.descriptors)) / UInt64(KdumpPageDescriptor.size)
+    }
+
     /// Descriptors that `runs` asks for and the file has.
-    var presentDescriptors: UInt64 {
-      min(runs.count, (content.size - min(content.size, layout.descriptors)) / UInt64(KdumpPageDescriptor.size))
+    var presentDescriptors: UInt64 { min(runs.count, descriptorRoom) }
+
+    /// Whether a mark is that of this descriptor and its data.
+    func fits(_ mark: KdumpPageMark, _ place: KdumpPageDescriptor) -> Bool {
+      guard UInt64(place.count) <= pageSize.bytes,
+        let data = place.offset == 0 ? [] : try? content.bytes(at: place.offset, count: Int(place.count))
+      else { return false }
+      return unsafe data.withUnsafeBytes { unsafe mark.fits(flags: place.flags, $0) }
     }
 
     private func inflate(
@@ -86,8 +100,12 @@
       for (index, place) in places.enumerated() {
         let page = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size])
         // Pages of zeros share one place: the copy of one of them is at hand.
-        if let (shared, earlier) = window.shared, shared == place {
-          unsafe page.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[earlier * size..<(earlier + 1) * size]))
+        if let shared = window.shared, shared.place.isSamePlace(place) {
+          let earlier = shared.index * size
+          unsafe page.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[earlier..<earlier + size]))
+          try unsafe shared.data.lent { (data) throws(DumpError) in
+            try unsafe check(place.mark, place, data, frame + UInt64(index))
+          }
           continue
         }
         try check(place, frame + UInt64(index))
@@ -102,9 +120,10 @@
         } else {
           // Before the window: a place that pages share.
           slice = try content.bytes(at: place.offset, count: Int(place.count))[...]
-          window.shared = (place, index)
+          window.shared = Window.Shared(place: place, index: index, data: slice)
         }
         unsafe try slice.lent { (data) throws(DumpError) in
+          try unsafe check(place.mark, place, data, number)
           unsafe try taken.inflater.inflate(data, flags: place.flags, into: page, at: "\(name), pfn \(hex(number))")
         }
       }
@@ -124,13 +143,31 @@
       }
     }
 
+    /// A descriptor that says of which page it is has to be this one's, with its data.
+    private func check(
+      _ mark: KdumpPageMark?, _ place: KdumpPageDescriptor, _ data: UnsafeRawBufferPointer, _ frame: UInt64
+    ) throws(DumpError) {
+      guard hasMarks else { return }
+      guard let mark, mark.frame == UInt32(truncatingIfNeeded: frame), unsafe mark.fits(flags: place.flags, data) else {
+        throw DumpError(
+          "damaged page: its checksum does not fit, or its descriptor is another page's",
+          at: "\(content.name), pfn \(hex(frame))", advice: "other pages can be read")
+      }
+    }
+
     /// A part of the file that holds the data of pages which lie behind one another.
     private struct Window {
       var start: UInt64 = 0
       var bytes: [UInt8] = []
       var end: UInt64 { start + UInt64(bytes.count) }
-      /// The place before the window that was read last, and the page of the buffer that has its content.
-      var shared: (KdumpPageDescriptor, Int)?
+      /// The place before the window that was read last.
+      var shared: Shared?
+      struct Shared {
+        var place: KdumpPageDescriptor
+        /// The page of the buffer that has its content.
+        var index: Int
+        var data: ArraySlice<UInt8>
+      }
 
       func holds(_ place: KdumpPageDescriptor) -> Bool {
         place.offset >= start && place.offset <= end && UInt64(place.count) <= end - place.offset

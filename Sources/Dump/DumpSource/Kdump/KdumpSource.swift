@@ -35,17 +35,29 @@
       let pageSize = layout.pageSize
       identity = layout.header.identity
       dumpLevel = Int(layout.subHeader.dumpLevel)
-      var findings: [DumpError] = []
+      var findings = layout.doubts
       if let damage = content.damage { findings.append(damage) }
 
       let existing = try FrameRuns(content, at: layout.existing, frames: 0..<layout.frames, name: name)
-      let written = try FrameRuns(content, at: layout.written, frames: 0..<layout.frames, name: name)
+      var written = try FrameRuns(content, at: layout.written, frames: 0..<layout.frames, name: name)
       let isPart = layout.subHeader.part != nil
-      let here = isPart ? try FrameRuns(content, at: layout.written, frames: layout.part, name: name) : written
+      var here = isPart ? try FrameRuns(content, at: layout.written, frames: layout.part, name: name) : written
+      if let last = existing.union(written).runs.last, last.end > layout.statedFrames {
+        findings.append(
+          DumpError(
+            "max_mapnr is \(hex(layout.statedFrames)), and the bitmaps name pages up to pfn \(hex(last.end))",
+            at: "\(name), offset 0x1b8", advice: "they are read"))
+      }
       guard !here.runs.isEmpty || !existing.runs.isEmpty else {
         throw DumpError("the bitmaps are empty: the file holds no memory", at: name, advice: "this is no dump")
       }
-      let pages = KdumpPages(layout, content, here)
+      let marks = try KdumpMarks(KdumpPages(layout, content, here))
+      findings += marks.findings
+      if let runs = marks.runs {
+        here = runs
+        written = runs.union(marks.unsure)
+      }
+      let pages = KdumpPages(layout, content, here, hasMarks: marks.isThere)
       self.pages = pages
       let damage = try KdumpShortfall(pages)
       findings += damage.findings
@@ -73,8 +85,8 @@
         KdumpSource.pieces(run, here, damage.lost, pageSize, &pieces)
       }
       self.pieces = pieces
-      segments = KdumpSource.joined(existing, written).compactMap { start, end in
-        KdumpSource.range(start, end, pageSize).map {
+      segments = existing.union(written).runs.compactMap { run in
+        KdumpSource.range(run.start, run.end, pageSize).map {
           // No virtual addresses are in the file.
           MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: $0.start, fileSize: $0.count)
         }
@@ -134,23 +146,6 @@
         }
         cursor = end
       }
-    }
-
-    /// Both, joined.
-    private static func joined(_ one: FrameRuns, _ other: FrameRuns) -> [(UInt64, UInt64)] {
-      var result: [(UInt64, UInt64)] = []
-      var (first, second) = (0, 0)
-      while first < one.runs.count || second < other.runs.count {
-        let isFirst = second >= other.runs.count || first < one.runs.count && one.runs[first].start <= other.runs[second].start
-        let run = isFirst ? one.runs[first] : other.runs[second]
-        if isFirst { first += 1 } else { second += 1 }
-        if let last = result.last, last.1 >= run.start {
-          result[result.count - 1].1 = max(last.1, run.end)
-        } else {
-          result.append((run.start, run.end))
-        }
-      }
-      return result
     }
 
     private static func statement(_ notes: [DumpNote], _ name: String, _ findings: inout [DumpError]) -> MCoreNote? {

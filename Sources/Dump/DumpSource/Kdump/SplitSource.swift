@@ -120,7 +120,9 @@
     private static func missing(_ parts: [KdumpSource], _ first: KdumpSource) -> [DumpError] {
       var missing: [DumpError] = []
       var cursor: UInt64 = 0
-      for end in parts.map(\.frames) + [first.pages.layout.frames..<first.pages.layout.frames] {
+      let layout = first.pages.layout
+      let last = max(min(layout.statedFrames, layout.frames), first.written.runs.last?.end ?? 0)
+      for end in parts.map(\.frames) + [last..<last] {
         if cursor < end.lowerBound {
           let pages = first.written.count(in: cursor..<end.lowerBound)
           if pages > 0 {

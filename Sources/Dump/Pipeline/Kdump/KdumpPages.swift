@@ -62,7 +62,13 @@
       case lost
     }
 
-    private(set) var pages: [Page] = []
+    /// A page with its mark.
+    struct Entry {
+      var page: Page
+      var mark: KdumpPageMark
+    }
+
+    private(set) var pages: [Entry] = []
     private(set) var count = 0
     private(set) var zeroPages = 0
     private(set) var unreadable: [PhysicalRange] = []
@@ -84,22 +90,25 @@
       zeroPages = 0
     }
 
-    func addZero() {
-      pages.append(.zero)
+    func addZero(_ frame: UInt64, _ zero: KdumpPage) {
+      let mark = unsafe zero.bytes.withUnsafeBytes { unsafe KdumpPageMark(of: frame, flags: zero.flags, $0) }
+      pages.append(Entry(page: .zero, mark: mark))
       zeroPages += 1
     }
 
-    func addLost(_ range: PhysicalRange, _ error: DumpError) {
-      pages.append(.lost)
+    func addLost(_ frame: UInt64, _ range: PhysicalRange, _ error: DumpError) {
+      let nothing = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+      pages.append(Entry(page: .lost, mark: unsafe KdumpPageMark(of: frame, flags: 0, nothing)))
       unreadable.append(range)
       if firstReadError == nil { firstReadError = error }
     }
 
     /// A page takes no more than its size: what does not get smaller is stored.
-    func add(_ page: UnsafeRawBufferPointer, _ compressor: KdumpPageCompressor) {
+    func add(_ frame: UInt64, _ page: UnsafeRawBufferPointer, _ compressor: KdumpPageCompressor) {
       let room = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...])
       let (size, flags) = unsafe compressor.compress(page, into: room)
-      pages.append(.data(UInt32(size), flags: flags))
+      let mark = unsafe KdumpPageMark(of: frame, flags: flags, UnsafeRawBufferPointer(rebasing: room[0..<size]))
+      pages.append(Entry(page: .data(UInt32(size), flags: flags), mark: mark))
       count += size
     }
 
@@ -111,11 +120,14 @@
   /// One thread's compressor, and room for the pages of a unit.
   @safe final class KdumpWorker {
     private let compressor: KdumpPageCompressor
+    /// What pages of zeros share.
+    private let zero: KdumpPage
     private let pageSize: PageSize
     private let memory: UnsafeMutableRawBufferPointer
 
-    init(_ compressor: KdumpPageCompressor, _ pageSize: PageSize, pages: Int) {
+    init(_ compressor: KdumpPageCompressor, zero: KdumpPage, _ pageSize: PageSize, pages: Int) {
       self.compressor = compressor
+      self.zero = zero
       self.pageSize = pageSize
       unsafe memory = .allocate(byteCount: Int(pageSize.bytes) * pages, alignment: 4096)
     }
@@ -131,15 +143,16 @@
       for index in 0..<Int(count) {
         let page = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size])
         guard let range = PhysicalRange(start: all.start + UInt64(index * size), count: pageSize.bytes) else { continue }
+        let frame = first + UInt64(index)
         do throws(DumpError) {
           if !isRead { unsafe try reader.readPage(range, into: page) }
           if unsafe isZero(UnsafeRawBufferPointer(page)) {
-            slot.addZero()
+            slot.addZero(frame, zero)
           } else {
-            unsafe slot.add(UnsafeRawBufferPointer(page), compressor)
+            unsafe slot.add(frame, UnsafeRawBufferPointer(page), compressor)
           }
         } catch {
-          slot.addLost(range, error)
+          slot.addLost(frame, range, error)
         }
       }
     }

@@ -72,7 +72,7 @@
       let pageSize = plan.pageSize
 
       try work.run(
-        count: Int(units), makeWorker: { KdumpWorker(compressors.removeLast(), pageSize, pages: Int(perUnit)) },
+        count: Int(units), makeWorker: { KdumpWorker(compressors.removeLast(), zero: zero, pageSize, pages: Int(perUnit)) },
         makeSlot: { KdumpSlot(pageSize, pages: Int(perUnit)) },
         work: { unit, worker, slot throws(DumpError) in
           slot.begin()
@@ -123,15 +123,18 @@
 
     mutating func write(_ slot: KdumpSlot, zero: KdumpPage) throws(DumpError) {
       var offset = count
-      for page in slot.pages {
-        switch page {
+      for entry in slot.pages {
+        var descriptor: KdumpPageDescriptor
+        switch entry.page {
         case .data(let size, let flags):
-          KdumpPageDescriptor(offset: offset, count: size, flags: flags).append(to: &descriptors)
+          descriptor = KdumpPageDescriptor(offset: offset, count: size, flags: flags)
           offset += UInt64(size)
-        case .zero: try zeroPage(zero, behind: slot).append(to: &descriptors)
+        case .zero: descriptor = zeroPage(zero, behind: slot)
         // Offset 0: readers take the page for lost.
-        case .lost: KdumpPageDescriptor(offset: 0, count: 0, flags: 0).append(to: &descriptors)
+        case .lost: descriptor = KdumpPageDescriptor(offset: 0, count: 0, flags: 0)
         }
+        descriptor.mark = entry.mark
+        descriptor.append(to: &descriptors)
       }
       try unsafe slot.withBytes { (bytes) throws(DumpError) in unsafe try sink.write(bytes) }
       count += UInt64(slot.count)
@@ -143,7 +146,7 @@
     }
 
     /// The one place that all pages of zeros share: behind the data of the first slot that has one.
-    private mutating func zeroPage(_ zero: KdumpPage, behind slot: KdumpSlot) throws(DumpError) -> KdumpPageDescriptor {
+    private mutating func zeroPage(_ zero: KdumpPage, behind slot: KdumpSlot) -> KdumpPageDescriptor {
       if let zeroPlace { return zeroPlace }
       let place = KdumpPageDescriptor(
         offset: count + UInt64(slot.count), count: UInt32(zero.bytes.count), flags: zero.flags)

@@ -27,6 +27,10 @@
     /// `max_mapnr`: page frames, as far as 32 bits hold them.
     public var frames: UInt32 = 0
     public var cpus: UInt32 = 1
+    /// What the header says that can't be, and what was taken instead.
+    public private(set) var doubts: [DumpError] = []
+    /// Whether `block_size` is no page size, and `pageSize` the smallest that there is.
+    public private(set) var pageSizeIsGuessed = false
 
     private static let nameSize = 65
     private static let namesOffset = 12
@@ -38,19 +42,33 @@
       self.names = names
     }
 
-    public static func isKdump(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
+    /// Whether a file begins with the signature, or with most of it.
+    public static func isKdump(_ bytes: [UInt8]) -> Bool {
+      bytes.count >= signature.count && zip(bytes, signature).count { $0 == $1 } >= signature.count - 2
+    }
 
+    /// A field that is damaged is replaced by what the others allow, and is among `doubts`; `pageSize` stands
+    /// in for a `block_size` that is none.
+    ///
     /// - Throws: when this is no header that mcore understands; `name` is for errors.
-    public init(_ bytes: [UInt8], name: String) throws(DumpError) {
-      guard bytes.starts(with: KdumpHeader.signature) else {
+    public init(_ bytes: [UInt8], pageSize known: PageSize? = nil, name: String) throws(DumpError) {
+      guard KdumpHeader.isKdump(bytes) else {
         throw DumpError("no kdump-compressed file", at: "\(name), offset 0x0")
       }
       guard bytes.count >= KdumpHeader.size else {
         throw DumpError("the file is cut in its header: \(bytes.count) bytes", at: name)
       }
-      // Nothing says in which order its bytes are: the version is a small number in one of the two.
-      guard let order = [ByteOrder.little, .big].first(where: { KdumpHeader.versions ~= ByteReader(bytes, $0).u32(8) ?? 0 })
-      else {
+      if !bytes.starts(with: KdumpHeader.signature) {
+        doubts.append(DumpError("the signature is damaged", at: "\(name), offset 0x0"))
+      }
+      // Nothing says in which order its bytes are: version and page size are small numbers in one of the two.
+      let orders = [ByteOrder.little, .big]
+      let byVersion = orders.first { KdumpHeader.versions ~= ByteReader(bytes, $0).u32(8) ?? 0 }
+      let byBlock = orders.first { order in
+        let size = UInt64(ByteReader(bytes, order).u32(428) ?? 0)
+        return Architecture.allCases.contains { $0.pageSizes.contains(size) }
+      }
+      guard let order = byVersion ?? byBlock else {
         let version = ByteReader(bytes, .little).u32(8) ?? 0
         throw DumpError(
           .unsupported, "header version \(version) of a kdump-compressed file", at: "\(name), offset 0x8",
@@ -60,22 +78,34 @@
       func word(_ offset: Int) -> UInt32 { reader.u32(offset) ?? 0 }
       names = (0..<6).map { KdumpHeader.name(reader, $0) }
       let machine = names[4]
-      guard let architecture = KdumpHeader.architecture(machine) else {
+      let machineAt = KdumpHeader.namesOffset + 4 * KdumpHeader.nameSize
+      guard let architecture = KdumpHeader.architecture(machine, bytes[machineAt..<machineAt + KdumpHeader.nameSize]) else {
         throw DumpError(
           .unsupported, "a kdump-compressed file of machine '\(machine)'", at: "\(name), offset 0x110",
           advice: "x86_64 and aarch64 are supported")
       }
+      if KdumpHeader.machine(architecture) != machine {
+        doubts.append(DumpError("the machine '\(machine)' is taken for \(architecture)", at: "\(name), offset 0x110"))
+        names[4] = KdumpHeader.machine(architecture)
+      }
       identity = MachineIdentity(architecture, order)
-      version = word(8)
+      version = byVersion == nil ? KdumpHeader.currentVersion : word(8)
+      if byVersion == nil {
+        doubts.append(DumpError("header version \(word(8)) is taken for \(version)", at: "\(name), offset 0x8"))
+      }
       crashTime = reader.u64(KdumpHeader.timeOffset) ?? 0
       status = word(424)
       let blockSize = word(428)
-      guard let pageSize = PageSize(bytes: UInt64(blockSize)), architecture.pageSizes.contains(UInt64(blockSize)) else {
-        throw DumpError(
-          "block_size is \(blockSize), no page size of \(architecture)", at: "\(name), offset 0x1ac",
-          advice: "the file is damaged")
+      if let pageSize = PageSize(bytes: UInt64(blockSize)), architecture.pageSizes.contains(UInt64(blockSize)) {
+        self.pageSize = pageSize
+      } else {
+        pageSize = known ?? .fourKiB
+        pageSizeIsGuessed = known == nil
+        doubts.append(
+          DumpError(
+            "block_size is \(blockSize), no page size of \(architecture): it is taken for \(pageSize.bytes)",
+            at: "\(name), offset 0x1ac"))
       }
-      self.pageSize = pageSize
       subHeaderBlocks = word(432)
       bitmapBlocks = word(436)
       frames = word(440)
@@ -108,12 +138,13 @@
       }
     }
 
-    private static func architecture(_ machine: String) -> Architecture? {
-      switch machine {
-      case "x86_64": .x86_64
-      case "aarch64": .arm64
-      default: nil
-      }
+    /// The one whose name this is, or was before a byte or two of it were damaged.
+    private static func architecture(_ machine: String, _ bytes: ArraySlice<UInt8>) -> Architecture? {
+      Architecture.allCases.first { self.machine($0) == machine }
+        ?? Architecture.allCases.first { architecture in
+          let name = Array(self.machine(architecture).utf8)
+          return zip(name, bytes).count { $0 == $1 } >= name.count - 2
+        }
     }
 
     private static func name(_ reader: ByteReader, _ index: Int) -> String {

@@ -26,8 +26,18 @@
     public var eraseInfo: Place?
     /// `max_mapnr` in 64 bits: version 6.
     public var frames: UInt64?
+    /// What the header says that can't be.
+    public private(set) var doubts: [DumpError] = []
 
     public init() {}
+
+    /// Where what stands behind the header ends, in bytes from its block's start.
+    public func end(of block: UInt64) -> UInt64 {
+      [notes, vmcoreinfo, eraseInfo].compactMap { place -> UInt64? in
+        guard let place, place.offset > block else { return nil }
+        return place.offset.addingReportingOverflow(place.count).partialValue
+      }.reduce(block + UInt64(KdumpSubHeader.size)) { $1 > $0 && $1 < block + 1 << 26 ? $1 : $0 }
+    }
 
     /// `bytes` begin where the second block does.
     public init(_ bytes: [UInt8], version: UInt32, _ order: ByteOrder, name: String) throws(DumpError) {
@@ -43,12 +53,14 @@
       // machines.
       if version >= 2, reader.u32(12) != 0 {
         let (start, end) = version >= 6 ? (word(80), word(88)) : (word(16), word(24))
-        guard start <= end else {
-          throw DumpError(
-            "the frames of this part are \(hex(start)) to \(hex(end))", at: "\(name), second header",
-            advice: "the file is damaged")
+        if start <= end, end > 0 {
+          part = start..<end
+        } else {
+          doubts.append(
+            DumpError(
+              "the frames of this part are \(hex(start)) to \(hex(end)): the file is taken for a whole one",
+              at: "\(name), second header"))
         }
-        part = start..<end
       }
       if version >= 3 { vmcoreinfo = place(32) }
       if version >= 4 { notes = place(48) }
@@ -71,38 +83,6 @@
       writer.u64(part?.upperBound ?? 0)
       writer.u64(frames ?? 0)
       return writer.bytes
-    }
-  }
-
-  /// A page's place in the file: `page_desc`, one for each page that is there, in the order of the frames.
-  public struct KdumpPageDescriptor: Sendable, Equatable {
-    public static let size = 24
-
-    /// 0: the page was lost when the file was written.
-    public var offset: UInt64
-    public var count: UInt32
-    public var flags: UInt32
-
-    public init(offset: UInt64, count: UInt32, flags: UInt32) {
-      self.offset = offset
-      self.count = count
-      self.flags = flags
-    }
-
-    /// All that `bytes` hold whole.
-    public static func decode(_ bytes: [UInt8], _ order: ByteOrder) -> [KdumpPageDescriptor] {
-      let reader = ByteReader(bytes, order)
-      return stride(from: 0, through: bytes.count - size, by: size).map {
-        KdumpPageDescriptor(
-          offset: reader.u64($0) ?? 0, count: reader.u32($0 + 8) ?? 0, flags: reader.u32($0 + 12) ?? 0)
-      }
-    }
-
-    public func append(to writer: inout ByteWriter) {
-      writer.u64(offset)
-      writer.u32(count)
-      writer.u32(flags)
-      writer.u64(0)
     }
   }
 #endif
