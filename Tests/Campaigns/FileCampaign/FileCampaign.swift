@@ -69,10 +69,13 @@ public struct FileCampaign {
 
   public func removeCopy() { try? FileManager.default.removeItem(atPath: copy) }
 
+  /// The kinds that fit the file: in another format there is nothing that they could damage.
+  private var kinds: [FileMutation.Kind] {
+    FileMutation.Kind.allCases.filter { $0.isOfKdump == nil || $0.isOfKdump == (image.kdump != nil) }
+  }
+
   /// Mutations `numbers` of the kinds that fit the file.
-  public func run(_ numbers: Range<Int>, kinds: [FileMutation.Kind] = FileMutation.Kind.allCases) throws -> [FileMutation.Kind:
-    FileTotals]
-  {
+  public func run(_ numbers: Range<Int>) throws -> [FileMutation.Kind: FileTotals] {
     var totals: [FileMutation.Kind: FileTotals] = [:]
     for number in numbers {
       let kind = kinds[number % kinds.count]
@@ -84,7 +87,7 @@ public struct FileCampaign {
 
   /// Mutation `number` as JSON: what to write at which offsets of the file, or how much of it stays. Nil
   /// where the kind does not fit the file.
-  public func patchLine(_ number: Int, kinds: [FileMutation.Kind] = FileMutation.Kind.allCases) -> String? {
+  public func patchLine(_ number: Int) -> String? {
     let kind = kinds[number % kinds.count]
     guard let mutation = mutator.mutation(number, kind) else { return nil }
     let writes = mutation.patches.map { patch in

@@ -27,6 +27,15 @@ public struct FileMutation: Sendable, CustomStringConvertible {
     case tornSector
     /// An end that is missing.
     case prefix
+
+    /// Whether only a kdump-compressed file has what this damages, or only another one; nil for all files.
+    var isOfKdump: Bool? {
+      switch self {
+      case .kdumpHeader, .kdumpBitmap, .kdumpDescriptor: true
+      case .programHeaderBit, .programHeaderWord, .elfHeader, .noteByte, .noteHeader: false
+      case .edgeByte, .anyByte, .tornSector, .prefix: nil
+      }
+    }
   }
 
   public var kind: Kind
@@ -74,7 +83,6 @@ struct FileMutator {
         mutation.patches = [.init(offset: start, bytes: words[random.below(words.count)])]
       }
     case .elfHeader:
-      guard file.kdump == nil else { return nil }
       mutation.patches = [random.below(2) == 0 ? flipped(random.below(64)) : changed(random.below(64))].compactMap { $0 }
     case .noteByte:
       guard !file.notes.isEmpty else { return nil }

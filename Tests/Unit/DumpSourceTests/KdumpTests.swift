@@ -160,17 +160,18 @@
 
   /// A field that can't be is replaced by what the others say of the same thing, and named; all pages are
   /// read.
-  @Test(arguments: [
-    (0, Array("KDUMx".utf8), "the signature is damaged"), (8, [7, 0, 0, 0], "header version 7 is taken for 6"),
-    (8, [0, 0, 0, 0], "header version 0"), (12 + 4 * 65 + 2, [0], "is taken for x86_64"),
-    (428, [0, 0, 0, 0], "block_size is 0"), (428, [0, 0, 1, 0], "block_size is 65536"),
-    (428, [255, 255, 255, 255], "block_size"), (432, [0, 0, 0, 0], "sub_hdr_size is 0x0: it is taken for 0x1"),
-    (432, [255, 255, 255, 255], "sub_hdr_size"), (436, [255, 255, 255, 255], "bitmap_blocks"),
-    (436, [0, 0, 0, 0], "bitmap_blocks is 0x0: it is taken for 0x4"), (436, [1, 0, 0, 0], "bitmap_blocks"),
-    (4096 + 96, [255, 255, 255, 255, 255, 255, 255, 127], "max_mapnr is 0x7fffffffffffffff"),
-    (4096 + 96, [0, 0, 0, 0, 0, 0, 1, 0], "max_mapnr is 0x1000000000000"), (4096 + 96, [9], "max_mapnr is 0x9c09"),
-    (4096 + 12, [1, 0, 0, 0], "the file is taken for a whole one"),
-  ] as [(Int, [UInt8], String)])
+  @Test(
+    arguments: [
+      (0, Array("KDUMx".utf8), "the signature is damaged"), (8, [7, 0, 0, 0], "header version 7 is taken for 6"),
+      (8, [0, 0, 0, 0], "header version 0"), (12 + 4 * 65 + 2, [0], "is taken for x86_64"),
+      (428, [0, 0, 0, 0], "block_size is 0"), (428, [0, 0, 1, 0], "block_size is 65536"),
+      (428, [255, 255, 255, 255], "block_size"), (432, [0, 0, 0, 0], "sub_hdr_size is 0x0: it is taken for 0x1"),
+      (432, [255, 255, 255, 255], "sub_hdr_size"), (436, [255, 255, 255, 255], "bitmap_blocks"),
+      (436, [0, 0, 0, 0], "bitmap_blocks is 0x0: it is taken for 0x4"), (436, [1, 0, 0, 0], "bitmap_blocks"),
+      (4096 + 96, [255, 255, 255, 255, 255, 255, 255, 127], "max_mapnr is 0x7fffffffffffffff"),
+      (4096 + 96, [0, 0, 0, 0, 0, 0, 1, 0], "max_mapnr is 0x1000000000000"), (4096 + 96, [9], "max_mapnr is 0x9c09"),
+      (4096 + 12, [1, 0, 0, 0], "the file is taken for a whole one"),
+    ] as [(Int, [UInt8], String)])
   func aDamagedFieldOfAHeaderCostsNothing(offset: Int, bytes: [UInt8], said: String) throws {
     var file = try mixed().bytes()
     file.replaceSubrange(offset..<offset + bytes.count, with: bytes)

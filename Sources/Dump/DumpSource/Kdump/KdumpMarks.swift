@@ -55,7 +55,9 @@
               : "the descriptors say which pages they are of; those of \(unsure.count) pages are damaged"))
       } else if number < count {
         findings.append(KdumpMarks.moved(count, number, place))
-      } else if number > count, pages.layout.subHeader.part == nil, (start - descriptors) % size == 0, try KdumpMarks.areDescriptors(pages, count..<number) {
+      } else if number > count, pages.layout.subHeader.part == nil, (start - descriptors) % size == 0,
+        try KdumpMarks.areDescriptors(pages, count..<number)
+      {
         findings.append(KdumpMarks.moved(count, number, place))
       }
     }
