@@ -119,7 +119,8 @@ let package = Package(
     Room.dump.target("DumpPlan", ["DumpBasics", "CoreEncoding", "DumpSource", "PageSelection", "Workers"]),
     Room.dump.target("CoreFormat", ["DumpBasics", "CoreEncoding"]),
     Room.dump.target(
-      "Pipeline", ["DumpBasics", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
+      "Pipeline",
+      ["DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "DumpPlan", "CoreFormat", "DumpTarget", "Workers"]),
 
     // Delivery: where a dump goes.
     Room.delivery.target("SoftBoot", ["DumpBasics", "LinuxSystem", "CoreEncoding", "CChecksum"]),
@@ -236,7 +237,8 @@ let package = Package(
     tests(
       "PipelineTests",
       [
-        "Pipeline", "DumpPlan", "PageSelection", "CoreFormat", "DumpTarget", "DumpSource", "DumpBasics", "TestSupport", "Workers",
+        "Pipeline", "DumpPlan", "PageSelection", "CoreEncoding", "CoreFormat", "DumpTarget", "DumpSource", "DumpBasics",
+        "TestSupport", "Workers",
       ]),
     tests(
       "SoftBootTests",

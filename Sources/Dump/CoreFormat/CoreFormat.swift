@@ -23,11 +23,13 @@ public enum OutputFormat: String, Sendable, CaseIterable {
   /// The dump's file name in a dump directory.
   public var fileName: String { "vmcore.\(rawValue)" }
 
-  public func makeEncoder() throws(DumpError) -> any GroupEncoder {
-    switch self {
-    case .elfGzip: try ElfGzipEncoder()
+  /// `pace` says how hard the codec tries.
+  public func makeEncoder(_ pace: CodecPace? = nil) throws(DumpError) -> any GroupEncoder {
+    let pace = pace ?? CodecPace(.balanced, self, threads: 1)
+    return switch self {
+    case .elfGzip: try ElfGzipEncoder(pace)
     #if Zstd
-      case .elfZstd: try ElfZstdEncoder()
+      case .elfZstd: try ElfZstdEncoder(pace)
     #endif
     case .elf: ElfEncoder()
     #if Kdump

@@ -5,11 +5,16 @@ internal import DumpBasics
 final class ElfGzipEncoder: GroupEncoder {
   private let compressor: BGZFCompressor
   let hasMembers = true
+  private let pace: CodecPace
 
-  init() throws(DumpError) { compressor = try BGZFCompressor() }
+  init(_ pace: CodecPace) throws(DumpError) {
+    self.pace = pace
+    compressor = try BGZFCompressor(pace.effort)
+  }
 
   func encode(_ block: UnsafeRawBufferPointer, into output: EncodedGroup) {
     var checksum: UInt32 = 0
+    if pace.isAdaptive { compressor.set(pace.effort) }
     unsafe output.append { memory in
       let member =
         unsafe block.count == BGZF.blockSize && isZero(block)

@@ -11,9 +11,12 @@
     private let zeroFrame: [UInt8]
     private let zeroChecksum: UInt32
     private var frames: [ZstdSeekTable.Entry] = []
+    private let pace: CodecPace
 
-    init() throws(DumpError) {
-      let compressor = try ZstdCompressor()
+    init(_ pace: CodecPace) throws(DumpError) {
+      self.pace = pace
+      // The largest tables first: what is made with them needs no more memory for any other effort.
+      let compressor = try ZstdCompressor(pace.isAdaptive ? .smallest : pace.effort)
       self.compressor = compressor
       let zeros = [UInt8](repeating: 0, count: DumpTrailer.groupSize)
       var frame = [UInt8](repeating: 0, count: ZstdCompressor.bound(zeros.count))
@@ -34,6 +37,8 @@
         }
       } else {
         output.addContent(group.count, unsafe CRC32.of(group))
+        let effort = pace.effort
+        if pace.isAdaptive { compressor.set(effort) }
         unsafe output.append { memory in
           // `init` made one of the largest size: nothing is left that can fail.
           guard let count = unsafe compressor.frame(group, into: memory) else { preconditionFailure("zstd does not compress") }

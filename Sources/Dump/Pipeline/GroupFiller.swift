@@ -7,6 +7,7 @@ internal import DumpSource
 /// One thread's encoder, and room for what it encodes.
 @safe final class Worker {
   let encoder: any GroupEncoder
+  private let pace: CodecPace
   /// Bytes that are read at a time: a unit of the encoder, which is then still in the processor's cache; of a
   /// compressed source a whole group, which is inflated in one go.
   let fillSize: Int
@@ -15,8 +16,9 @@ internal import DumpSource
   fileprivate let again: UnsafeMutableRawBufferPointer
 
   /// `looksAgain`: whether there is such memory.
-  init(_ encoder: any GroupEncoder, looksAgain: Bool, inGroups: Bool) {
+  init(_ encoder: any GroupEncoder, _ pace: CodecPace, looksAgain: Bool, inGroups: Bool) {
     self.encoder = encoder
+    self.pace = pace
     fillSize = inGroups ? max(encoder.unitSize, DumpTrailer.groupSize) : encoder.unitSize
     unsafe input = .allocate(byteCount: fillSize, alignment: 4096)
     unsafe again = .allocate(byteCount: looksAgain ? SharedCheck.chunk : 0, alignment: 4096)
@@ -30,6 +32,8 @@ internal import DumpSource
   /// Fills `count` bytes, then encodes them unit by unit.
   func encode(_ count: Int, into output: EncodedGroup, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
     unsafe fill(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
+    let (start, effort, before) = (pace.now, pace.effort, output.count)
+    defer { pace.compressed(count, to: output.count - before, with: effort, since: start) }
     var offset = 0
     while offset < count {
       let end = min(count, offset + encoder.unitSize)

@@ -4,6 +4,7 @@ public import DumpBasics
 public import DumpPlan
 public import DumpSource
 public import DumpTarget
+internal import LinuxSystem
 public import Workers
 
 /// The heart of mcore: memory in, dump file out.
@@ -20,8 +21,12 @@ public struct Pipeline: Sendable {
   public let work: OrderedWork
   /// Whether SHA-256 of the file is wanted. It costs a tenth of all time, so only where something records it.
   public let isDigested: Bool
+  public let speed: Speed
 
-  public init(_ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork, isDigested: Bool = false) {
+  public init(
+    _ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork, speed: Speed = .balanced, isDigested: Bool = false
+  ) {
+    self.speed = speed
     self.plan = plan
     self.format = format
     self.work = work
@@ -85,13 +90,15 @@ public struct Pipeline: Sendable {
     var changed: [PhysicalRange] = []
     var poisoned: [Range<UInt64>] = []
     let filler = GroupFiller(plan, source)
-    let tailEncoder = try format.makeEncoder()
+    let pace = CodecPace(speed, format, threads: work.threads) { System.monotonicNanoseconds }
+    let tailEncoder = try format.makeEncoder(pace)
     // Encoders are made first, where a failure still has somebody to tell.
     var encoders: [any GroupEncoder] = []
-    for _ in 0..<work.threads { encoders.append(try format.makeEncoder()) }
+    for _ in 0..<work.threads { encoders.append(try format.makeEncoder(pace)) }
 
     try work.run(
-      count: groups, makeWorker: { Worker(encoders.removeLast(), looksAgain: filler.looksAgain, inGroups: source.isCompressed) },
+      count: groups,
+      makeWorker: { Worker(encoders.removeLast(), pace, looksAgain: filler.looksAgain, inGroups: source.isCompressed) },
       makeSlot: { Slot() },
       work: { group, worker, slot throws(DumpError) in
         slot.begin(plan.pageSize)
@@ -116,7 +123,9 @@ public struct Pipeline: Sendable {
         }
         if readError == nil { readError = slot.firstReadError }
         if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
+        let start = pace.now
         try output.write(slot.encoded)
+        pace.wrote(slot.encoded.size, since: start)
         tailEncoder.wrote(slot.encoded)
         progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize), output.count)
       })

@@ -67,8 +67,8 @@ public final class BGZFCompressor {
   /// A whole block of zeros, compressed once: most of an idle machine's memory.
   private let zeroBlock: [UInt8]
 
-  public init() throws(DumpError) {
-    let compressor = try BlockCompressor()
+  public init(_ effort: Effort = .balanced) throws(DumpError) {
+    let compressor = try BlockCompressor(effort)
     self.compressor = compressor
     var zeros = [UInt8](repeating: 0, count: BGZF.maximumMember)
     let input = [UInt8](repeating: 0, count: BGZF.blockSize)
@@ -85,6 +85,9 @@ public final class BGZFCompressor {
   ) -> (count: Int, crc: UInt32) {
     unsafe BGZFCompressor.member(input, compressor, into: output)
   }
+
+  /// For the members that come, where the library can change it.
+  public func set(_ effort: Effort) { compressor.set(effort) }
 
   /// The member for `BGZF.blockSize` zeros.
   public func zeroMember(into output: UnsafeMutableRawBufferPointer) -> (count: Int, crc: UInt32) {

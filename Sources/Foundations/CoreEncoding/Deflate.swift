@@ -13,9 +13,15 @@ internal import CZlib
 protocol BlockDeflating: AnyObject {
   /// The library that does it, for reports.
   static var library: String { get }
-  init() throws(DumpError)
+  init(_ effort: Effort) throws(DumpError)
+  /// For the blocks that come, where the library can change it.
+  func set(_ effort: Effort)
   /// Returns the size of the compressed block, or nil when it does not fit into `output`.
   func compress(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int?
+}
+
+extension BlockDeflating {
+  func set(_ effort: Effort) {}
 }
 
 /// Inflates blocks. One object belongs to one thread at a time.

@@ -2,13 +2,14 @@
   internal import CDeflate
   internal import DumpBasics
 
-  /// libdeflate at level 1. On kernel pages more effort costs much more time than it saves bytes.
+  /// libdeflate, at level 1 unless more is asked for. On kernel pages more effort costs much more time than
+  /// it saves bytes.
   @safe final class LibdeflateCompressor: BlockDeflating {
     static let library = "libdeflate"
     private let state: OpaquePointer
 
-    init() throws(DumpError) {
-      guard let made = unsafe libdeflate_alloc_compressor(1) else {
+    init(_ effort: Effort) throws(DumpError) {
+      guard let made = unsafe libdeflate_alloc_compressor([1, 1, 1, 2, 4, 6][effort.step]) else {
         throw DumpError(.system(12), "no memory for a libdeflate compressor")
       }
       unsafe state = made

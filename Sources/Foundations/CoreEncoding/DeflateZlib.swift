@@ -1,15 +1,15 @@
 internal import CZlib
 internal import DumpBasics
 
-/// zlib at level 1: what is always there.
+/// zlib, at level 1 unless more is asked for: what is always there.
 @safe final class ZlibCompressor: BlockDeflating {
   static let library = "zlib"
   private let state: UnsafeMutablePointer<z_stream>
 
-  init() throws(DumpError) {
+  init(_ effort: Effort) throws(DumpError) {
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: z_stream())
-    let code = unsafe mcore_deflate_init_raw(state, 1)
+    let code = unsafe mcore_deflate_init_raw(state, [1, 1, 1, 2, 4, 6][effort.step])
     guard code == Z_OK else {
       unsafe state.deallocate()
       throw DumpError(.system(12), "zlib does not start: error \(code)")

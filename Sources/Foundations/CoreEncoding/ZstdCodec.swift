@@ -5,22 +5,28 @@
   /// Makes zstd frames, each on its own, with size and checksum of the content. One object belongs to one
   /// thread at a time.
   @safe public final class ZstdCompressor {
-    /// docs/performance.md has the measurements.
-    public static let level: Int32 = 1
-    /// Shortest match, in bytes; level 1 alone would take 7.
-    public static let minMatch: Int32 = 6
+    /// Level and shortest match (0: the level's own), by effort: docs/measurements/zstd-settings.md,
+    /// speed.md.
+    static let settings: [(level: Int32, minMatch: Int32)] = [(-5, 0), (-2, 0), (1, 6), (2, 0), (3, 0), (6, 0)]
     private let context: OpaquePointer
+    private var effort: Effort
 
-    public init() throws(DumpError) {
+    public init(_ effort: Effort = .balanced) throws(DumpError) {
       guard let made = unsafe ZSTD_createCCtx() else { throw DumpError(.system(12), "no memory for a zstd compressor") }
       unsafe context = made
-      for (parameter, value) in [
-        (ZSTD_c_compressionLevel, ZstdCompressor.level), (ZSTD_c_minMatch, ZstdCompressor.minMatch), (ZSTD_c_checksumFlag, 1),
-        (ZSTD_c_contentSizeFlag, 1),
-      ] {
-        let code = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
-        if ZSTD_isError(code) != 0 { throw DumpError(.unsupported, "zstd refuses parameter \(parameter.rawValue)") }
-      }
+      self.effort = effort
+      let isSet =
+        unsafe ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)) == 0
+        && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1)) == 0 && set(effort)
+      guard isSet else { throw DumpError(.unsupported, "zstd refuses its parameters") }
+    }
+
+    /// For the frames that come. Returns whether zstd takes it.
+    @discardableResult public func set(_ effort: Effort) -> Bool {
+      self.effort = effort
+      let (level, minMatch) = ZstdCompressor.settings[effort.step]
+      return unsafe ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) == 0
+        && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, minMatch)) == 0
     }
 
     deinit { unsafe _ = ZSTD_freeCCtx(context) }

@@ -7,16 +7,18 @@
 struct mcore_isal {
   struct isal_zstream stream;
   int level;
-  uint8_t level_buffer[ISAL_DEF_LVL1_DEFAULT];
+  uint8_t level_buffer[ISAL_DEF_LVL3_DEFAULT];
 };
 
-/// Nil without memory. Level 0 or 1.
+/// Nil without memory. Level 0 to 3.
 static inline void *mcore_isal_allocate(int level) {
   // Zeroed: isal_deflate_stateless_init leaves words as they are that count, hist_bits among them.
   struct mcore_isal *state = calloc(1, sizeof(struct mcore_isal));
   if (state) state->level = level;
   return state;
 }
+
+static inline void mcore_isal_set_level(void *state, int level) { ((struct mcore_isal *)state)->level = level; }
 
 static inline void mcore_isal_free(void *state) { free(state); }
 

@@ -60,6 +60,12 @@ int mcore_is_in_proc(int fd) {
   return fstatfs(fd, &information) == 0 && information.f_type == PROC_SUPER_MAGIC;
 }
 
+void mcore_start_writing(int fd, long long offset, long long count, int waits) {
+  unsigned int flags = SYNC_FILE_RANGE_WRITE;
+  if (waits) flags |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+  sync_file_range(fd, offset, count, flags);
+}
+
 void mcore_return_freed_memory(void) { malloc_trim(0); }
 
 void mcore_map_large_buffers(void) { mallopt(M_MMAP_THRESHOLD, 128 << 10); }

@@ -35,6 +35,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
       source: settings.source.value, targets: settings.targets.map(\.value), level: settings.level.value)
     request.trust = settings.trust.value
     request.format = settings.format.value
+    request.speed = settings.speed.value
     request.threads = settings.threads.value
     request.limits.seconds = settings.maxTime.value
     request.limits.bytes = settings.maxSize.value

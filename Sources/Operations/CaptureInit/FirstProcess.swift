@@ -110,7 +110,8 @@ struct FirstProcess {
     words += limits.filter { $0.1 > 0 }.map { "\($0.0)=\($0.1)" }
     words += [
       settings.level.value.setting, "trust=\(settings.trust.value.rawValue)", "format=\(settings.format.value.rawValue)",
-      "threads=\(settings.threads.value)", "source=\(settings.source.value)", "wait=\(settings.wait.value)",
+      "speed=\(settings.speed.value.rawValue)", "threads=\(settings.threads.value)", "source=\(settings.source.value)",
+      "wait=\(settings.wait.value)",
       "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)", "attempts=\(settings.attempts.value)",
       "stall-time=\(stall == 0 ? "none" : "\(stall)")", "force=\(settings.force.value ? "yes" : "no")",
     ]

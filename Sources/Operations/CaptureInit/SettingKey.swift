@@ -93,6 +93,10 @@ struct SettingKey: Sendable {
       name: "format", allowed: OutputFormat.allNames, help: "of the dump file (default elf.gz)"
     ) { (value, origin, settings) throws(DumpError) in assign(OutputFormat(rawValue: value), origin, &settings.format) },
     SettingKey(
+      name: "speed", allowed: Speed.allNames,
+      help: "how hard the codecs of elf.gz and elf.zst try; adaptive goes by the target (default balanced)"
+    ) { (value, origin, settings) throws(DumpError) in assign(Speed(rawValue: value), origin, &settings.speed) },
+    SettingKey(
       name: "threads", allowed: "0 to 1024", help: "worker threads; 0 is one for each CPU (default 0)"
     ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 0...1024).map { Int($0) }, origin, &settings.threads)
     },

@@ -41,6 +41,7 @@ struct Settings: Sendable, Equatable {
   var level = Placed(Level.kern)
   var trust = Placed(Trust.checked)
   var format = Placed(OutputFormat.elfGzip)
+  var speed = Placed(Speed.balanced)
   /// 0: one for each CPU.
   var threads = Placed(0)
   var source = Placed("/proc/vmcore")

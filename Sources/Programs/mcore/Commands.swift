@@ -15,6 +15,7 @@ extension Level: ExpressibleByArgument {
 extension Trust: ExpressibleByArgument {}
 extension OutputFormat: ExpressibleByArgument {}
 extension DumpOrder: ExpressibleByArgument {}
+extension Speed: ExpressibleByArgument {}
 
 struct Save: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -50,6 +51,13 @@ struct Save: ParsableCommand {
 
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat = .elfGzip
+
+  @Option(
+    help: """
+      How hard the codecs of elf.gz and elf.zst try: \(Speed.allNames). By 'adaptive' a slow target gets a smaller dump and \
+      a fast one gets it sooner: the bytes are others from one run to the next.
+      """)
+  var speed: Speed = .balanced
 
   @Option(help: "Order of memory in the dump: \(DumpOrder.allNames). By 'critical' a dump that is cut off has what matters most.")
   var order: DumpOrder = .critical
@@ -110,6 +118,7 @@ struct Save: ParsableCommand {
       request.transfer = options
       request.mirrors = mirrors
       request.format = format
+      request.speed = speed
       request.threads = work.threads
       request.witness = witness
       request.vmcoreInfo = knowledge.vmcoreinfo
@@ -121,7 +130,8 @@ struct Save: ParsableCommand {
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a dump in another format.",
-    usage: "mcore convert --format <format> [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
+    usage:
+      "mcore convert --format <format> [--speed <speed>] [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
     discussion: """
       Converting keeps what the dump says of itself. Pages that could not be read become gaps. The parts of a set that \
       makedumpfile --split wrote become one dump; a part that is missing is named.
@@ -129,6 +139,9 @@ struct Convert: ParsableCommand {
 
   @Option(help: "Format: \(OutputFormat.allNames).")
   var format: OutputFormat
+
+  @Option(help: "How hard the codecs of elf.gz and elf.zst try: \(Speed.allNames).")
+  var speed: Speed = .balanced
 
   @OptionGroup var work: WorkOptions
 
@@ -147,7 +160,7 @@ struct Convert: ParsableCommand {
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
       try convert(
-        Array(files.dropLast()), to: files[files.count - 1], format: format, threads: work.threads,
+        Array(files.dropLast()), to: files[files.count - 1], format: format, speed: speed, threads: work.threads,
         vmcoreInfo: knowledge.vmcoreinfo, reporter)
     }
   }

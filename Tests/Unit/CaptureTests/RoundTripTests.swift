@@ -1,5 +1,6 @@
 import Capture
 import CoreEncoding
+import CoreFormat
 import DumpBasics
 import DumpSource
 import Foundation
@@ -8,7 +9,9 @@ import Testing
 
 /// Says nothing, and keeps what it was told.
 /// Writes `core` with everything in it; returns what was told and the file's path.
-func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", threads: Int = 2) throws -> (
+func saved(
+  _ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz", speed: Speed = .balanced, threads: Int = 2
+) throws -> (
   SaveResult, String
 ) {
   let input = scratch.file("input-\(UUID().uuidString)")
@@ -16,6 +19,7 @@ func saved(_ core: SyntheticCore, _ scratch: Scratch, format: String = "elf.gz",
   let out = scratch.file("out-\(UUID().uuidString)")
   var request = SaveRequest(source: input, targets: [out], level: .all)
   request.format = try #require(.init(rawValue: format))
+  request.speed = speed
   request.threads = threads
   return (try save(request, QuietReporter()), out)
 }
@@ -236,4 +240,17 @@ func programHeadersThatShareAPageCountItOnce(format: String) throws {
       == RangeSet.joined(oddMachine().segments.compactMap { PhysicalRange(start: $0.physical, count: $0.memorySize) }).reduce(0) {
         $0 + $1.count
       })
+}
+
+/// Every speed gives the same memory; all but `adaptive` the same bytes for any number of threads.
+@Test(arguments: OutputFormat.allCases.filter { !$0.isPaged }, Speed.allCases)
+func everySpeedGivesTheSameMemory(format: OutputFormat, speed: Speed) throws {
+  let scratch = try Scratch()
+  let (result, path) = try saved(oddMachine(), scratch, format: format.rawValue, speed: speed)
+  try expectSameMemory(oddMachine(), path)
+  #expect(try verify(path, threads: 2, QuietReporter()).verdict == .whole)
+  let (_, other) = try saved(oddMachine(), scratch, format: format.rawValue, speed: speed, threads: 1)
+  let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+  #expect(UInt64(bytes.count) == result.bytesWritten)
+  if speed != .adaptive { #expect(try Data(contentsOf: URL(fileURLWithPath: other)) == bytes) }
 }

@@ -12,6 +12,13 @@ final class FileSink: DumpSink {
   private var endsInHole = false
   /// Bytes so far, holes included.
   private(set) var position: UInt64 = 0
+  /// Up to where the system was told to put it on the disk. Left to itself it begins late, and `finish` waits
+  /// for nearly all of it.
+  private var started: UInt64 = 0
+  private static let window: UInt64 = 8 << 20
+  /// So much may be on its way: memory of a crash kernel is small, and what waits here the target has not
+  /// taken.
+  private static let behind: UInt64 = 32 << 20
 
   /// Makes the file, mode 0600; one of that name must not exist.
   init(creating path: String) throws(DumpError) {
@@ -25,6 +32,19 @@ final class FileSink: DumpSink {
     try withOpenFile { (file) throws(DumpError) in unsafe try file.write(bytes) }
     position += UInt64(bytes.count)
     endsInHole = false
+    if position >= started + FileSink.window { try startWriting() }
+  }
+
+  private func startWriting() throws(DumpError) {
+    let range = started..<position
+    try withOpenFile { (file) throws(DumpError) in
+      file.startWriting(range)
+      if range.lowerBound >= FileSink.behind {
+        let end = range.lowerBound - FileSink.behind
+        file.startWriting(end - min(end, range.upperBound - range.lowerBound)..<end, waits: true)
+      }
+    }
+    started = position
   }
 
   func skip(_ count: UInt64) throws(DumpError) {
@@ -48,6 +68,7 @@ final class FileSink: DumpSink {
   func cut(to count: UInt64) throws(DumpError) {
     try withOpenFile { (file) throws(DumpError) in try file.truncate(to: count) }
     position = count
+    started = min(started, count)
     endsInHole = false
   }
 

@@ -29,6 +29,10 @@ extern const int MCORE_OPEN_NAMELESS;
 extern const int MCORE_SEEK_DATA;
 /// Whether a file is of procfs, from fstatfs(2).
 int mcore_is_in_proc(int fd);
+
+/// sync_file_range(2), which Glibc's module map lacks: begins to write a range of a file to its device, and waits for it
+/// if it is told to. Nothing depends on it.
+void mcore_start_writing(int fd, long long offset, long long count, int waits);
 /// Sets the handler that `mcore_guarded_copy` needs, once for the process. Returns 0, or -1 with errno.
 int mcore_guard_bus_errors(void);
 /// memcpy(3) from a mapping. Returns 0, or -1 when a page of it can't be had; part of it may have been copied then.

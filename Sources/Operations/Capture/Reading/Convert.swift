@@ -9,13 +9,15 @@ internal import LinuxSystem
 /// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
 /// unreadable. `dumps` are one dump, or the parts of a set.
 public func convert(
-  _ dumps: [String], to out: String, format: OutputFormat, threads: Int, vmcoreInfo: String? = nil, _ reporter: any Reporter
+  _ dumps: [String], to out: String, format: OutputFormat, speed: Speed = .balanced, threads: Int, vmcoreInfo: String? = nil,
+  _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
   if System.kind(of: out) == .directory {
     throw DumpError(.usage, "OUT is a directory", at: out, advice: "convert writes one plain file: give its name")
   }
   var request = SaveRequest(source: dumps.first ?? "", targets: [out], level: .all)
   request.format = format
+  request.speed = speed
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
   return try save(request, from: try openDump(dumps), reporter)

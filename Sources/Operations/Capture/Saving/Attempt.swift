@@ -166,7 +166,7 @@ struct Attempt {
     #endif
     let total = plan.trailerOffset
     // The digest stands in dump.json and nowhere else.
-    return try Pipeline(plan, request.format, capture.work, isDigested: destination.acceptsSideFiles).run(
+    return try Pipeline(plan, request.format, capture.work, speed: request.speed, isDigested: destination.acceptsSideFiles).run(
       capture.source, to: sink, limit: limit,
       changed: { reached.changed += $0 },
       progress: { done, bytes in

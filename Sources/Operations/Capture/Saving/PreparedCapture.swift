@@ -78,7 +78,7 @@ final class PreparedCapture {
   /// About how large the dump file will be.
   func estimatedBytes() throws(DumpError) -> UInt64 {
     if let estimate { return estimate }
-    let made = try Pipeline(try plan(), request.format, work).estimatedSize(source)
+    let made = try Pipeline(try plan(), request.format, work, speed: request.speed).estimatedSize(source)
     estimate = made
     return made
   }

@@ -19,6 +19,8 @@ public struct SaveRequest: Sendable {
   /// How far the kernel's page map is believed.
   public var trust: Trust = .checked
   public var format: OutputFormat = .elfGzip
+  /// How hard the codec tries.
+  public var speed: Speed = .balanced
   public var order: DumpOrder = .critical
   public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 none is made.
