@@ -23,6 +23,9 @@ public struct PageClassification: Sendable {
   public let findings: [DumpError]
   /// For each finding the page frames that it is about; empty for one about something else.
   public let findingFrames: [Range<UInt64>]
+  /// Of a kernel that runs: what contradicts something else, since it changed while it was read. What it is about is
+  /// kept, and `checks` count it.
+  public let momentary: [DumpError]
   public let trust: Trust
 
   public subscript(_ check: Check) -> CheckResult { checks[check.rawValue] }
@@ -44,6 +47,7 @@ public struct PageClassification: Sendable {
     checks = attempt.checks.results
     findings = attempt.findings.reported
     findingFrames = attempt.findings.frames
+    momentary = attempt.momentary.reported
   }
 }
 
@@ -58,6 +62,8 @@ private struct ClassificationAttempt {
   var map: [PhysicalRange] = []
   var checks = CheckTable()
   var findings = Findings()
+  var momentary = Findings()
+  private var isLive: Bool { kernel.source.isLive }
 
   init(_ kernel: CrashedKernel, _ trust: Trust, _ work: OrderedWork) {
     self.kernel = kernel
@@ -68,7 +74,8 @@ private struct ClassificationAttempt {
 
   mutating func run() -> (runs: ClassRuns, counts: ClassCounts) {
     if trust == .nothing { return everythingKernel() }
-    processors()
+    // CPUs that run leave no registers.
+    if !isLive { processors() }
     do throws(DumpError) {
       let result = try classify()
       record(result)
@@ -134,7 +141,7 @@ private struct ClassificationAttempt {
       rules: rules,
       walk: { FreeListWalk(memory: memory, layout: layout, sections: sections, limit: $0) },
       processors: kernel.cpuCount)
-    let verdicts = check.verdicts(result, &checks, &findings)
+    let verdicts = isLive ? check.verdicts(result, &checks, &momentary) : check.verdicts(result, &checks, &findings)
     rules.brokenLinks = result.links.broken
     if !verdicts.isClean || rules.brokenLinks != nil {
       rules.verdicts = verdicts
@@ -289,6 +296,7 @@ private struct ClassificationAttempt {
   /// Carries a pass's counts into the checks.
   private mutating func record(_ result: PageScan.Result) {
     findings.add(result.findings)
+    momentary.add(result.momentary)
     checks[.sectionMap].tried += result.sectionsRead + result.sectionsFailed
     checks[.sectionMap].failed += result.sectionsFailed
     if trust == .checked {

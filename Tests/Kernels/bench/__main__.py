@@ -116,10 +116,10 @@ def contenders(mcore, dump, threads: list) -> list:
                 more = ["--num-threads", count] if count else []
                 words = [*prefix, "makedumpfile", "--message-level", 0, flag, "-d", number, *more, dump, "OUT"]
                 made.append(Contender(f"makedumpfile {flag}", words, number, count or 1))
-        for name in ["elf.gz", "elf.zst"]:
+        for name, more in [("elf.gz", []), ("elf.gz", ["--speed", "fast"]), ("elf.zst", []), ("elf.zst", ["--speed", "fast"])]:
             for count in threads:
-                words = [mcore, "save", "-q", "--format", name, "--level", level, "--threads", count, dump, "OUT"]
-                made.append(Contender(f"mcore {name}", words, number, count))
+                words = [mcore, "save", "-q", "--format", name, *more, "--level", level, "--threads", count, dump, "OUT"]
+                made.append(Contender(" ".join(["mcore", name, *more[1:]]), words, number, count))
     return made
 
 

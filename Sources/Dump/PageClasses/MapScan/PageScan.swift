@@ -20,6 +20,9 @@ struct PageScan {
     var sectionsRead: UInt64 = 0
     var sectionsFailed: UInt64 = 0
     var findings = Findings()
+    /// Of a kernel that runs: what its lists and pages contradict one another in. They change while they are read.
+    var momentary = Findings()
+    fileprivate var isLive = false
     fileprivate var bytes = 0
     /// Of packed runs.
     fileprivate var byteLimit = ClassRuns.leastByteLimit
@@ -39,6 +42,7 @@ struct PageScan {
     let units = sections.sections.filter { !rules.refused.contains($0.number) }
     var workers: [ScanWorker] = []
     var result = Result(tally: tally, ledger: ledger)
+    result.isLive = source.isLive
     let pages = frames.reduce(0) { $0 + UInt64($1.count) }
     result.byteLimit = max(result.byteLimit, ClassRuns.byteLimit(pages: pages) - (rules.verdicts?.listed.bytes ?? 0))
     var cursor: UInt64 = 0
@@ -120,7 +124,8 @@ extension PageScan.Result {
   private mutating func report(_ code: RunCode, _ pages: UInt64, _ span: Range<UInt64>, _ section: UInt64) {
     let place = "section \(section), pfn \(hex(span.lowerBound))-\(hex(span.upperBound - 1))"
     if let check = code.check {
-      findings.add(DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))"), span)
+      let finding = DumpError("\(check.complaint): \(pages) pages", at: place, advice: "they are kept (\(check.name))")
+      if isLive { momentary.add(finding, span) } else { findings.add(finding, span) }
     } else {
       findings.add(DumpError("\(pages) pages are marked as broken hardware", at: place, advice: "they are not read"), span)
     }

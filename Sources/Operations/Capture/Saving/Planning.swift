@@ -128,6 +128,12 @@ struct Planning {
       if let finding = classes.findings.first { reporter.message("order of the dump: \(finding)") }
       return classes[.layout].failed == 0 ? classes : nil
     }
+    if let finding = classes.momentary.first {
+      let kept = classes.checks.reduce(UInt64(0)) { clampedSum($0, $1.keptPages) }
+      reporter.message(
+        "\(kept) pages are kept, since what says what they are changed while it was read; the first of "
+          + "\(classes.momentary.count) such places: \(finding)")
+    }
     for finding in classes.findings {
       findings.append(finding.description)
       reporter.warning(finding.description)
