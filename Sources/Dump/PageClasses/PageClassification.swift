@@ -23,8 +23,8 @@ public struct PageClassification: Sendable {
   public let findings: [DumpError]
   /// For each finding the page frames that it is about; empty for one about something else.
   public let findingFrames: [Range<UInt64>]
-  /// Of a kernel that runs: what contradicts something else, since it changed while it was read. What it is about is
-  /// kept, and `checks` count it.
+  /// Of a kernel that runs: what contradicts something else, since it changed while it was read. What it is
+  /// about is kept, and `checks` count it.
   public let momentary: [DumpError]
   public let trust: Trust
 

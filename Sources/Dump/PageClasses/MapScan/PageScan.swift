@@ -20,7 +20,8 @@ struct PageScan {
     var sectionsRead: UInt64 = 0
     var sectionsFailed: UInt64 = 0
     var findings = Findings()
-    /// Of a kernel that runs: what its lists and pages contradict one another in. They change while they are read.
+    /// Of a kernel that runs: what its lists and pages contradict one another in. They change while they are
+    /// read.
     var momentary = Findings()
     fileprivate var isLive = false
     fileprivate var bytes = 0
