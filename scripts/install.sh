@@ -31,7 +31,7 @@ trap 'rm -rf "$kernel"' EXIT
 trap 'exit 129' HUP INT TERM
 echo none >"$kernel/release"
 mkdir -p "$kernel/modules/lib/modules/none" "$to/lib/mcore"
-for list in dep builtin softdep; do : >"$kernel/modules/lib/modules/none/modules.$list"; done
+for list in dep builtin softdep alias; do : >"$kernel/modules/lib/modules/none/modules.$list"; done
 initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
 
 install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"

@@ -29,13 +29,15 @@ INSTALL = (
 )
 
 
-def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="", installed=False) -> pathlib.Path:
-    """The guest's disk, with the package in /root, or `installed`. The initramfs that lies on it lies beside the image too, as .initrd."""
+def make_disk(image, root, deb: pathlib.Path, *, size="2G", fstab="", installed=False, files=()) -> pathlib.Path:
+    """The guest's disk, with the package and `files` in /root, or `installed`. The initramfs that lies on it lies beside the image too, as .initrd."""
     image = pathlib.Path(image)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         tree = pathlib.Path(directory) / "root"
         run("cp", "-a", "--reflink=auto", root, tree)
         shutil.copy2(deb, tree / "root" / deb.name)
+        for file in files:
+            shutil.copy2(file, tree / "root")
         (tree / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n" + fstab)
         (tree / "boot/grub").mkdir(exist_ok=True)
         if installed:

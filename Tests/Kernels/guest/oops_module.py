@@ -1,10 +1,12 @@
-"""A module that dies when it is loaded: one of the kernel's own, whose first instruction after the call of ftrace is ud2."""
+"""A module that dies, or hangs, when it is loaded: one of the kernel's own, whose first instruction after the call of ftrace is
+ud2, or a jump to itself."""
 
 import lzma
 import pathlib
 import struct
 
 UD2 = b"\x0f\x0b"
+JUMP_TO_ITSELF = b"\xeb\xfe"
 # include/linux/module_signature.h: 12 bytes that end with the signature's length, then this.
 SIGNED = b"~Module signature appended~\n"
 NAME = "dummy"
@@ -22,7 +24,7 @@ def sections(data: bytes) -> list:
     return [(name(one[0]), one[1], one[4], one[5], one[6], one[7]) for one in found]
 
 
-def make(kernel: pathlib.Path, out: pathlib.Path) -> None:
+def make(kernel: pathlib.Path, out: pathlib.Path, code: bytes = UD2) -> None:
     path = next((kernel / "modules").rglob(f"{NAME}.ko*"))
     data = bytearray(path.read_bytes())
     if path.suffix == ".xz":
@@ -48,5 +50,5 @@ def make(kernel: pathlib.Path, out: pathlib.Path) -> None:
         for at in range(part[2], part[2] + part[3], 24)
     ]
     place = min(at for at in relocations if value <= at < value + size) + 4
-    data[parts[section][2] + place : parts[section][2] + place + len(UD2)] = UD2
+    data[parts[section][2] + place : parts[section][2] + place + len(code)] = code
     out.write_bytes(data)

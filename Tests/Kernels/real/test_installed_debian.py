@@ -8,7 +8,7 @@ import os
 import pathlib
 import tempfile
 
-from guest import disk, installed
+from guest import disk, installed, oops_module
 from guest.paths import CACHE, fetch_kernel, kernel_release
 
 from .series import for_each
@@ -29,9 +29,9 @@ class InstalledTest:
         directory = tempfile.TemporaryDirectory(prefix="mcore-installed-", dir=CACHE)
         self.addCleanup(directory.cleanup)
         self.work = pathlib.Path(directory.name)
-        kernel = fetch_kernel(self.series)
-        self.release = kernel_release(kernel)
-        self.root = installed.root_of(kernel)
+        self.kernel = fetch_kernel(self.series)
+        self.release = kernel_release(self.kernel)
+        self.root = installed.root_of(self.kernel)
         self.deb = installed.package(BIN, self.work)
 
     def session(self, name: str, disks, append="") -> installed.Installed:
@@ -126,6 +126,42 @@ class InstalledTest:
             # No member was left out of what was written.
             self.assertEqual(session.check("cat /sys/block/md12?/md/degraded"), "0\n0\n")
             self.assertIn("md126 is put together", session.guest.console.text)
+            session.power_off()
+
+    def test_crashes_of_other_kinds(self):
+        """An oops in a module, a soft lockup, a hung task, an NMI: armed by `panic-on=`, and each is listed with its reason."""
+        modules = {"oops.ko": oops_module.UD2, "hang.ko": oops_module.JUMP_TO_ITSELF}
+        for name, code in modules.items():
+            oops_module.make(self.kernel, self.work / name, code)
+        files = [self.work / name for name in modules]
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb, size="3G", installed=True, files=files)
+        frozen = disk.make_ext4(self.work / "frozen.img", "64M")
+        kinds = [
+            ("insmod /root/oops.ko", "Fatal exception"),
+            ("sysctl -q kernel.watchdog_thresh=5; insmod /root/hang.ko", "softlockup: hung tasks"),
+            ("mount /dev/vdb /mnt; fsfreeze --freeze /mnt; touch /mnt/frozen", "hung_task: blocked tasks"),
+            (None, "NMI: Not continuing"),
+        ]
+        with self.session("kinds", [image, frozen], "crashkernel=256M") as session:
+            session.boot()
+            session.check("echo panic-on=oops,softlockup,hung-task:10s,nmi >>/etc/mcore.conf; mcore arm && mcore status", 240)
+            for number, (command, reason) in enumerate(kinds, start=1):
+                session.check("sync")
+                if command is None:
+                    session.guest.inject_nmi()
+                else:
+                    session.guest.send(command + "\n")
+                session.guest.expect(f"Kernel panic - not syncing: {reason}", 180)
+                session.guest.expect(r"dump saved: UUID=\S+, .*, complete\n", 300, or_fail=ERROR)
+                session.guest.expect("handing off: reboot", 60, or_fail=ERROR)
+                session.boot()
+                listed = json.loads(session.check("mcore list --json"))["dumps"]
+                self.assertEqual([dump["status"] for dump in listed], ["complete"] * number, listed)
+                # Newest first.
+                self.assertIn(reason, listed[0]["reason"])
+                told = session.check(f"journalctl -b {ANNOUNCED} -o json --output-fields=MCORE_DUMP,MCORE_REASON")
+                self.assertIn(reason, json.loads(told)["MCORE_REASON"])
+                session.check(f"mcore verify -q {listed[0]['path']}", 240)
             session.power_off()
 
     def test_one_file_one_reboot(self):
