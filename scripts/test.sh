@@ -66,6 +66,7 @@ step 'formats of others, both ways, judged by makedumpfile, crash, drgn' python3
 step 'crash, drgn and gdb by mcore' python3 -m unittest -q real.test_tools
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts
+step 'the package' python3 -m unittest -q real.test_package
 step 'the boot script of initramfs-tools' python3 -m unittest -q real.test_boot_script
 step 'targets: ssh, https, raw disks, failover' python3 -m unittest -q real.test_targets
 step 'guests in QEMU' python3 -m unittest -q real.test_guests

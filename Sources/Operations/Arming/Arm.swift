@@ -52,6 +52,21 @@ public struct Armed: Sendable {
 /// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on is captured.
 /// Where this throws before anything was loaded, what was armed before stays armed.
 public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
+  try alone(in: request.directory) { () throws(DumpError) in try armAlone(request) }
+}
+
+/// Arming and disarming wait for one another: a changed configuration arms by itself, while somebody does it by hand.
+private func alone<Result>(in directory: String, _ body: () throws(DumpError) -> Result) throws(DumpError) -> Result {
+  guard System.kind(of: directory) == .directory else { return try body() }
+  let lock = try File(directory, .read)
+  guard lock.lock(milliseconds: 180_000) else {
+    throw DumpError("another mcore arm or disarm has been at work for three minutes", at: directory, advice: "see what it waits for")
+  }
+  defer { extendLifetime(lock) }
+  return try body()
+}
+
+private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
   let machine = Machine(root: request.root)
   let path = "\(request.directory)/armed"
   let earlier = ArmedRecord(readFrom: path)
@@ -125,6 +140,10 @@ public func endInOrder(directory: String = ArmRequest().directory) throws(DumpEr
 
 /// Takes the crash kernel back, and what was recorded for it.
 public func disarm(directory: String = ArmRequest().directory) throws(DumpError) {
+  try alone(in: directory) { () throws(DumpError) in try disarmAlone(directory) }
+}
+
+private func disarmAlone(_ directory: String) throws(DumpError) {
   if let record = ArmedRecord(readFrom: "\(directory)/armed") {
     let machine = Machine()
     machine.putBack(Sysctl.ofBoot(machine, record))
