@@ -153,8 +153,8 @@ public struct File: ~Copyable, Sendable {
     _ = try System.retrying(.fsync, path) { Int(fsync(descriptor)) }
   }
 
-  /// Takes the lock of this file or directory (flock(2)), which goes when it is closed; false where somebody else has it
-  /// for all of that time.
+  /// Takes the lock of this file or directory (flock(2)), which goes when it is closed; false where somebody
+  /// else has it for all of that time.
   public func lock(milliseconds: UInt64) -> Bool {
     let end = System.monotonicNanoseconds.addingReportingOverflow(milliseconds * 1_000_000).partialValue
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {

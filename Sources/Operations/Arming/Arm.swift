@@ -55,7 +55,8 @@ public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
   try alone(in: request.directory) { () throws(DumpError) in try armAlone(request) }
 }
 
-/// Arming and disarming wait for one another: a changed configuration arms by itself, while somebody does it by hand.
+/// Arming and disarming wait for one another: a changed configuration arms by itself, while somebody does it
+/// by hand.
 private func alone<Result>(in directory: String, _ body: () throws(DumpError) -> Result) throws(DumpError) -> Result {
   guard System.kind(of: directory) == .directory else { return try body() }
   let lock = try File(directory, .read)
