@@ -61,7 +61,8 @@ private func alone<Result>(in directory: String, _ body: () throws(DumpError) ->
   guard System.kind(of: directory) == .directory else { return try body() }
   let lock = try File(directory, .read)
   guard lock.lock(milliseconds: 180_000) else {
-    throw DumpError("another mcore arm or disarm has been at work for three minutes", at: directory, advice: "see what it waits for")
+    throw DumpError(
+      "another mcore arm or disarm has been at work for three minutes", at: directory, advice: "see what it waits for")
   }
   defer { extendLifetime(lock) }
   return try body()
