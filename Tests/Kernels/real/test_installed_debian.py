@@ -140,7 +140,10 @@ class InstalledTest:
             # The crash kernel is started before anything of a panic is said.
             ("insmod /root/oops.ko", "invalid opcode"),
             ("sysctl -q kernel.watchdog_thresh=5; insmod /root/hang.ko", "softlockup: hung tasks"),
-            ("sysctl -q kernel.hung_task_timeout_secs=5; mount /dev/vdb /mnt; fsfreeze --freeze /mnt; touch /mnt/frozen", "hung_task: blocked tasks"),
+            (
+                "sysctl -q kernel.hung_task_timeout_secs=5; mount /dev/vdb /mnt; fsfreeze --freeze /mnt; touch /mnt/frozen",
+                "hung_task: blocked tasks",
+            ),
             (None, "NMI: Not continuing"),
         ]
         with self.session("kinds", [image, frozen], "crashkernel=256M") as session:
