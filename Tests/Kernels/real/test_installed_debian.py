@@ -139,9 +139,9 @@ class InstalledTest:
         kinds = [
             # The crash kernel is started before anything of a panic is said.
             ("insmod /root/oops.ko", "invalid opcode"),
-            ("sysctl -q kernel.watchdog_thresh=5; insmod /root/hang.ko", "softlockup: hung tasks"),
+            ("echo 5 >/proc/sys/kernel/watchdog_thresh; insmod /root/hang.ko", "softlockup: hung tasks"),
             (
-                "sysctl -q kernel.hung_task_timeout_secs=5; mount /dev/vdb /mnt; fsfreeze --freeze /mnt; touch /mnt/frozen",
+                "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; mount /dev/vdb /mnt; fsfreeze --freeze /mnt; touch /mnt/frozen",
                 "hung_task: blocked tasks",
             ),
             (None, "NMI: Not continuing"),
