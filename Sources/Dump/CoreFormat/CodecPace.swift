@@ -28,6 +28,7 @@ public final class CodecPace: Sendable {
   private let threads: Double
   private let clock: @Sendable () -> UInt64
   private let ladder: [OutputFormat.Step]
+  private let start: Effort
   public let isAdaptive: Bool
 
   /// Of all time, so much spent waiting may be what the target costs a thread that does both; from `holdsUp`
@@ -47,14 +48,15 @@ public final class CodecPace: Sendable {
     _ speed: Speed, _ format: OutputFormat, threads: Int, clock: @escaping @Sendable () -> UInt64 = { 0 }
   ) {
     ladder = format.ladder
-    measured = Mutex(Measured(step: speed.effort.step))
+    start = speed.effort
+    measured = Mutex(Measured(step: start.step))
     self.threads = Double(max(1, threads))
     self.clock = clock
     isAdaptive = speed == .adaptive
   }
 
   /// For the next group.
-  public var effort: Effort { measured.withLock { Effort($0.step) } }
+  public var effort: Effort { isAdaptive ? measured.withLock { Effort($0.step) } : start }
 
   /// Nanoseconds, to measure from; 0 where nothing is measured.
   public var now: UInt64 { isAdaptive ? clock() : 0 }

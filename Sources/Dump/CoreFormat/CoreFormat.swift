@@ -1,4 +1,4 @@
-internal import CoreEncoding
+public import CoreEncoding
 public import DumpBasics
 
 /// A format that a dump can be written in. A new one is a file with a `GroupEncoder` and a case here.
@@ -23,13 +23,12 @@ public enum OutputFormat: String, Sendable, CaseIterable {
   /// The dump's file name in a dump directory.
   public var fileName: String { "vmcore.\(rawValue)" }
 
-  /// `pace` says how hard the codec tries.
-  public func makeEncoder(_ pace: CodecPace? = nil) throws(DumpError) -> any GroupEncoder {
-    let pace = pace ?? CodecPace(.balanced, self, threads: 1)
-    return switch self {
-    case .elfGzip: try ElfGzipEncoder(pace)
+  /// `effort` says how hard the codec tries; `changes`: whether it may be set to another one.
+  public func makeEncoder(_ effort: Effort = .balanced, changes: Bool = false) throws(DumpError) -> any GroupEncoder {
+    switch self {
+    case .elfGzip: try ElfGzipEncoder(effort)
     #if Zstd
-      case .elfZstd: try ElfZstdEncoder(pace)
+      case .elfZstd: try ElfZstdEncoder(effort, changes: changes)
     #endif
     case .elf: ElfEncoder()
     #if Kdump
@@ -67,6 +66,8 @@ public enum OutputFormat: String, Sendable, CaseIterable {
 public protocol GroupEncoder: AnyObject {
   /// Bytes of a unit: one block, or a whole group. The last unit of a group may be smaller.
   var unitSize: Int { get }
+  /// For the units that come, where the codec can change it.
+  func set(_ effort: Effort)
   /// Puts the next unit of a group behind what is in `output`.
   func encode(_ unit: UnsafeRawBufferPointer, into output: EncodedGroup)
   /// Hears of every group that was written, in order, those of the trailer too: for a format that ends with
@@ -80,6 +81,7 @@ public protocol GroupEncoder: AnyObject {
 
 extension GroupEncoder {
   public var unitSize: Int { BGZF.blockSize }
+  public func set(_ effort: Effort) {}
   public func wrote(_ group: EncodedGroup) {}
 
   /// Encodes a whole group that is in memory.

@@ -5,16 +5,13 @@ internal import DumpBasics
 final class ElfGzipEncoder: GroupEncoder {
   private let compressor: BGZFCompressor
   let hasMembers = true
-  private let pace: CodecPace
 
-  init(_ pace: CodecPace) throws(DumpError) {
-    self.pace = pace
-    compressor = try BGZFCompressor(pace.effort)
-  }
+  init(_ effort: Effort) throws(DumpError) { compressor = try BGZFCompressor(effort) }
+
+  func set(_ effort: Effort) { compressor.set(effort) }
 
   func encode(_ block: UnsafeRawBufferPointer, into output: EncodedGroup) {
     var checksum: UInt32 = 0
-    if pace.isAdaptive { compressor.set(pace.effort) }
     unsafe output.append { memory in
       let member =
         unsafe block.count == BGZF.blockSize && isZero(block)

@@ -11,12 +11,10 @@
     private let zeroFrame: [UInt8]
     private let zeroChecksum: UInt32
     private var frames: [ZstdSeekTable.Entry] = []
-    private let pace: CodecPace
 
-    init(_ pace: CodecPace) throws(DumpError) {
-      self.pace = pace
+    init(_ effort: Effort, changes: Bool) throws(DumpError) {
       // The largest tables first: what is made with them needs no more memory for any other effort.
-      let compressor = try ZstdCompressor(pace.isAdaptive ? .smallest : pace.effort)
+      let compressor = try ZstdCompressor(changes ? .smallest : effort)
       self.compressor = compressor
       let zeros = [UInt8](repeating: 0, count: DumpTrailer.groupSize)
       var frame = [UInt8](repeating: 0, count: ZstdCompressor.bound(zeros.count))
@@ -37,8 +35,6 @@
         }
       } else {
         output.addContent(group.count, unsafe CRC32.of(group))
-        let effort = pace.effort
-        if pace.isAdaptive { compressor.set(effort) }
         unsafe output.append { memory in
           // `init` made one of the largest size: nothing is left that can fail.
           guard let count = unsafe compressor.frame(group, into: memory) else { preconditionFailure("zstd does not compress") }
@@ -46,6 +42,8 @@
         }
       }
     }
+
+    func set(_ effort: Effort) { compressor.set(effort) }
 
     func wrote(_ group: EncodedGroup) {
       frames.append(.init(compressed: UInt32(group.count), content: UInt32(group.contentCount)))

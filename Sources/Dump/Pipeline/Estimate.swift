@@ -15,7 +15,7 @@ extension Pipeline {
     guard groups > 0 else { return 0 }
     let filler = GroupFiller(plan, source)
     let pace = CodecPace(speed, format, threads: 1)
-    let worker = Worker(try format.makeEncoder(pace), pace, looksAgain: filler.looksAgain, inGroups: false)
+    let worker = Worker(try format.makeEncoder(pace.effort), pace, looksAgain: filler.looksAgain, inGroups: false)
     let slot = Slot()
     let count = min(groups, UInt64(Pipeline.sampleCount))
     var (read, written): (UInt64, UInt64) = (0, 0)

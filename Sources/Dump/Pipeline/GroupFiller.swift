@@ -33,6 +33,7 @@ internal import DumpSource
   func encode(_ count: Int, into output: EncodedGroup, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
     unsafe fill(UnsafeMutableRawBufferPointer(rebasing: input[0..<count]))
     let (start, effort, before) = (pace.now, pace.effort, output.count)
+    if pace.isAdaptive { encoder.set(effort) }
     defer { pace.compressed(count, to: output.count - before, with: effort, since: start) }
     var offset = 0
     while offset < count {

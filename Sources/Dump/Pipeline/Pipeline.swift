@@ -91,10 +91,10 @@ public struct Pipeline: Sendable {
     var poisoned: [Range<UInt64>] = []
     let filler = GroupFiller(plan, source)
     let pace = CodecPace(speed, format, threads: work.threads) { System.monotonicNanoseconds }
-    let tailEncoder = try format.makeEncoder(pace)
+    let tailEncoder = try format.makeEncoder(pace.effort)
     // Encoders are made first, where a failure still has somebody to tell.
     var encoders: [any GroupEncoder] = []
-    for _ in 0..<work.threads { encoders.append(try format.makeEncoder(pace)) }
+    for _ in 0..<work.threads { encoders.append(try format.makeEncoder(pace.effort, changes: pace.isAdaptive)) }
 
     try work.run(
       count: groups,

@@ -20,6 +20,11 @@ protocol BlockDeflating: AnyObject {
   func compress(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int?
 }
 
+extension Effort {
+  /// Of zlib and libdeflate, which have the same scale and nothing faster than 1.
+  var deflateLevel: Int32 { [1, 1, 1, 2, 4, 6][step] }
+}
+
 extension BlockDeflating {
   func set(_ effort: Effort) {}
 }

@@ -9,7 +9,7 @@
     private let state: OpaquePointer
 
     init(_ effort: Effort) throws(DumpError) {
-      guard let made = unsafe libdeflate_alloc_compressor([1, 1, 1, 2, 4, 6][effort.step]) else {
+      guard let made = unsafe libdeflate_alloc_compressor(effort.deflateLevel) else {
         throw DumpError(.system(12), "no memory for a libdeflate compressor")
       }
       unsafe state = made

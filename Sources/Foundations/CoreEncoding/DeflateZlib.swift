@@ -9,7 +9,7 @@ internal import DumpBasics
   init(_ effort: Effort) throws(DumpError) {
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: z_stream())
-    let code = unsafe mcore_deflate_init_raw(state, [1, 1, 1, 2, 4, 6][effort.step])
+    let code = unsafe mcore_deflate_init_raw(state, effort.deflateLevel)
     guard code == Z_OK else {
       unsafe state.deallocate()
       throw DumpError(.system(12), "zlib does not start: error \(code)")

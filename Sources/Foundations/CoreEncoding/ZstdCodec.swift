@@ -9,12 +9,10 @@
     /// speed.md.
     static let settings: [(level: Int32, minMatch: Int32)] = [(-5, 0), (-2, 0), (1, 6), (2, 0), (3, 0), (6, 0)]
     private let context: OpaquePointer
-    private var effort: Effort
 
     public init(_ effort: Effort = .balanced) throws(DumpError) {
       guard let made = unsafe ZSTD_createCCtx() else { throw DumpError(.system(12), "no memory for a zstd compressor") }
       unsafe context = made
-      self.effort = effort
       let isSet =
         unsafe ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)) == 0
         && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1)) == 0 && set(effort)
@@ -23,7 +21,6 @@
 
     /// For the frames that come. Returns whether zstd takes it.
     @discardableResult public func set(_ effort: Effort) -> Bool {
-      self.effort = effort
       let (level, minMatch) = ZstdCompressor.settings[effort.step]
       return unsafe ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) == 0
         && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, minMatch)) == 0

@@ -55,6 +55,7 @@ public struct FileCampaign {
   /// `directory` gets a copy of the file.
   public init(_ image: FileImage, directory: String, seed: UInt64 = 1) throws {
     self.image = image
+    kinds = FileMutation.Kind.allCases.filter { $0.isOfKdump == nil || $0.isOfKdump == (image.kdump != nil) }
     self.seed = seed
     copy = "\(directory)/\(image.name)-\(ProcessInfo.processInfo.processIdentifier)"
     try? FileManager.default.removeItem(atPath: copy)
@@ -70,9 +71,7 @@ public struct FileCampaign {
   public func removeCopy() { try? FileManager.default.removeItem(atPath: copy) }
 
   /// The kinds that fit the file: in another format there is nothing that they could damage.
-  private var kinds: [FileMutation.Kind] {
-    FileMutation.Kind.allCases.filter { $0.isOfKdump == nil || $0.isOfKdump == (image.kdump != nil) }
-  }
+  private let kinds: [FileMutation.Kind]
 
   /// Mutations `numbers` of the kinds that fit the file.
   public func run(_ numbers: Range<Int>) throws -> [FileMutation.Kind: FileTotals] {

@@ -53,6 +53,10 @@ class InstalledTest:
     def crash_and_come_back(self, session, expected: str) -> None:
         """By sysrq-c. `expected` is what the crash kernel says of the target."""
         session.crash()
+        self.come_back(session, expected)
+
+    def come_back(self, session, expected: str) -> None:
+        """From a crash to a shell on the system that follows it."""
         session.guest.expect(rf"dump saved: {expected}\S*, .*, complete\n", 300, or_fail=ERROR)
         session.guest.expect("handing off: reboot", 60, or_fail=ERROR)
         session.boot()
@@ -165,9 +169,7 @@ class InstalledTest:
                     session.guest.inject_nmi()
                 else:
                     session.guest.send(command + "\n")
-                session.guest.expect(r"dump saved: UUID=\S+, .*, complete\n", 300, or_fail=ERROR)
-                session.guest.expect("handing off: reboot", 60, or_fail=ERROR)
-                session.boot()
+                self.come_back(session, "UUID=")
                 listed = json.loads(session.check(f"mcore list --json | {hide}"))["dumps"]
                 self.assertEqual([dump["status"] for dump in listed], ["complete"] * number, listed)
                 # Newest first.

@@ -22,6 +22,14 @@
     try expectSameMemory(core, path, unit: 4096)
   }
 
+  /// Where the bitmap of pages and the descriptors begin.
+  private func places(_ file: Data) throws -> (bitmap: Int, descriptors: Int) {
+    let header = try KdumpHeader(Array(file.prefix(KdumpHeader.size)), name: "")
+    let (bitmaps, blocks) = (1 + Int(header.subHeaderBlocks), Int(header.bitmapBlocks))
+    let size = Int(header.pageSize.bytes)
+    return ((bitmaps + blocks / 2) * size, (bitmaps + blocks) * size)
+  }
+
   @Test(arguments: formats) func everyByteOfAnOddMachineGoesThroughKdumpAndBack(format: String) throws {
     let scratch = try Scratch()
     let core = oddMachine()
@@ -55,8 +63,7 @@
     let core = SyntheticCore((0..<300).map { .init(UInt64($0 + $0 / 7) << 12, noise(4096, seed: UInt64($0))) })
     let path = try written(core, scratch, format)
     let whole = try Data(contentsOf: URL(fileURLWithPath: path))
-    func word(_ offset: Int) -> Int { whole[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
-    let bitmap = (1 + word(432) + word(436) / 2) * 4096
+    let bitmap = try places(whole).bitmap
     let damaged = scratch.file("damaged")
     var seen = 0
     for offset in 0..<45 {
@@ -84,8 +91,7 @@
     let core = SyntheticCore((0..<20).map { .init(UInt64($0) << 12, noise($0 % 2 == 0 ? 4096 : 40, seed: UInt64($0))) })
     let path = try written(core, scratch, format)
     let whole = try Data(contentsOf: URL(fileURLWithPath: path))
-    func word(_ offset: Int) -> Int { whole[offset..<offset + 4].reversed().reduce(0) { $0 << 8 | Int($1) } }
-    let descriptors = (1 + word(432) + word(436)) * 4096
+    let descriptors = try places(whole).descriptors
     let damaged = scratch.file("damaged")
     for number in 0..<20 {
       for byte in 0..<24 {

@@ -12,10 +12,10 @@ private final class HandClock: Sendable {
 
 /// Groups of a megabyte, of which the codec makes half at the balanced step in a millisecond; the target
 /// takes a byte in `sink` nanoseconds while nothing else goes on. Returns the effort after many groups.
-private func settled(_ speed: Speed, sink: Double, _ format: OutputFormat = .elfGzip, groups: Int = 200) -> Effort {
+private func settled(_ speed: Speed, sink: Double) -> Effort {
   let clock = HandClock()
-  let pace = CodecPace(speed, format, threads: 1) { clock.now }
-  for _ in 0..<groups {
+  let pace = CodecPace(speed, .elfGzip, threads: 1) { clock.now }
+  for _ in 0..<200 {
     let effort = pace.effort
     let isFast = effort < .balanced
     let start = pace.now

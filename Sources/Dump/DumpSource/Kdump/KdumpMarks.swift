@@ -30,7 +30,7 @@
       // One of the two numbers may be far too large.
       for spread in [number, count] where !isThere {
         sampled = try KdumpMarks.sample(pages, min(spread, pages.descriptorRoom))
-        isThere = sampled.count { sample in sample.place.mark.map { pages.fits($0, sample.place) } ?? false } * 2 > sampled.count
+        isThere = sampled.count { pages.isMarkRight($0.place) } * 2 > sampled.count
       }
       let place = "\(pages.content.name), offset \(hex(pages.layout.written))"
       if isThere {
@@ -87,17 +87,15 @@
     /// descriptor leads to. (In a part of a set it leaves room for the descriptors of all parts.)
     private static func areDescriptors(_ pages: KdumpPages, _ numbers: Range<UInt64>) throws(DumpError) -> Bool {
       try pages.descriptors(numbers.lowerBound, min(batch, UInt64(numbers.count))).allSatisfy {
-        $0.offset > pages.layout.descriptors && $0.offset <= pages.content.size && $0.count > 0
-          && UInt64($0.count) <= pages.pageSize.bytes && KdumpCodec(flags: $0.flags) != nil
+        $0.canLead(behind: pages.layout.descriptors, pages.pageSize) && $0.offset <= pages.content.size
+          && KdumpCodec(flags: $0.flags) != nil
       }
     }
 
     /// Where the first data lies: right behind the last descriptor, in every file known. Pages lie behind one
     /// another: what is followed by no other page is a descriptor that is damaged.
     private static func dataStart(_ pages: KdumpPages) throws(DumpError) -> UInt64? {
-      let size = pages.pageSize.bytes
-      let places = try pages.descriptors(0, batch)
-        .filter { $0.offset > pages.layout.descriptors && $0.count > 0 && UInt64($0.count) <= size }
+      let places = try pages.descriptors(0, batch).filter { $0.canLead(behind: pages.layout.descriptors, pages.pageSize) }
         .sorted { $0.offset < $1.offset }
       let offsets = Set(places.map(\.offset))
       return (places.first { offsets.contains(clampedSum($0.offset, UInt64($0.count))) } ?? places.first)?.offset
@@ -122,7 +120,7 @@
           let isOrdered = frame.map { frame in next.map { frame & 0xffff_ffff < $0 } ?? true } ?? false
           // The first descriptor may be the damaged one: then what is taken for the last ones is data.
           let isSure = index + UInt64(offset) + pages.pageSize.bytes / UInt64(KdumpPageDescriptor.size) + 1 < end
-          guard let frame, isOrdered && isSure || places[offset].mark.map({ pages.fits($0, places[offset]) }) ?? false else {
+          guard let frame, isOrdered && isSure || pages.isMarkRight(places[offset]) else {
             skipped = true
             continue
           }

@@ -77,9 +77,9 @@
     /// Descriptors that `runs` asks for and the file has.
     var presentDescriptors: UInt64 { min(runs.count, descriptorRoom) }
 
-    /// Whether a mark is that of this descriptor and its data.
-    func fits(_ mark: KdumpPageMark, _ place: KdumpPageDescriptor) -> Bool {
-      guard UInt64(place.count) <= pageSize.bytes,
+    /// Whether a descriptor has a mark, and it is that of the descriptor and its data.
+    func isMarkRight(_ place: KdumpPageDescriptor) -> Bool {
+      guard let mark = place.mark, UInt64(place.count) <= pageSize.bytes,
         let data = place.offset == 0 ? [] : try? content.bytes(at: place.offset, count: Int(place.count))
       else { return false }
       return unsafe data.withUnsafeBytes { unsafe mark.fits(flags: place.flags, $0) }
@@ -104,7 +104,7 @@
           let earlier = shared.index * size
           unsafe page.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[earlier..<earlier + size]))
           try unsafe shared.data.lent { (data) throws(DumpError) in
-            try unsafe check(place.mark, place, data, frame + UInt64(index))
+            try unsafe checkMark(place, data, frame + UInt64(index))
           }
           continue
         }
@@ -123,7 +123,7 @@
           window.shared = Window.Shared(place: place, index: index, data: slice)
         }
         unsafe try slice.lent { (data) throws(DumpError) in
-          try unsafe check(place.mark, place, data, number)
+          try unsafe checkMark(place, data, number)
           unsafe try taken.inflater.inflate(data, flags: place.flags, into: page, at: "\(name), pfn \(hex(number))")
         }
       }
@@ -144,11 +144,12 @@
     }
 
     /// A descriptor that says of which page it is has to be this one's, with its data.
-    private func check(
-      _ mark: KdumpPageMark?, _ place: KdumpPageDescriptor, _ data: UnsafeRawBufferPointer, _ frame: UInt64
+    private func checkMark(
+      _ place: KdumpPageDescriptor, _ data: UnsafeRawBufferPointer, _ frame: UInt64
     ) throws(DumpError) {
       guard hasMarks else { return }
-      guard let mark, mark.frame == UInt32(truncatingIfNeeded: frame), unsafe mark.fits(flags: place.flags, data) else {
+      guard let mark = place.mark, mark.frame == UInt32(truncatingIfNeeded: frame), unsafe mark.fits(flags: place.flags, data)
+      else {
         throw DumpError(
           "damaged page: its checksum does not fit, or its descriptor is another page's",
           at: "\(content.name), pfn \(hex(frame))", advice: "other pages can be read")

@@ -42,10 +42,11 @@
       var written = try FrameRuns(content, at: layout.written, frames: 0..<layout.frames, name: name)
       let isPart = layout.subHeader.part != nil
       var here = isPart ? try FrameRuns(content, at: layout.written, frames: layout.part, name: name) : written
-      if let last = existing.union(written).runs.last, last.end > layout.statedFrames {
+      let end = max(existing.runs.last?.end ?? 0, written.runs.last?.end ?? 0)
+      if end > layout.statedFrames {
         findings.append(
           DumpError(
-            "max_mapnr is \(hex(layout.statedFrames)), and the bitmaps name pages up to pfn \(hex(last.end))",
+            "max_mapnr is \(hex(layout.statedFrames)), and the bitmaps name pages up to pfn \(hex(end))",
             at: "\(name), offset 0x1b8", advice: "they are read"))
       }
       guard !here.runs.isEmpty || !existing.runs.isEmpty else {

@@ -8,7 +8,7 @@ struct MapSection: Sendable, Equatable {
   var map: UInt64
   /// SECTION_IS_ONLINE (include/linux/mmzone.h, since 4.13): whether zones hold its pages. Memory that was
   /// taken offline keeps its map, and no zone reaches there any more.
-  var isOnline = true
+  var isOnline: Bool
 }
 
 /// Where the page map lies: SPARSEMEM's sections, from `mem_section` (include/linux/mmzone.h, mm/sparse.c).

@@ -36,6 +36,12 @@
       writer.u64(mark?.word ?? 0)
     }
 
+    /// Whether it may lead to the data of a page, which stands behind `offset` of the file: where descriptors
+    /// begin.
+    public func canLead(behind start: UInt64, _ pageSize: PageSize) -> Bool {
+      offset > start && count > 0 && UInt64(count) <= pageSize.bytes
+    }
+
     /// Whether both lead to the same data.
     public func isSamePlace(_ other: KdumpPageDescriptor) -> Bool {
       offset == other.offset && count == other.count && flags == other.flags
