@@ -1,6 +1,6 @@
 #!/bin/sh
-# The second stage of a soft boot in the initramfs of the normal boot: a script of initramfs-tools (scripts/local-bottom), where the root
-# is mounted and nothing of it runs yet. mcore-memory.service is the second chance.
+# The second stage of a soft boot in the initramfs of the normal boot, where the root is mounted ($rootmnt) and nothing of it runs yet: a script
+# of initramfs-tools (scripts/local-bottom), which dracut's module runs too. mcore-memory.service is the second chance.
 #
 # mcore-capture and its settings are those of the root, in which it runs: nothing of mcore but this file is in the initramfs. klibc's
 # shell and tools have to do: no grep, no sed.

@@ -18,7 +18,7 @@ tree=$stage/tree
 mkdir -p "$tree/DEBIAN"
 chmod 0755 "$tree"
 DESTDIR=$tree PREFIX=/usr UNITS=/usr/lib/systemd/system RULES=/usr/lib/udev/rules.d BOOT_SCRIPTS=/usr/share/initramfs-tools/scripts \
-    scripts/install.sh "$bin"
+    DRACUT=/usr/lib/dracut/modules.d scripts/install.sh "$bin"
 install -D -m 0644 packaging/grub.cfg "$tree/etc/default/grub.d/mcore.cfg"
 install -d -m 0755 "$tree/usr/share/doc/mcore" "$tree/usr/share/lintian/overrides"
 install -m 0644 packaging/debian/copyright "$tree/usr/share/doc/mcore/copyright"

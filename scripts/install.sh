@@ -1,9 +1,10 @@
 #!/bin/sh
 # Puts what `make build` made in place: programs, man pages, completions, the start of the crash initramfs, units of systemd, a script
-# of initramfs-tools, and, where there is none yet, /etc/mcore.conf, which says where dumps go.
+# of initramfs-tools, a module of dracut, and, where there is none yet, /etc/mcore.conf, which says where dumps go.
 #
 # usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local; UNITS, RULES and BOOT_SCRIPTS, the directories of systemd's
-#                            units, of udev's rules and of initramfs-tools' scripts, default those for an administrator below /etc)
+#                            units, of udev's rules and of initramfs-tools' scripts, default those for an administrator below /etc;
+#                            DRACUT, that of dracut's modules, default /usr/lib/dracut/modules.d where that exists)
 set -eu
 cd "$(dirname "$0")/.."
 bin=$1
@@ -49,6 +50,12 @@ etc=${DESTDIR:-}/etc
 scripts=${BOOT_SCRIPTS:-/etc/initramfs-tools/scripts}
 if [ -n "${BOOT_SCRIPTS:-}" ] || [ -d "$etc/initramfs-tools" ]; then
     fill initramfs/second-stage.sh 0755 "${DESTDIR:-}$scripts/local-bottom/mcore"
+fi
+# Where dracut is, likewise: dracut --force.
+modules=${DRACUT:-/usr/lib/dracut/modules.d}
+if [ -n "${DRACUT:-}" ] || [ -d "${DESTDIR:-}$modules" ]; then
+    fill initramfs/second-stage.sh 0755 "${DESTDIR:-}$modules/90mcore/second-stage.sh"
+    for file in module-setup.sh pre-pivot.sh; do fill "initramfs/dracut/$file" 0755 "${DESTDIR:-}$modules/90mcore/$file"; done
 fi
 units=${DESTDIR:-}${UNITS:-/etc/systemd/system}
 for unit in units/*.service units/*.path units/*.timer; do fill "$unit" 0644 "$units/$(basename "$unit")"; done

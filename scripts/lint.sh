@@ -35,5 +35,5 @@ python_code='Tests/Kernels initramfs scripts'
 /usr/bin/pyflakes3 $python_code || status=1
 scripts/check-papers.py || status=1
 scripts/plot-bench.py --check || status=1
-for script in scripts/*.sh initramfs/*.sh units/*.sh packaging/install packaging/grub.cfg packaging/debian/{postinst,prerm,postrm} .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
+for script in scripts/*.sh initramfs/*.sh initramfs/dracut/*.sh units/*.sh packaging/install packaging/grub.cfg packaging/debian/{postinst,prerm,postrm} .ci/run; do sh -n "$script" 2>/dev/null || bash -n "$script" || status=1; done
 exit $status

@@ -25,6 +25,9 @@ public struct LastResort: ~Copyable {
   /// Nothing when `word` can't name a disk.
   public static func isDevice(_ word: String) -> Bool { BlockDeviceName(word) != nil }
 
+  /// The path of the device that `word` names, or nil while it is not there.
+  package static func devicePath(_ word: String) -> String? { BlockDeviceName(word)?.resolve() }
+
   /// The disk that `word` names (`/dev/vdb2`, `PARTUUID=…`), or an image of one, for reading or for writing.
   /// For writing nobody else may have it: no file system that is mounted, no RAID, no device mapper.
   public init(_ word: String, forWriting: Bool) throws(DumpError) {

@@ -11,6 +11,15 @@ extension TargetSpec {
   /// The path of that disk's device, or nil while it is not there.
   package var devicePath: String? { (kind as? DeviceTarget)?.device.resolve() }
 
+  /// A disk without a file system as it is named, and its device's path while it is there; nil for other
+  /// kinds.
+  package var rawDisk: (name: String, path: String?)? {
+    (kind as? RawTarget).map { ($0.device.description, $0.device.resolve()) }
+  }
+
+  /// A command line of the shell that takes the dump; nil for other kinds.
+  package var command: String? { (kind as? PipeTarget)?.command }
+
   /// A path of the running system; nil for other kinds.
   package var directoryPath: String? { (kind as? PathTarget)?.path }
 

@@ -25,8 +25,8 @@ public struct ArmedRecord: Sendable, Equatable {
   /// Where dumps go by the settings, as far as that is on the root file system: the initramfs of the next
   /// boot can save there.
   public var pathsOnRoot: [String] = []
-  /// Where the crash kernel puts the dump, in order. Empty in a record of mcore 0.1, which knew memory:
-  /// alone.
+  /// Where the crash kernel puts the dump, in order, without what may be secret. Empty in a record of mcore
+  /// 0.1, which knew memory: alone.
   public var targets: [String] = []
   /// What was set under /proc/sys: `kernel/panic_on_oops=0:1`, with the value before.
   public var sysctls: [String] = []
@@ -57,7 +57,7 @@ public struct ArmedRecord: Sendable, Equatable {
     isByReset = values["way"] == "reset"
     (kernel, initrd) = (values["kernel"] ?? "", values["initrd"] ?? "")
     pathsOnRoot = words(of: values["on-root"])
-    targets = words(of: values["targets"])
+    targets = words(of: values["targets"]).map(withBlanks)
     sysctls = words(of: values["sysctls"])
     neededMemory = values["needs"].flatMap { UInt64($0) } ?? 0
     isEnded = values["ended"] == "yes"
@@ -68,9 +68,7 @@ public struct ArmedRecord: Sendable, Equatable {
     var text = "time \(time)\nrelease \(release)\nboot-id \(bootID)\nnonce \(nonce)\nmemory \(memory)\n"
     text += "way \(isByReset ? "reset" : "kexec")\nkernel \(kernel)\ninitrd \(initrd)\n"
     if !pathsOnRoot.isEmpty { text += "on-root \(pathsOnRoot.joined(separator: " "))\n" }
-    // A word with a blank would be two.
-    let plain = targets.filter { !$0.utf8.contains(0x20) && !$0.utf8.contains(0x0a) }
-    if !plain.isEmpty { text += "targets \(plain.joined(separator: " "))\n" }
+    if !targets.isEmpty { text += "targets \(targets.map(withoutBlanks).joined(separator: " "))\n" }
     if !sysctls.isEmpty { text += "sysctls \(sysctls.joined(separator: " "))\n" }
     if neededMemory > 0 { text += "needs \(neededMemory)\n" }
     if isEnded { text += "ended yes\n" }
@@ -85,6 +83,28 @@ extension ArmedRecord {
   /// another machine.
   public var usesMemory: Bool { targets.isEmpty || targets.contains { $0.utf8.starts(with: "memory:".utf8) } }
   public var savesDirectly: Bool { targets.contains { !$0.utf8.starts(with: "memory:".utf8) } }
+}
+
+/// A blank would make two words of one: it is written as in a URL.
+private func withoutBlanks(_ word: String) -> String {
+  let bytes = word.utf8.flatMap { byte in
+    byte <= 0x20 || byte == 0x25 ? Array("%\(padded(byte, 2, radix: 16))".utf8) : [byte]
+  }
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+private func withBlanks(_ word: String) -> String {
+  var bytes: [UInt8] = []
+  var rest = Array(word.utf8)[...]
+  while let byte = rest.popFirst() {
+    if byte == 0x25, rest.count >= 2, let code = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) {
+      bytes.append(code)
+      rest = rest.dropFirst(2)
+    } else {
+      bytes.append(byte)
+    }
+  }
+  return String(decoding: bytes, as: UTF8.self)
 }
 
 private func words(of value: String?) -> [String] { (value ?? "").utf8.split(separator: 0x20).map { String(Substring($0)) } }

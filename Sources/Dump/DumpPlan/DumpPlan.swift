@@ -56,6 +56,7 @@ public struct DumpPlan: Sendable {
     note.crashTime = crashTime
     note.isLive = source.isLive || source.statement?.isLive ?? false
     note.leftOut = selection.absent
+    note.withoutData = selection.withoutData
     note.findings = findings
     note.classes = classes
     note.checks = checks

@@ -14,7 +14,7 @@ public struct PlacedNote: Sendable, Equatable {
   public var fileEnd: UInt64 { fileOffset + count }
 
   /// One behind the other from `start` on.
-  static func placed(_ notes: [LargeNote], from start: UInt64, _ order: ByteOrder) -> [PlacedNote] {
+  public static func placed(_ notes: [LargeNote], from start: UInt64, _ order: ByteOrder) -> [PlacedNote] {
     var offset = start
     return notes.map { note in
       let placed = PlacedNote(

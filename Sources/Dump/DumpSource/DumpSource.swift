@@ -89,6 +89,12 @@ extension DumpSource {
   ) throws(DumpError) {
     throw DumpError("this source has no large notes", at: name)
   }
+  /// Memory that reads as zeros since there is no data for it: zero, or left out by the tool that wrote the
+  /// file. A dump of ours says of itself what it took over from such a file.
+  public var withoutData: [PhysicalRange] {
+    if let statement { return statement.withoutData.map(\.range) }
+    return RangeSet.joined(coverage().lazy.filter { $0.kind == .zeros }.map(\.range))
+  }
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
   public var statement: MCoreNote? { metadata?.note }

@@ -26,6 +26,11 @@ public struct PageSelection: Sendable {
   /// it.
   public private(set) var shared: [SharedRange] = []
 
+  /// Memory that is kept and reads as zeros, since the source has no data for it: whole pages, and how many
+  /// of each class.
+  public private(set) var withoutData = AbsentRanges()
+  public private(set) var pagesWithoutData: [PageClass: UInt64] = [:]
+
   /// Gaps that are kept since they are too small to be worth a program header, and their pages.
   public private(set) var closedGaps: UInt64 = 0
   public private(set) var closedPages: UInt64 = 0
@@ -59,6 +64,23 @@ public struct PageSelection: Sendable {
     let cut = source.coverage().lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
     if !cut.isEmpty { absent = absent.merged(with: cut) }
     carryOver(from: source)
+    noteWithoutData(source, classes)
+  }
+
+  private mutating func noteWithoutData(_ source: any DumpSource, _ classes: PageClassification?) {
+    let ranges = source.withoutData
+    if ranges.isEmpty { return }
+    var cursor = ClassCursor(classes, pageSize)
+    let kept = RangeSet.joined(kept.map(\.range))
+    for range in ranges {
+      for overlap in RangeSet.overlapping(kept, range) {
+        guard let common = overlap.intersection(range), let start = pageSize.ceil(common.start),
+          let whole = PhysicalRange(start, pageSize.floor(common.end))
+        else { continue }
+        withoutData.append(AbsentRange(whole, .level))
+        cursor.forEach(in: whole) { pagesWithoutData[$1, default: 0] += pageSize.pages(in: $0) }
+      }
+    }
   }
 
   /// Plain ascending order: all is in one pass.

@@ -33,6 +33,9 @@ public struct MCoreNote: Sendable, Equatable {
   public var leftOut = AbsentRanges()
   /// Memory that has the content of other memory and no place of its own; by address, disjoint.
   public var shared: [SharedRange] = []
+  /// Memory in the dump that reads as zeros, since the source of another tool had no data for it: zero, or
+  /// left out by that tool.
+  public var withoutData = AbsentRanges()
   /// What was found before writing, one line each.
   public var findings: [String] = []
 
@@ -78,6 +81,7 @@ public struct MCoreNote: Sendable, Equatable {
     static let leftOut: UInt32 = 9
     static let shared: UInt32 = 10
     static let live: UInt32 = 11
+    static let withoutData: UInt32 = 12
   }
 
   /// The note's descriptor. Its size depends on the lengths of the lists and texts only, never on the
@@ -109,7 +113,8 @@ public struct MCoreNote: Sendable, Equatable {
         .init(Kind.classes, MCoreNote.table(classes.map { ($0.name, [$0.total, $0.kept]) })),
         .init(Kind.checks, MCoreNote.table(checks.map { ($0.name, [$0.tried, $0.failed, $0.keptPages]) })),
       ] + (self.shared.isEmpty ? [] : [.init(Kind.shared, shared.bytes)])
-        + (isLive ? [.init(Kind.live, [])] : []))
+        + (isLive ? [.init(Kind.live, [])] : [])
+        + (withoutData.encoded.isEmpty ? [] : [.init(Kind.withoutData, withoutData.encoded)]))
   }
 
   public init(_ descriptor: [UInt8], at place: String) throws(DumpError) {
@@ -128,6 +133,7 @@ public struct MCoreNote: Sendable, Equatable {
     passEnds = (0..<passes.count / 8).compactMap { passes.u64($0 * 8) }
     isLive = envelope.payload(Kind.live) != nil
     leftOut = try AbsentRanges(encoded: envelope.payload(Kind.leftOut) ?? [], at: "MCORE note, \(place)")
+    withoutData = try AbsentRanges(encoded: envelope.payload(Kind.withoutData) ?? [], at: "MCORE note, \(place)")
     let shared = ByteReader(envelope.payload(Kind.shared) ?? [], .little)
     self.shared = (0..<shared.count / 24).compactMap { index in
       guard let start = shared.u64(index * 24), let end = shared.u64(index * 24 + 8), let original = shared.u64(index * 24 + 16),

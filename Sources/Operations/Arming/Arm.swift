@@ -1,3 +1,4 @@
+internal import Capture
 public import DumpBasics
 internal import LinuxSystem
 internal import SoftBoot
@@ -101,7 +102,7 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
   let window = try windows.map { (word) throws(DumpError) in try setAside(word, machine) }
   record.armed.isByReset = request.isByReset
   (record.armed.kernel, record.armed.initrd) = (armed.kernel, armed.initrd)
-  record.armed.targets = plan.reachable.compactMap(\.crashWord)
+  record.armed.targets = plan.reachable.compactMap(\.crashWord).map(shownTarget)
   record.armed.neededMemory = plan.neededMemory
   if let window { record.take(window, earlier: earlier) }
   if plan.normal?.initrd.isEmpty == false, !request.isByReset { try requireRoomForMap(record) }
@@ -122,7 +123,7 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
   }
   let sysctls = machine.set(plan.running.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
   record.armed.sysctls = sysctls.set.map(\.word)
-  armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.hooks.warnings + [plan.processors.warning].compactMap(\.self)
+  armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.warnings + [plan.processors.warning].compactMap(\.self)
   try record.armed.write(in: request.directory)
   try ArmedRecord.writeNetwork(plan.network, request.directory)
   // It is in the crash kernel's memory now.

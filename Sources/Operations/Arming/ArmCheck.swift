@@ -30,9 +30,11 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
     check.lines.append("modules: \(names.isEmpty ? "none, all is built in" : names.joined(separator: " "))")
   }
   for line in plan.assemblies.flatMap(\.lines) { check.lines.append("put together: \(line)") }
+  if !plan.files.isEmpty {
+    check.lines.append(
+      "programs, libraries, keys and firmware: \(plan.files.count) files, \(humanBytes(plan.files.size))")
+  }
   if let network = plan.network {
-    let size = humanBytes(plan.files.size)
-    check.lines.append("programs, libraries, keys and firmware: \(plan.files.count) files, \(size)")
     for line in network.text().utf8.split(separator: 0x0a).dropFirst() { check.lines.append("network: \(Substring(line))") }
   }
   check.lines.append(
@@ -41,7 +43,7 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
   if !plan.hooks.names.isEmpty {
     check.lines.append("hooks: \(plan.hooks.names.joined(separator: " ")) (\(humanBytes(plan.hooks.files.size)))")
   }
-  check.lines += plan.hooks.warnings
+  check.lines += plan.warnings
   check.lines.append("CPUs of the crash kernel: \(plan.processors.count) (\(plan.processors.words))")
   check.lines += [plan.processors.warning].compactMap(\.self)
   check.lines.append(

@@ -27,6 +27,12 @@ struct ArmPlan {
     let names = Set(files.map(\.name))
     return files + hooks.files.filter { !names.contains($0.name) }
   }
+  /// The disk of `last=`; nil where none is set.
+  private(set) var last: TargetPlan?
+  /// What an operator should hear; nothing of it costs the dump.
+  var warnings: [String] {
+    hooks.warnings + [last].compactMap { $0 }.filter { $0.crashWord == nil }.map { "last=\($0.line)" }
+  }
   /// How they are reached; nil where there is none.
   private(set) var network: NetworkRecord?
   /// How they are reached from here.
@@ -43,7 +49,7 @@ struct ArmPlan {
   var savesDirectly: Bool { reachable.contains { !$0.isMemory } }
   /// memory: has none.
   var reachableMirrors: [TargetPlan] { savesDirectly ? mirrors.filter { $0.crashWord != nil } : [] }
-  private var places: [TargetPlan] { reachable + reachableMirrors }
+  private var places: [TargetPlan] { reachable + reachableMirrors + [last].compactMap(\.self) }
   var assemblies: [DeviceAssembly] {
     var all: [DeviceAssembly] = []
     for assembly in places.flatMap(\.assemblies) where !all.contains(assembly) { all.append(assembly) }
@@ -84,8 +90,17 @@ struct ArmPlan {
       var planner = TargetPlanner(machine, index, settings: words, asks: request.asks)
       for (word, origin) in wanted { targets.append(planner.plan(word, origin)) }
       for word in mirrorWords { mirrors.append(planner.plan(String(word.dropFirst(mirrorKey.count)), "mirror=")) }
-      if savesDirectly {
+      let lastKey = "last="
+      if let word = words.last(where: { $0.utf8.starts(with: lastKey.utf8) }) {
+        let plan = planner.planLast(String(Substring(word.utf8.dropFirst(lastKey.utf8.count))))
+        words.removeAll { $0.utf8.starts(with: lastKey.utf8) }
+        // One that is not there now may be there then.
+        words.append(lastKey + (plan.crashWord ?? plan.word))
+        last = plan
+      }
+      if savesDirectly || last?.crashWord != nil {
         modules = try index.loadOrder(places.flatMap(\.modules))
+        files = planner.programs.files
         take(planner.kit, machine)
       }
     case .failure(let error):
@@ -99,7 +114,8 @@ struct ArmPlan {
   /// What the targets on other machines need, and the firmware of all drivers.
   private mutating func take(_ kit: FarSideKit, _ machine: Machine) {
     if !kit.isEmpty {
-      files = kit.files
+      let names = Set(files.map(\.name))
+      files += kit.files.filter { !names.contains($0.name) }
       network = kit.recorder.record
       words.removeAll { word in FarSideKit.pathKeys.contains { word.utf8.starts(with: "\($0)=".utf8) } }
       words += kit.words

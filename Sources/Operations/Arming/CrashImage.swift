@@ -11,7 +11,7 @@ func build(_ image: String, _ base: String, _ plan: ArmPlan, _ normal: NormalFil
   try archive.addDirectory("etc")
   try archive.add("etc/mcore.conf", configuration(plan))
   if !record.memory.isEmpty { try archive.add("etc/mcore.memory", ArmedMemory(record.memory).record) }
-  if plan.savesDirectly {
+  if plan.savesDirectly || plan.last != nil {
     try addModules(plan, archive, scratch: image + ".module")
     if !plan.assemblies.isEmpty {
       try archive.add("etc/mcore.devices", plan.assemblies.flatMap(\.lines).joined(separator: "\n") + "\n")

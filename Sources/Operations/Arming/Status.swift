@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreEncoding
 internal import DumpBasics
 internal import LinuxSystem
@@ -175,7 +176,7 @@ extension ArmStatus {
     let known = zip(plan.targets, targets)
     // A far side that nobody finds now has no crash word, and is told by its own.
     let isUsable = { (word: String) in
-      known.first { $0.0.crashWord == word || $0.0.isRemote && $0.0.word == word }?.1.isUsable ?? true
+      known.first { $0.0.crashWord.map(shownTarget) == word || $0.0.isRemote && $0.0.word == word }?.1.isUsable ?? true
     }
     if record.targets.contains(where: isUsable) { return }
     problems.append("none of the targets can take a dump: mcore arm --check says more")

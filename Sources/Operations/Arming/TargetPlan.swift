@@ -1,3 +1,4 @@
+internal import Capture
 internal import DumpBasics
 internal import DumpTarget
 internal import LinuxSystem
@@ -36,8 +37,9 @@ struct TargetPlan {
 
   /// For people.
   var line: String {
-    guard let crashWord else { return "\(word) can't be reached: \(reason?.description ?? "it is not known why")" }
-    return isMemory ? "\(word) (the soft boot)" : crashWord == word ? word : "\(word) as \(crashWord)"
+    let shown = shownTarget(word)
+    guard let crashWord else { return "\(shown) can't be reached: \(reason?.description ?? "it is not known why")" }
+    return isMemory ? "\(shown) (the soft boot)" : crashWord == word ? shown : "\(shown) as \(crashWord)"
   }
 }
 
@@ -49,11 +51,14 @@ struct TargetPlanner {
   private let settings: [String]
   /// What the targets on other machines need, so far.
   private(set) var kit: FarSideKit
+  /// What the commands of `pipe:` need, so far.
+  private(set) var programs: ProgramFiles
 
   /// - Parameter settings: words `key=value`.
   init(_ machine: Machine, _ index: ModuleIndex, settings: [String], asks: NetworkRecorder.Asks?) {
     (self.machine, self.index, self.settings) = (machine, index, settings)
     kit = FarSideKit(machine, index, asks: asks)
+    programs = ProgramFiles(root: machine.root)
     mounts = MountTable.parse((try? System.text(of: "\(machine.root)/proc/self/mountinfo", limit: 4 << 20)) ?? "")
   }
 
@@ -82,6 +87,11 @@ struct TargetPlanner {
         var kit = kit
         plan.modules = try kit.add(farSide, settings: settings)
         self.kit = kit
+        plan.crashWord = word
+      } else if let disk = spec.rawDisk {
+        plan.crashWord = "raw:\(try reachRaw(disk.name, disk.path, &plan))"
+      } else if let command = spec.command {
+        try reach(command: command, &plan)
         plan.crashWord = word
       } else {
         throw DumpError("a crash kernel has nobody to give this to", at: spec.shown)
@@ -143,6 +153,70 @@ struct TargetPlanner {
     plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)")\(part):\(path)"
   }
 
+  // MARK: without a file system
+
+  /// The disk of `last=`, for what can be kept when every target failed.
+  func planLast(_ word: String) -> TargetPlan {
+    var plan = TargetPlan(word, "last=")
+    do throws(DumpError) { plan.crashWord = try reachWhole(word, LastResort.devicePath(word), &plan) } catch {
+      plan.reason = error
+    }
+    return plan
+  }
+
+  /// A disk that takes the dump alone.
+  /// - Returns: its name for the crash kernel.
+  private func reachRaw(_ name: String, _ path: String?, _ plan: inout TargetPlan) throws(DumpError) -> String {
+    let tag = try reachWhole(name, path, &plan)
+    if let path, !settings.contains("force=yes") { try RawDisk(path, forWriting: false).requireFree() }
+    return tag
+  }
+
+  /// A disk or partition that nobody else has.
+  private func reachWhole(_ name: String, _ path: String?, _ plan: inout TargetPlan) throws(DumpError) -> String {
+    guard let path, let number = System.blockDevice(path) else {
+      throw DumpError("there is no such disk", at: name, advice: "lsblk shows those that are there")
+    }
+    if let mount = mounts.first(where: { $0.device == number || $0.source == path }) {
+      throw DumpError(.usage, "its file system is mounted on \(mount.point)", at: name, advice: "name a disk that nobody uses")
+    }
+    let place = System.realPath("\(machine.root)/sys/dev/block/\(number)") ?? ""
+    if let holder = (try? System.names(in: "\(place)/holders"))?.first {
+      throw DumpError(.usage, "it is a part of \(holder)", at: name, advice: "name a disk that nobody uses")
+    }
+    var chain = DeviceChain(machine, index)
+    try chain.add(number)
+    _ = try index.loadOrder(chain.modules)
+    plan.modules = chain.modules
+    plan.assemblies = chain.assemblies
+    return chain.assemblies.isEmpty ? tagOfWhole(DeviceChain.name(place)) : "/dev/\(DeviceChain.name(place))"
+  }
+
+  /// The programs of a command line go along, the files that it names, and the drivers of the disks.
+  private mutating func reach(command: String, _ plan: inout TargetPlan) throws(DumpError) {
+    if command.utf8.contains(0x22) || command.utf8.contains(0x0a) {
+      throw DumpError(
+        .usage, "a double quotation mark or a newline in a command can't be handed to a crash kernel", at: shownTarget(plan.word),
+        advice: "write ' for \", or put the command into a script and name that")
+    }
+    let words = CommandWords(command)
+    var trial = programs
+    var chain = DeviceChain(machine, index)
+    for program in words.programs { try trial.add(program: program) }
+    for path in words.paths {
+      if let number = System.blockDevice(machine.root + path) {
+        try chain.add(number)
+      } else if trial.isProgram(path) {
+        try trial.add(program: path)
+      } else if System.kind(of: machine.root + path) == .regular {
+        try trial.add(file: path)
+      }
+    }
+    _ = try index.loadOrder(chain.modules)
+    programs = trial
+    (plan.modules, plan.assemblies) = (chain.modules, chain.assemblies)
+  }
+
   // MARK: file systems
 
   private func addFileSystem(_ type: String, _ chain: inout DeviceChain) throws(DumpError) {
@@ -177,15 +251,31 @@ struct TargetPlanner {
 
   /// A name that holds in another kernel, where disks may be found in another order.
   private func tag(_ name: String) -> String {
-    let device = System.realPath("\(machine.root)/dev/\(name)") ?? "/dev/\(name)"
-    for (tag, directory) in [("UUID", "by-uuid"), ("PARTUUID", "by-partuuid")] {
-      let links = "\(machine.root)/dev/disk/\(directory)"
-      for value in (try? System.names(in: links)) ?? [] where System.realPath("\(links)/\(value)") == device {
-        // What udev had to encode is left to other names.
-        if !value.utf8.contains(0x5c) { return "\(tag)=\(value)" }
-      }
+    if let uuid = linked(name, "by-uuid") { return "UUID=\(uuid)" }
+    if let partition = linked(name, "by-partuuid") { return "PARTUUID=\(partition)" }
+    return "/dev/\(name)"
+  }
+
+  /// The same for a disk on which nothing stands.
+  private func tagOfWhole(_ name: String) -> String {
+    if let partition = linked(name, "by-partuuid") { return "PARTUUID=\(partition)" }
+    let sysfs = String(decoding: name.utf8.map { $0 == 0x2f ? 0x21 : $0 }, as: UTF8.self)
+    if let id = BlockDevices.id(ofDisk: sysfs, root: machine.root), id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 < 0x7f }),
+      BlockDevices.disk(id: id, root: machine.root) == "/dev/\(name)"
+    {
+      return "DISKID=\(id)"
     }
     return "/dev/\(name)"
+  }
+
+  /// What udev links the device as, in that directory; nil where it does not.
+  private func linked(_ name: String, _ directory: String) -> String? {
+    let device = System.realPath("\(machine.root)/dev/\(name)") ?? "/dev/\(name)"
+    let links = "\(machine.root)/dev/disk/\(directory)"
+    // What udev had to encode is left to other names.
+    return ((try? System.names(in: links)) ?? []).first {
+      System.realPath("\(links)/\($0)") == device && !$0.utf8.contains(0x5c)
+    }
   }
 
   /// The path with its symbolic links followed, as far as it exists.

@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreEncoding
 internal import DumpBasics
 internal import DumpTarget
@@ -14,6 +15,8 @@ struct TargetStatus: Sendable {
   var reason: String?
   /// Why nothing can be written there now.
   var fault: String?
+  /// A disk without a file system.
+  var isRaw = false
   /// Whether something was written there, and removed.
   var isTried = false
   var free: UInt64?
@@ -24,17 +27,19 @@ struct TargetStatus: Sendable {
   var isTight: Bool { free.map { $0 < estimate } ?? false }
 
   var text: String {
+    let word = shownTarget(word)
     if let reason { return "target \(word): out of reach of a crash kernel: \(reason)" }
     if let fault { return "target \(word): \(fault)" }
     if isMemory { return "target \(word): the soft boot" }
     let room = free.map { ", \(humanBytes($0)) free, a dump now takes about \(humanBytes(estimate)) at most" } ?? ""
     return
-      "target \(word): \(isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
+      "target \(word): \(isRaw ? "nothing else is on it" : isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
   }
 
   var json: JSON {
     .object([
-      ("target", .string(word)), ("usable", .bool(isUsable)), ("tried", .bool(isTried)), ("reason", .optional(reason ?? fault)),
+      ("target", .string(shownTarget(word))), ("usable", .bool(isUsable)), ("tried", .bool(isTried)),
+      ("reason", .optional(reason ?? fault)),
       ("free_bytes", free.map(JSON.unsigned) ?? .null), ("estimate_bytes", .unsigned(estimate)),
     ])
   }
@@ -54,6 +59,11 @@ struct TargetStatus: Sendable {
         free = try spec.askFarSide(transfer, limit: TargetStatus.limit)
         isTried = true
       } catch { fault = "no dump would get there now: \(error)" }
+      return
+    }
+    if reason == nil, let path = (try? TargetSpec(plan.word))?.rawDisk?.path, let disk = try? RawDisk(path, forWriting: false) {
+      // That it may be written over was looked at with the rest.
+      (isRaw, free) = (true, disk.room)
       return
     }
     guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan.word, machine) else { return }

@@ -34,6 +34,10 @@ struct List: ParsableCommand {
       """)
   var announce = false
 
+  @Flag(
+    help: "For the service after a boot: copy what waits on raw disks among the targets to the others, and mark it saved.")
+  var collect = false
+
   @Flag(help: "For the service after a boot: run the command of notify= for each new dump.")
   var notify = false
 
@@ -59,6 +63,14 @@ struct List: ParsableCommand {
         for path in announcement.reported { try standardOutput("report of \(printable(path))\n") }
         for path in announcement.removed { try standardOutput("removed \(printable(path))\n") }
         for problem in announcement.problems { standardError("mcore: warning: \(problem)") }
+      }
+    }
+    if collect {
+      return try failing { () throws(DumpError) in
+        for result in try collectDumps(reporter: ConsoleReporter(quiet: false)) {
+          for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
+          try standardOutput("saved \(printable(result.path)), \(humanBytes(result.bytesWritten)), \(result.status.text)\n")
+        }
       }
     }
     if notify {

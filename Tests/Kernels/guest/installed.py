@@ -15,8 +15,9 @@ from .qemu import Guest
 CMDLINE = "root=/dev/vda ro console=ttyS0 panic=5 loglevel=6 systemd.show_status=true"
 
 
-def root_of(kernel: pathlib.Path) -> pathlib.Path:
-    return pathlib.Path(run(REPOSITORY / "scripts/installed-root.sh", kernel_release(kernel), timeout=1800).strip())
+def root_of(kernel: pathlib.Path, *options: str) -> pathlib.Path:
+    """`options` are the script's."""
+    return pathlib.Path(run(REPOSITORY / "scripts/installed-root.sh", *options, kernel_release(kernel), timeout=1800).strip())
 
 
 def package(programs: pathlib.Path, work: pathlib.Path) -> pathlib.Path:

@@ -104,6 +104,35 @@ class Formats(Oracles):
                 self.assert_reads_like_raw(theirs, kept)
                 theirs.unlink()
 
+    def test_what_an_elf_of_makedumpfile_left_out_stays_zero_or_left_out(self):
+        """makedumpfile -E: its pages without data are zeros for every reader. What it was, nobody knows, whatever becomes of the file."""
+        theirs = self.makedumpfile("theirs", "-E", "-d", "31", self.raw)
+        facts = json.loads(mcore("info", "--json", theirs).stdout)
+        bare = facts["zero_or_left_out_pages"]
+        self.assertGreater(bare, 10_000)
+        for name in ("elf", "elf.gz", "elf.zst", *FORMATS):
+            with self.subTest(name):
+                for verb in ("save", "convert"):
+                    ours = self.work / "ours"
+                    words = [theirs, ours] if verb == "convert" else ["--level", "all", theirs, ours]
+                    mcore(verb, "-q", "--format", name, *words, status=3)
+                    found = json.loads(mcore("info", "--json", ours).stdout)
+                    self.assertEqual(found["zero_or_left_out_pages"], bare)
+                    kept = sum(entry["kept"] for entry in found["pages"].values())
+                    self.assertEqual(kept, facts["pages"]["unclassified"]["kept"])
+                    self.assertIn(b"zero, or left out by the tool", mcore("info", ours).stdout)
+                    ours.unlink()
+        # A dump of ours that was rewritten so is no dump of ours any more.
+        plain, rewritten = self.work / "plain.elf", self.work / "rewritten"
+        mcore("convert", "-q", "--format", "elf", self.raw, plain)
+        self.makedumpfile("rewritten", "-E", "-d", "31", plain)
+        told = mcore("info", rewritten).stdout
+        self.assertIn(b"another tool has rewritten", told)
+        self.assertNotIn(b"cut", told)
+        self.assertGreaterEqual(json.loads(mcore("info", "--json", rewritten).stdout)["zero_or_left_out_pages"], bare)
+        for path in (theirs, plain, rewritten):
+            path.unlink()
+
     def test_flattened_files_from_a_file_and_through_a_pipe(self):
         """makedumpfile -F: as it is, and what -R makes of it."""
         flat, plain = self.work / "flat", self.work / "rearranged"

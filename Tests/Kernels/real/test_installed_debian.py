@@ -8,7 +8,7 @@ import os
 import pathlib
 import tempfile
 
-from guest import disk, installed, oops_module
+from guest import debian, disk, installed, oops_module
 from guest.paths import CACHE, fetch_kernel, kernel_release
 
 from .series import for_each
@@ -34,9 +34,9 @@ class InstalledTest:
         self.root = installed.root_of(self.kernel)
         self.deb = installed.package(BIN, self.work)
 
-    def session(self, name: str, disks, append="") -> installed.Installed:
+    def session(self, name: str, disks, append="", root=None) -> installed.Installed:
         log = CACHE / "logs" / f"test-{self.release}-installed-{name}.log"
-        return installed.Installed(self.root, disks, log, append=append, memory="2G")
+        return installed.Installed(root or self.root, disks, log, append=append, memory="2G")
 
     def install(self, session) -> str:
         """As an administrator does it. Returns what the boot loader's next command line asks for."""
@@ -177,6 +177,27 @@ class InstalledTest:
                 told = session.check(f"journalctl -b {ANNOUNCED} -o json --output-fields=MCORE_DUMP,MCORE_REASON | {hide}")
                 self.assertIn(reason, json.loads(told)["MCORE_REASON"])
                 session.check(f"mcore verify -q {listed[0]['path']}", 240)
+            session.power_off()
+
+    def test_an_initramfs_of_dracut(self):
+        """The direct way, and the soft boot, whose second stage is in dracut's initramfs."""
+        root = installed.root_of(self.kernel, "--dracut")
+        image = installed.make_disk(self.work / "disk.img", root, self.deb, installed=True)
+        with self.session("dracut", [image], "crashkernel=256M", root=root) as session:
+            session.boot()
+            self.assertIn("usr/lib/mcore/second-stage", session.check("lsinitrd /boot/initrd.img-$(uname -r)"))
+            status, told = session.run("mcore status")
+            self.assertEqual(status, 0, told)
+            self.crash_and_come_back(session, "UUID=")
+            self.check_listed(session)
+            session.check("mcore arm --target memory:", 240)
+            session.crash()
+            session.guest.expect(r"leaves out (?P<word>[0-9a-fx@,]+)\n", 300, or_fail=r"handing off: reboot")
+            session.guest.expect(r"dump saved: /var/crash/\S+, .*, complete\n", 300, or_fail=r"second stage ended")
+            session.guest.expect("second stage ended in the initramfs with status 0", 60, or_fail=debian.PROMPT)
+            session.finish_boot()
+            listed = json.loads(session.check("mcore list --json"))["dumps"]
+            self.assertEqual([dump["status"] for dump in listed], ["complete"] * 2, listed)
             session.power_off()
 
     def test_one_file_one_reboot(self):

@@ -15,6 +15,8 @@ IN_IT = """
 ./etc/default/grub.d/mcore.cfg ./etc/mcore.conf ./usr/bin/mcore ./usr/sbin/mcore-capture ./usr/lib/mcore/crash-base.img
 ./usr/lib/udev/rules.d/90-mcore.rules ./usr/share/bash-completion/completions/mcore ./usr/share/zsh/vendor-completions/_mcore
 ./usr/share/fish/vendor_completions.d/mcore.fish ./usr/share/initramfs-tools/scripts/local-bottom/mcore
+./usr/lib/dracut/modules.d/90mcore/module-setup.sh ./usr/lib/dracut/modules.d/90mcore/pre-pivot.sh
+./usr/lib/dracut/modules.d/90mcore/second-stage.sh
 ./usr/share/man/man1/mcore.1.gz ./usr/share/man/man5/mcore.conf.5.gz ./usr/share/man/man8/mcore-capture.8.gz
 """.split()
 

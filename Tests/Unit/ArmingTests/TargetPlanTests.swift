@@ -79,7 +79,8 @@ private struct DiskMachine {
   @Test(arguments: [
     ("/secret/x", "encrypted"), ("/tmp/x", "on no disk (tmpfs)"), ("/net/x", "on the network (nfs4)"), ("/loop", "/srv/image"),
     ("/iscsi", "iSCSI"), ("/odd", "no module for the file system zfs2"), ("UUID=nothing-there:/x", "no such disk"),
-    ("-", "nobody"),
+    ("raw:/dev/nothing-there", "no such disk"), ("raw:DISKID=nothing", "no such disk"), ("-", "nobody"),
+    ("pipe:nothing-there-x", "no such program"),
     ("relative", "slash in front"),
   ])
   func whatCanNotBeReachedIsNamedWithItsReason(target: String, reason: String) throws {
@@ -90,6 +91,43 @@ private struct DiskMachine {
     #expect(error?.description.contains("target=memory:") == true && error?.description.contains(reason) == true)
     // By way of memory it is all the same.
     try machine.plan("target=\(target) target=memory:").requireSomething()
+  }
+
+  /// `pipe:`: programs and files go along; what stands behind the program is nobody's business.
+  @Test func aCommandGetsWhatItNeeds() throws {
+    let machine = try DiskMachine()
+    try machine.fake.write("/opt/send", "#!/bin/sh\ncat\n")
+    #expect(chmod(machine.fake.request.root + "/opt/send", 0o755) == 0)
+    try machine.fake.write("/etc/token", "secret")
+    let plan = try machine.plan("\"target=pipe:/opt/send --key /etc/token s3cret\"")
+    try #require(plan.targets.map(\.crashWord) == ["pipe:/opt/send --key /etc/token s3cret"])
+    #expect(plan.imageFiles.map(\.name) == ["opt/send", "etc/token"])
+    #expect(!plan.targets[0].line.contains("s3cret") && plan.savesDirectly)
+    #expect(configuration(plan).hasPrefix("\"target=pipe:/opt/send --key /etc/token s3cret\"\n"))
+    var request = machine.fake.request
+    request.targets = ["pipe:/opt/send \"a b\""]
+    let given = try ArmPlan(request, Machine(root: request.root))
+    #expect(given.reachable.isEmpty && given.targets[0].line.contains("quotation mark"))
+    let status = TargetStatus(
+      plan.targets[0], Machine(root: machine.fake.request.root), estimate: 1, probes: false, transfer: plan.transfer)
+    #expect(!status.text.contains("s3cret") && !status.json.text().contains("s3cret"))
+  }
+
+  /// A disk of `last=` that is not there is a warning, and costs no target.
+  @Test func aLastResortThatIsMissingIsTold() throws {
+    let machine = try DiskMachine()
+    let plan = try machine.plan("target=/var/crash last=/dev/nothing-there")
+    #expect(plan.reachable.count == 1 && plan.words == ["last=/dev/nothing-there"])
+    #expect(plan.warnings.count == 1 && plan.warnings[0].contains("last=/dev/nothing-there can't be reached: "))
+  }
+
+  /// In the record a target is one word, whatever its path.
+  @Test func aTargetWithABlankStaysOneTarget() throws {
+    var record = ArmedRecord(time: 1, release: "6.1", bootID: "b", nonce: "n", memory: 2)
+    record.targets = ["UUID=1:/new dumps/100% é", "memory:", "raw:DISKID=S3 X1"]
+    let scratch = try Scratch()
+    try record.write(in: scratch.path)
+    #expect(ArmedRecord(readFrom: scratch.file("armed")) == record)
   }
 
   @Test func aWrongWordIsRefusedBeforeAnythingIsChanged() throws {

@@ -8,6 +8,48 @@ import Testing
 
 /// Dumps of devices (NT_VMCOREDD), which are larger than all other notes together.
 @Suite struct LargeNoteTests {
+  /// As /proc/vmcore has them: five dumps of devices, of 15 MiB and less, before the kernel's own notes. All of them are in
+  /// the dump, once, and what the kernel says of itself is read.
+  @Test(arguments: OutputFormat.allCases)
+  func manyNotesCostNoOther(format: OutputFormat) throws {
+    let scratch = try Scratch()
+    var core = SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))])
+    let own = core.notes
+    let contents = [15 << 20, (15 << 20) + 1, 65_537, 40_000, 15 << 20].enumerated().map { index, size in
+      Array("device\(index)".utf8) + [UInt8](repeating: 0, count: 37) + noise(size, seed: UInt64(index + 7))
+    }
+    core.notes = contents.map { DumpNote(name: "LINUX", type: 0x700, descriptor: $0) } + own
+    try core.write(to: scratch.file("core"))
+    let source = try openDump(scratch.file("core"))
+    #expect(source.largeNotes.count == 4 && source.notes.count == own.count + 1)
+    #expect(source.notes.filter(\.isVMCoreInfo) == own.filter(\.isVMCoreInfo))
+
+    var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("out")], level: .all)
+    request.format = format
+    _ = try save(request, QuietReporter())
+    let bytes = try FileManager.default.attributesOfItem(atPath: scratch.file("out"))[.size] as? Int ?? 0
+    #expect(bytes < 49 << 20, "not twice")
+    // And to ELF again.
+    var back = SaveRequest(source: scratch.file("out"), targets: [scratch.file("back")], level: .all)
+    back.format = .elf
+    _ = try save(back, QuietReporter())
+    for name in ["out", "back"] {
+      let saved = try openDump(scratch.file(name))
+      let found = try saved.largeNotes.map { note in
+        try [UInt8](unsafeUninitializedCapacity: Int(note.size)) { buffer, count in
+          try saved.readLargeNote(note, at: 0, into: UnsafeMutableRawBufferPointer(buffer))
+          count = Int(note.size)
+        }
+      }
+      #expect(found == contents.filter { $0.count > 65_536 }, "\(name)")
+      #expect(saved.notes.filter { $0.type == 0x700 }.map(\.descriptor) == contents.filter { $0.count <= 65_536 })
+      #expect(saved.notes.filter(\.isVMCoreInfo) == own.filter(\.isVMCoreInfo))
+      #expect(try verify(scratch.file(name), threads: 1, QuietReporter()).verdict != .corrupt)
+      let told = try info(scratch.file(name), json: false)
+      for index in contents.indices { #expect(told.contains("device\(index)"), "\(told)") }
+    }
+  }
+
   @Test(arguments: [OutputFormat.elf, .elfGzip])
   func aLargeNoteGoesThroughAndCostsNoOther(format: OutputFormat) throws {
     let scratch = try Scratch()

@@ -54,6 +54,7 @@ import Testing
     led("int3: 0000 [#1] PREEMPT SMP NOPTI", to: "Fatal exception"),
     led("stack segment: 0000 [#1] SMP", to: "Fatal exception"),
     led("PANIC: double fault, error_code: 0x0", to: "Fatal exception in interrupt"),
+    led("traps: PANIC: double fault, error_code: 0x0", "CPU: 0 PID: 99 Comm: a Not tainted 6.12.0 #1", to: "Machine halted."),
     led("traps: PANIC: double fault, error_code: 0x0", to: "Fatal exception in interrupt"),
     led(
       "BUG: TASK stack guard page was hit at 0000000012345678 (stack is 0000000087654321..000000009abcdef0)",
@@ -71,6 +72,9 @@ import Testing
     led(
       "Internal error: synchronous external abort: 0000000096000210 [#1] SMP", to: "synchronous external abort: Fatal exception"),
     led("Insufficient stack space to handle exception!", to: "kernel stack overflow"),
+    led("SError Interrupt on CPU0, code 0x00000000bf000000 -- SError", to: "Asynchronous SError Interrupt"),
+    led(
+      "Unhandled 64-bit el1h sync exception on CPU1, ESR 0x0000000002000000 -- Unknown/Uncategorized", to: "Unhandled exception"),
     led("Internal error: Oops - BUG: 00000000f2000800 [#1] SMP", to: "Oops - BUG: Fatal exception"),
     // kernel/panic.c
     led("WARNING: CPU: 0 PID: 1 at kernel/foo.c:12 foo+0x1/0x2", to: "kernel: panic_on_warn set ..."),
@@ -92,6 +96,10 @@ import Testing
     // kernel/hung_task.c
     led("INFO: task kworker/0:1:9 blocked for more than 120 seconds.", "      Not tainted 6.1.0", to: "hung_task: blocked tasks"),
     led("INFO: task jbd2/vda1-8:147 blocked for more than 241 seconds.", to: "hung_task: blocked tasks"),
+    led(
+      "INFO: task foo:9 blocked for more than 120 seconds.", "      Not tainted 6.18.0",
+      "INFO: task foo:9 is blocked on a mutex likely owned by task bar:10.", to: "hung_task: blocked tasks"),
+    led("INFO: task foo:9 blocked in I/O wait for more than 120 seconds.", to: "hung_task: blocked tasks"),
     // kernel/rcu/tree_stall.h, kernel/rcu/tree.c
     led("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "rcu: \t1-...!: (1 GPs behind)", to: "RCU Stall"),
     led("rcu: INFO: rcu_sched self-detected stall on CPU", to: "RCU Stall"),
@@ -100,6 +108,19 @@ import Testing
     led("mce: [Hardware Error]: CPU 3: Machine Check Exception: 5 Bank 0: b200000000030005", to: "Fatal machine check"),
     led("mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 7: f200000000000001", to: "Fatal local machine check"),
     led("mce: [Hardware Error]: Machine check: Processor context corrupt", to: "Fatal machine check on current CPU"),
+    led(
+      "mce: [Hardware Error]: CPU 3: Machine Check Exception: 5 Bank 0: b200000000030005",
+      "mce: [Hardware Error]: RIP !INEXACT! 10:<ffffffff81b6a2b0> {intel_idle+0x60/0x80}",
+      "mce: [Hardware Error]: TSC 1d2 ADDR 0",
+      "mce: [Hardware Error]: PROCESSOR 0:50654 TIME 1700000000 SOCKET 0 APIC 6 microcode 2006906",
+      "mce: [Hardware Error]: Run the above through 'mcelog --ascii'",
+      "mce: [Hardware Error]: Machine check: Processor context corrupt", to: "Fatal machine check"),
+    // drivers/acpi/apei/ghes.c, drivers/firmware/efi/cper.c
+    led(
+      "{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
+      "{2}[Hardware Error]: event severity: fatal",
+      "{2}[Hardware Error]:  Error 0, type: fatal", "{2}[Hardware Error]:   section_type: PCIe error",
+      "{2}[Hardware Error]:   aer_uncor_status: 0x00100000", to: "Fatal hardware error!"),
     // arch/x86/kernel/nmi.c, drivers/watchdog/hpwdt.c
     led("Uhhuh. NMI received for unknown reason 2d on CPU 0.", to: "NMI: Not continuing"),
     led("NMI: PCI system error (SERR) for reason b1 on CPU 0.", to: "NMI: Not continuing"),
@@ -138,6 +159,47 @@ import Testing
     let cause = tail.cause.map { tail.lines[$0] }
     let wanted = tail.panic.map { panic in cause.map { "\(tail.lines[panic]) (\($0))" } ?? tail.lines[panic] } ?? cause
     #expect(try ring.log().panicMessage == wanted.map { String($0.prefix(250)) })
+  }
+
+  /// Reports that end no machine.
+  private static let unrelated = [
+    ["BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 31s!", "Showing busy workqueues and worker pools:"],
+    [
+      "BUG: sleeping function called from invalid context at mm/x.c:1", "in_atomic(): 1, irqs_disabled(): 0, pid: 1, name: a",
+      "preempt_count: 1, expected: 0",
+    ], ["BUG: Bad page state in process foo  pfn:1234", "page:00000000abcdef01 refcount:0 mapcount:-128"],
+    ["BUG: Bad rss-counter state mm:0000000012345678 type:MM_FILEPAGES val:1"],
+    ["{1}[Hardware Error]: It has been corrected by h/w and requires no further action"],
+  ]
+
+  /// A log as machines leave it: who wrote each line, a stack below the report, lines of others between, seconds from
+  /// the report to the panic, and 20 s before it, by the same CPU, a report that has nothing to do with it.
+  @Test(arguments: tails) func theReasonIsThatOfThisPanicInALog(_ tail: Tail) throws {
+    for unrelated in PanicReasonTests.unrelated {
+      var ring = SyntheticRing(countBits: 9, sizeBits: 15)
+      ring.machine.info.append("OFFSET(printk_info.caller_id)=20")
+      func add(_ line: String, _ seconds: UInt64, by caller: UInt32 = 3) {
+        let id = ring.add(line, at: 900_000_000_000_000 + seconds * 1_000_000_000)
+        ring.machine.write(ring.info(id) + 20, u32: 1 << 31 | caller)
+      }
+      for line in unrelated { add(line, 0) }
+      for line in ["Call Trace:", " <TASK>", " ? foo+0x1/0x2", " </TASK>"] { add(line, 0) }
+      for (index, line) in tail.lines.enumerated() {
+        if index == tail.panic {
+          for line in [
+            "Modules linked in: a(OE) b", "CPU: 3 PID: 1 Comm: a Not tainted 6.12.0 #1", "RIP: 0010:foo+0x1/0x2", "Call Trace:",
+          ] { add(line, 21) }
+          for number in 0..<30 { add(" bar\(number)+0x1/0x2", 22) }
+          add("systemd[1]: a line of another", 22, by: 7)
+          add("---[ end trace 0000000000000000 ]---", 23)
+        }
+        add(line, index == tail.panic ? 24 : 20)
+        if index == 0 { add("eth0: link is up", 20, by: 5) }
+      }
+      let cause = tail.cause.map { tail.lines[$0] }
+      let wanted = tail.panic.map { panic in cause.map { "\(tail.lines[panic]) (\($0))" } ?? tail.lines[panic] } ?? cause
+      #expect(try ring.log().panicMessage == wanted.map { String($0.prefix(250)) })
+    }
   }
 
   @Test func theMarkOfTheEndIsAReasonToo() throws {

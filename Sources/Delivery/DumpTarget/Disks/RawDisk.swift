@@ -19,7 +19,7 @@ public struct RawDisk: ~Copyable, Sendable {
   }
 
   /// How many bytes of a dump have room.
-  var room: UInt64 { size > 2 * RawHeader.margin ? size - 2 * RawHeader.margin : 0 }
+  package var room: UInt64 { size > 2 * RawHeader.margin ? size - 2 * RawHeader.margin : 0 }
 
   /// Nil where no dump is.
   public func header() throws(DumpError) -> RawHeader? {
@@ -38,7 +38,7 @@ public struct RawDisk: ~Copyable, Sendable {
   }
 
   /// - Throws: where it may not be written to.
-  func requireFree() throws(DumpError) {
+  package func requireFree() throws(DumpError) {
     let start = try file.bytes(at: 0, count: RawHeader.size)
     let header: RawHeader?
     do throws(DumpError) {

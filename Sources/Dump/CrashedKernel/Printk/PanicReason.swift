@@ -71,17 +71,16 @@ struct PanicReason {
   }
 
   /// The last report of one of `kinds` before line `end`, near `place`: one by the same CPU or thread, else
-  /// one by another.
+  /// one by another. Whoever oopses panics itself.
   private static func report(
     in lines: [Line], before end: Int, of kinds: [PanicReport], near place: Line
   ) -> Substring? {
-    guard !kinds.isEmpty else { return nil }
-    for near in [isNear, isNearByAnother] {
+    for (near, kinds) in [(isNear, kinds), (isNearByAnother, kinds.filter { $0 != .oops })] where !kinds.isEmpty {
       for index in stride(from: end - 1, through: max(0, end - nearRecords), by: -1) {
         let line = lines[index]
         guard near(line, place), let kind = kinds.first(where: { $0.begins(line.text) }) else { continue }
         if kind == .oops, let cause = cause(in: lines, before: index) { return cause }
-        return line.text
+        return kind == .machineCheck ? firstOfHardware(in: lines, at: index) : line.text
       }
     }
     return nil
@@ -109,6 +108,18 @@ struct PanicReason {
       if PanicReport.oopsCauses.contains(where: { lines[earlier].text.utf8.starts(with: $0.utf8) }) { return lines[earlier].text }
     }
     return nil
+  }
+
+  /// The first line of the hardware's report that line `index` is one of: it says what the rest is about.
+  /// Other lines may stand between.
+  private static func firstOfHardware(in lines: [Line], at index: Int) -> Substring {
+    guard let mark = PanicReport.hardwareMark(lines[index].text) else { return lines[index].text }
+    var first = index
+    for earlier in stride(from: index - 1, through: max(0, index - nearRecords), by: -1) where first - earlier <= sameReport {
+      guard isNear(lines[earlier], lines[index]), lines[earlier].text.utf8.starts(with: mark) else { continue }
+      first = earlier
+    }
+    return lines[first].text
   }
 
   /// Without `[    1.234567] `, and without the level `<6>` before it.

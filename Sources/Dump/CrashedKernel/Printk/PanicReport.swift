@@ -3,8 +3,34 @@
 enum PanicReport: Sendable, CaseIterable {
   case oops, warning, sanitizer, softLockup, hardLockup, hungTask, stall, machineCheck, nmi, outOfMemory, other, trigger
 
-  /// Whether `line` is the first one of such a report.
-  func begins(_ line: Substring) -> Bool { starts.contains { line.utf8.starts(with: $0.utf8) } }
+  /// Whether `line` is the first one of such a report, or, where every line of it has one mark, any of it.
+  func begins(_ line: Substring) -> Bool {
+    switch self {
+    // Others that begin so tell who holds what it waits for.
+    case .hungTask:
+      starts.contains { line.utf8.starts(with: $0.utf8) } && PanicReport.contains(Array(line.utf8), " for more than ")
+    case .machineCheck: PanicReport.hardwareMark(line) != nil
+    default: starts.contains { line.utf8.starts(with: $0.utf8) }
+    }
+  }
+
+  /// What each line of a report of hardware begins with: `mce: [Hardware Error]: `, and the number of the
+  /// report in front of it where firmware tells of it, `{7}[Hardware Error]: `.
+  static func hardwareMark(_ line: Substring) -> Substring.UTF8View? {
+    let bytes = line.utf8
+    let mark = "[Hardware Error]: ".utf8
+    var rest = bytes[...]
+    if rest.first == UInt8(ascii: "{") {
+      rest = rest.dropFirst().drop { (0x30...0x39).contains($0) }
+      guard rest.first == UInt8(ascii: "}") else { return nil }
+      rest = rest.dropFirst()
+    } else if rest.starts(with: "mce: ".utf8) {
+      rest = rest.dropFirst(5)
+      if !rest.starts(with: mark) { return bytes.prefix(5) }
+    }
+    guard rest.starts(with: mark) else { return nil }
+    return bytes[..<bytes.index(rest.startIndex, offsetBy: mark.count)]
+  }
 
   private var starts: [String] {
     switch self {
@@ -18,7 +44,7 @@ enum PanicReport: Sendable, CaseIterable {
         "control protection: ",
         "Missing ENDBR: ", "kernel stack overflow", "BUG: stack guard page was hit", "BUG: TASK stack guard page was hit",
         "BUG: IRQ stack guard page was hit", "Insufficient stack space to handle exception", "Kernel stack overflow",
-        "Bad mode in ", "Unhandled 64-bit ", "traps: PANIC: double fault",
+        "Bad mode in ", "Unhandled 64-bit ", "Unhandled 32-bit ", "SError Interrupt on CPU", "traps: PANIC: double fault",
       ] + PanicReport.oopsCauses
     case .warning: ["WARNING: "]  // kernel/panic.c, __warn
     case .sanitizer:
@@ -36,8 +62,8 @@ enum PanicReport: Sendable, CaseIterable {
       // kernel/rcu/tree_stall.h: rcu: INFO: rcu_preempt detected stalls, … self-detected stall on CPU
       ["rcu: INFO: ", "INFO: rcu"]
     case .machineCheck:
-      // arch/x86/kernel/cpu/mce/core.c; drivers/acpi/apei/ghes.c, drivers/firmware/efi/cper.c
-      ["mce: [Hardware Error]: ", "[Hardware Error]: ", "mce: ", "{1}[Hardware Error]: "]
+      // arch/x86/kernel/cpu/mce/core.c; drivers/acpi/apei/ghes.c, drivers/firmware/efi/cper.c: `hardwareMark`
+      []
     case .nmi:
       // arch/x86/kernel/nmi.c; drivers/watchdog/hpwdt.c
       [
@@ -63,7 +89,7 @@ enum PanicReport: Sendable, CaseIterable {
   /// What an oops is about, in a line before the one that says so.
   static let oopsCauses = [
     "BUG: kernel NULL pointer dereference", "BUG: unable to handle ", "Unable to handle ", "kernel BUG at ", "BUG at ",
-    "kernel tried to execute ", "usercopy: ", "list_add corruption", "list_del corruption", "BUG: ", "detected buffer overflow",
+    "kernel tried to execute ", "usercopy: ", "list_add corruption", "list_del corruption", "detected buffer overflow",
     "CFI failure at ", "corrupted stack end detected", "Unexpected reschedule of offline CPU",
   ]
 
@@ -73,7 +99,9 @@ enum PanicReport: Sendable, CaseIterable {
       // oops_end, die: the report is an oops. An init that dies may have been killed by one.
       ("Fatal exception", [.oops]), ("Oops", [.oops]), ("Fatal error", [.oops, .machineCheck]), ("Attempted to kill", [.oops]),
       ("Aiee, killing interrupt handler", [.oops]), ("Kernel mode fault", [.oops]), ("bad mode", [.oops]),
-      ("kernel stack overflow", [.oops]), ("double fault", [.oops]),
+      ("kernel stack overflow", [.oops]), ("double fault", [.oops]), ("Machine halted", [.oops]),
+      // arch/arm64/kernel/traps.c: arm64_serror_panic, __panic_unhandled
+      ("SError Interrupt", [.oops]), ("Unhandled exception", [.oops]),
       // check_panic_on_warn, kernel/panic.c: "%s: panic_on_warn set ..."
       ("UBSAN: ", [.sanitizer]), ("KASAN: ", [.sanitizer]), ("KFENCE: ", [.sanitizer]), ("KMSAN: ", [.sanitizer]),
       ("KCSAN: ", [.sanitizer]), ("kasan.fault=", [.sanitizer]), ("panic_on_warn", [.warning, .sanitizer, .other]),

@@ -31,7 +31,18 @@ public final class ELFSource: DumpSource {
     var entries = claims.programHeaders
     var noteFindings: [DumpError] = []
     var noted = NoteClaims(entries, claims, content, &noteFindings)
-    metadata = ELFSource.metadata(noted.notes, content, &findings)
+    var endFindings: [DumpError] = []
+    var metadata = ELFSource.metadata(noted.notes, content, &endFindings)
+    if let own = metadata, own.trailer == nil, ELFSource.isRewritten(own.note, entries, content) {
+      endFindings = [
+        DumpError(
+          "another tool has rewritten a dump of mcore and left its note in it: the note is not used", at: content.name,
+          advice: "what that tool left out reads as zeros")
+      ]
+      metadata = nil
+    }
+    self.metadata = metadata
+    findings += endFindings
     if metadata == nil {
       // Our own headers are in another order, and have checksums.
       let witnesses = SegmentWitnesses(claims, noted.notes, content)
@@ -137,6 +148,16 @@ public final class ELFSource: DumpSource {
   public var format: String { content.format }
 
   // MARK: taking the headers apart
+
+  /// Whether the file is whole by its headers and has another layout than the note of ours in it says, as
+  /// `makedumpfile -E` leaves it. What is cut of a dump of ours ends before its headers say that it does.
+  private static func isRewritten(_ note: MCoreNote, _ entries: [ELFProgramHeader], _ content: any Content) -> Bool {
+    let end =
+      entries.lazy.filter { $0.type == ELFProgramHeader.load && $0.fileSize > 0 }
+      .map { clampedSum($0.offset, $0.fileSize) }.max() ?? 0
+    guard let stated = note.passEnds.last, stated > 0 else { return false }
+    return end > 0 && end == content.size && end != stated
+  }
 
   private static func metadata(
     _ notes: [DumpNote], _ content: any Content, _ findings: inout [DumpError]

@@ -8,6 +8,7 @@
     public let identity: MachineIdentity
     public let segments: [MemorySegment]
     public let notes: [DumpNote]
+    public let largeNotes: [LargeNote]
     public let shortfall: Shortfall?
     public let findings: [DumpError]
     public let leftOut: AbsentRanges
@@ -27,7 +28,7 @@
     private let pieces: [Coverage]
     public var name: String { pages.content.name }
 
-    private static let notesLimit: UInt64 = 64 << 20
+    private static let vmcoreinfoLimit: UInt64 = 1 << 20
 
     init(_ content: any Content) throws(DumpError) {
       let name = content.name
@@ -68,7 +69,7 @@
       self.written = written
       format = "kdump-\(try KdumpSource.codec(pages))"
 
-      let notes = KdumpSource.notes(layout, content, &findings)
+      let (notes, large) = KdumpSource.notes(layout, content, &findings)
       statement = KdumpSource.statement(notes, name, &findings)
       // What exists and was not written was left out. Why, mcore says of its own dumps. A page that was
       // written exists, whatever the first bitmap says.
@@ -93,6 +94,7 @@
         }
       }
       self.notes = notes
+      largeNotes = large
       ownFindings = findings
       if isPart {
         findings.append(
@@ -166,34 +168,43 @@
       return "\(codec ?? .plain)"
     }
 
+    public func readLargeNote(
+      _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
+      guard offset <= note.size, UInt64(buffer.count) <= note.size - offset else {
+        throw DumpError("reading past the end of a note", at: name)
+      }
+      unsafe try pages.content.read(at: note.offset + offset, into: buffer)
+    }
+
     /// The notes as the file has them. Before version 4 there are none, before 3 no VMCOREINFO either.
     private static func notes(
       _ layout: KdumpLayout, _ content: any Content, _ findings: inout [DumpError]
-    ) -> [DumpNote] {
-      func bytes(_ place: KdumpSubHeader.Place?, _ what: String) -> [UInt8]? {
+    ) -> (notes: [DumpNote], large: [LargeNote]) {
+      func range(_ place: KdumpSubHeader.Place?, _ what: String, limit: UInt64 = .max) -> Range<UInt64>? {
         guard let place else { return nil }
+        let (end, overflow) = place.offset.addingReportingOverflow(place.count)
+        if !overflow, end <= content.size, place.count <= limit { return place.offset..<end }
+        findings.append(
+          DumpError(
+            "\(what) at \(hex(place.offset)), \(place.count) bytes, run past the end or are too large", at: content.name))
+        return nil
+      }
+      var walk = NoteWalk()
+      if let range = range(layout.subHeader.notes, "notes") {
+        _ = walk.read(range, content, layout.header.identity.byteOrder, content.name, &findings)
+      }
+      var notes = walk.notes
+      if !notes.contains(where: \.isVMCoreInfo),
+        let range = range(layout.subHeader.vmcoreinfo, "VMCOREINFO", limit: vmcoreinfoLimit)
+      {
         do throws(DumpError) {
-          let (end, overflow) = place.offset.addingReportingOverflow(place.count)
-          guard !overflow, end <= content.size, place.count <= notesLimit else {
-            throw DumpError("\(what) at \(hex(place.offset)), \(place.count) bytes, run past the end or are too large")
-          }
-          return try content.bytes(at: place.offset, count: Int(place.count))
-        } catch {
-          findings.append(error.inside(content.name))
-          return nil
-        }
-      }
-      var notes: [DumpNote] = []
-      if let found = bytes(layout.subHeader.notes, "notes") {
-        let decoded = ELF64.decodeNotes(found, layout.header.identity)
-        notes = decoded.notes
-        if let damage = decoded.damage { findings.append(damage.inside("\(content.name), notes")) }
-      }
-      if !notes.contains(where: \.isVMCoreInfo), let found = bytes(layout.subHeader.vmcoreinfo, "VMCOREINFO") {
-        notes.append(DumpNote(name: "VMCOREINFO", type: 0, descriptor: found))
+          let found = try content.bytes(at: range.lowerBound, count: range.count)
+          notes.append(DumpNote(name: "VMCOREINFO", type: 0, descriptor: found))
+        } catch { findings.append(error.inside(content.name)) }
       }
       if notes.isEmpty { findings.append(DumpError("no notes: no registers, no VMCOREINFO", at: content.name)) }
-      return notes
+      return (notes, walk.large)
     }
   }
 #endif

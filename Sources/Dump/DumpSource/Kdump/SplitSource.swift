@@ -8,6 +8,7 @@
     let name: String
     let segments: [MemorySegment]
     let notes: [DumpNote]
+    let largeNotes: [LargeNote]
     let shortfall: Shortfall?
     let findings: [DumpError]
     let format: String
@@ -15,6 +16,8 @@
     /// By their frames, without those that have none.
     private let parts: [KdumpSource]
     private let first: KdumpSource
+    /// The one whose notes are taken.
+    private let noted: KdumpSource
     private let pieces: [Coverage]
 
     var identity: MachineIdentity { first.identity }
@@ -43,7 +46,9 @@
       self.first = first
       name = given.count <= 3 ? given.map(\.name).joined(separator: " + ") : "\(first.name) + \(given.count - 1) more"
       segments = first.segments
-      notes = given.first { !$0.notes.isEmpty }?.notes ?? []
+      noted = given.first { !$0.notes.isEmpty } ?? first
+      notes = noted.notes
+      largeNotes = noted.largeNotes
       format = given.first { $0.format != "kdump-plain" }?.format ?? first.format
 
       var here = FrameRuns()
@@ -89,6 +94,12 @@
           at: PhysicalAddress(here), into: UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]))
         done += count
       }
+    }
+
+    func readLargeNote(
+      _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
+      unsafe try noted.readLargeNote(note, at: offset, into: buffer)
     }
 
     /// Whether `part` is one, of the dump that `first` is a part of.

@@ -27,6 +27,10 @@
     let data: UInt64
     private let subHeader: KdumpSubHeader
     private let notes: [UInt8]
+    /// Behind those: they are copied from the source as the file is written.
+    let largeNotes: [PlacedNote]
+    /// Bytes of what stands before the bitmaps.
+    var headSize: UInt64 { (1 + UInt64(header.subHeaderBlocks)) * header.pageSize.bytes }
 
     init(_ plan: DumpPlan, _ source: any DumpSource, _ kernel: KdumpKernel, status: UInt32) throws(DumpError) {
       let pageSize = plan.pageSize
@@ -48,11 +52,13 @@
           second.vmcoreinfo = .init(offset: place + UInt64(notes.count - padded), count: UInt64(note.descriptor.count))
         }
       }
-      second.notes = .init(offset: place, count: UInt64(notes.count))
+      largeNotes = PlacedNote.placed(source.largeNotes, from: place + UInt64(notes.count), plan.identity.byteOrder)
+      let notesSize = largeNotes.reduce(UInt64(notes.count)) { $0 + $1.count }
+      second.notes = .init(offset: place, count: notesSize)
       second.physicalBase = kernel.physicalBase
       second.dumpLevel = kernel.dumpLevel
       second.frames = frames
-      let subBlocks = (UInt64(KdumpSubHeader.size + notes.count) + block - 1) / block
+      let subBlocks = (UInt64(KdumpSubHeader.size) + notesSize + block - 1) / block
       bitmapSize = ((frames + 7) / 8 + block - 1) / block * block
       guard let blocks = UInt32(exactly: 2 * bitmapSize / block), let subHeaderBlocks = UInt32(exactly: subBlocks) else {
         throw DumpError("\(hex(frames)) page frames are more than a kdump-compressed file can have", advice: "write ELF")
@@ -71,16 +77,14 @@
       data = descriptors + written.count * UInt64(KdumpPageDescriptor.size)
     }
 
-    /// Both headers and the notes: all that stands before the bitmaps.
+    /// Both headers and the notes that are held; `largeNotes` and zeros up to `headSize` follow.
     func head(isIncomplete: Bool) -> [UInt8] {
       var header = header
       if isIncomplete { header.status |= KdumpHeader.incomplete }
       let block = Int(header.pageSize.bytes)
       var bytes = header.encoded()
       bytes += [UInt8](repeating: 0, count: block - bytes.count)
-      bytes += subHeader.encoded(header.identity.byteOrder) + notes
-      bytes += [UInt8](repeating: 0, count: (1 + Int(header.subHeaderBlocks)) * block - bytes.count)
-      return bytes
+      return bytes + subHeader.encoded(header.identity.byteOrder) + notes
     }
 
     /// What mcore says of the dump; what is of the layout of an ELF file alone is not in it. Its type is not

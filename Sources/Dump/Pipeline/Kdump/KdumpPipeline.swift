@@ -58,11 +58,11 @@
       progress: (UInt64, UInt64) -> Void
     ) throws(DumpError) -> Pipeline.Outcome {
       let sample = source.metadata == nil ? QuiescenceSample(plan, source) : nil
-      var output = try KdumpOutput(sink, layout)
+      var readError: DumpError?
+      var output = try KdumpOutput(sink, layout, source) { readError = $0 }
       let perUnit = max(1, KdumpPipeline.unitSize >> plan.pageSize.shift)
       let units = (layout.written.count + perUnit - 1) / perUnit
       var unreadable: [PhysicalRange] = []
-      var readError: DumpError?
       var zeroPages: UInt64 = 0
       var compressors: [KdumpPageCompressor] = []
       for _ in 0..<work.threads { compressors.append(try KdumpPageCompressor(codec)) }
@@ -106,12 +106,16 @@
     private var zeroPlace: KdumpPageDescriptor?
     private static let atOnce = 64 << 10
 
-    init(_ sink: any DumpSink, _ layout: KdumpFileLayout) throws(DumpError) {
+    /// `lost` hears of notes that can't be read of the source: zeros stand in their place.
+    init(_ sink: any DumpSink, _ layout: KdumpFileLayout, _ source: any DumpSource, lost: (DumpError) -> Void) throws(DumpError) {
       self.sink = sink
       self.layout = layout
       descriptors = ByteWriter(layout.header.identity.byteOrder)
       descriptorOffset = layout.descriptors
-      try sink.write(layout.head(isIncomplete: true))
+      let head = layout.head(isIncomplete: true)
+      try sink.write(head)
+      try KdumpOutput.copyNotes(layout, source, to: sink, lost: lost)
+      try sink.skip(layout.headSize - (layout.largeNotes.last?.fileEnd ?? UInt64(head.count)))
       for bitmap in [layout.existing, layout.written] {
         try bitmap.forEachPiece(of: layout.bitmapSize) { (piece, isZero) throws(DumpError) in
           if isZero { try sink.skip(UInt64(piece.count)) } else { try sink.write(piece) }
@@ -119,6 +123,26 @@
       }
       try sink.skip(layout.data - layout.descriptors)
       count = layout.data
+    }
+
+    private static func copyNotes(
+      _ layout: KdumpFileLayout, _ source: any DumpSource, to sink: any DumpSink, lost: (DumpError) -> Void
+    ) throws(DumpError) {
+      var bytes = [UInt8](repeating: 0, count: layout.largeNotes.isEmpty ? 0 : 1 << 20)
+      for note in layout.largeNotes {
+        var position = note.fileOffset
+        while position < note.fileEnd {
+          let count = Int(min(UInt64(bytes.count), note.fileEnd - position))
+          var problem: DumpError?
+          unsafe bytes.withUnsafeMutableBytes { buffer in
+            let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            do throws(DumpError) { unsafe try note.fill(part, at: position, source) } catch { problem = error }
+          }
+          if let problem { lost(problem) }
+          try unsafe bytes[..<count].lent { (part) throws(DumpError) in unsafe try sink.write(part) }
+          position += UInt64(count)
+        }
+      }
     }
 
     mutating func write(_ slot: KdumpSlot, zero: KdumpPage) throws(DumpError) {

@@ -30,7 +30,7 @@ public struct DumpFacts: Sendable {
   public var reason: String?
   public var keptPages: UInt64
   /// Nil where only reading everything would tell: in dumps of other tools, and in those that are cut.
-  public var zeroPages: UInt64?
+  public private(set) var zeroPages: UInt64?
   public var unreadable: [PhysicalRange]
   /// Pages that stand in the dump at the place of others with the same content.
   var sharedPages: UInt64 = 0
@@ -88,11 +88,15 @@ public struct DumpFacts: Sendable {
     tool = note.tool
     level = note.level
     isLive = note.isLive
-    keptPages = note.keptPages
+    zeroOrLeftOutPages = pages(note.withoutData.lazy.map(\.range))
+    keptPages = note.keptPages - min(note.keptPages, zeroOrLeftOutPages)
     absent = note.leftOut
     classes = note.classes
     checks = note.checks
   }
+
+  /// Takes over how many pages of the dump are zeros, those without data among them.
+  mutating func take(zeroPages count: UInt64?) { zeroPages = count.map { $0 - min($0, zeroOrLeftOutPages) } }
 
   /// Takes over what a witness says. What the dump says itself already is not said twice.
   mutating func take(_ explanation: Explanation?) {

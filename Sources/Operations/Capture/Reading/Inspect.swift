@@ -21,7 +21,7 @@ package func inspect(
   facts.memoryBytes = present.reduce(0) { $0 + $1.count }
   if let metadata = source.metadata {
     facts.take(metadata.note)
-    facts.zeroPages = metadata.trailer.map { clampedSum(metadata.note.zeroPages, $0.zeroPages ?? 0) }
+    facts.take(zeroPages: metadata.trailer.map { clampedSum(metadata.note.zeroPages, $0.zeroPages ?? 0) })
     facts.sharedPages = facts.pages(source.sharedMemory().map(\.range))
     facts.unreadable = metadata.trailer?.unreadable ?? []
     facts.sampledPages = metadata.trailer?.sampledPages ?? 0
@@ -32,8 +32,9 @@ package func inspect(
     } else {
       facts.level = source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? "unknown"
     }
-    facts.keptPages = facts.pages(coverage.lazy.filter { $0.kind != .cut && $0.kind != .zeros }.map(\.range))
-    facts.zeroOrLeftOutPages = facts.pages(coverage.lazy.filter { $0.kind == .zeros }.map(\.range))
+    facts.zeroOrLeftOutPages = facts.pages(source.withoutData)
+    let there = facts.pages(coverage.lazy.filter { $0.kind != .cut }.map(\.range))
+    facts.keptPages = there - min(there, facts.zeroOrLeftOutPages)
     let cut = coverage.lazy.filter { $0.kind == .cut }.map { AbsentRange($0.range, .sourceCut) }
     facts.absent = source.leftOut.merged(with: cut)
   }

@@ -8,7 +8,7 @@ extension PreparedCapture {
   func facts(_ plan: DumpPlan, _ outcome: Pipeline.Outcome) -> DumpFacts {
     var facts = facts(plan)
     facts.unreadable = outcome.unreadable
-    facts.zeroPages = plan.note.zeroPages + outcome.zeroPages
+    facts.take(zeroPages: plan.note.zeroPages + outcome.zeroPages)
     facts.sampledPages = outcome.sampledPages
     facts.changed = outcome.changed
     facts.fileBytes = outcome.bytesWritten

@@ -152,8 +152,8 @@ struct Planning {
     }
     return PageClass.allCases.map { pageClass in
       let total = classes.counts[pageClass]
-      return MCoreNote.ClassCount(
-        name: pageClass.name, total: total, kept: total - min(total, leftOut[UInt32(pageClass.rawValue)] ?? 0))
+      let gone = clampedSum(leftOut[UInt32(pageClass.rawValue)] ?? 0, selection.pagesWithoutData[pageClass] ?? 0)
+      return MCoreNote.ClassCount(name: pageClass.name, total: total, kept: total - min(total, gone))
     }
   }
 

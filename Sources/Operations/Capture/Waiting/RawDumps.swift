@@ -96,7 +96,7 @@ private func copy(
 }
 
 /// A target word without what is secret in it.
-func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? word }
+public func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? word }
 
 /// A dump on a raw disk, as `mcore list` shows it.
 public struct ListedRawDump: Sendable {
