@@ -51,6 +51,12 @@ public struct CrashedKernel: Sendable {
           "the dump has no VMCOREINFO note, and none is in its memory", at: source.name,
           advice: "kernel, log and page classes are unknown; --vmcoreinfo FILE gives one"))
     }
+    if let stated = info?.osRelease, let own = CrashedKernel.ownRelease(info, memory), own != stated {
+      findings.append(
+        DumpError(
+          "VMCOREINFO is of kernel \(printable(stated)), and the kernel in memory says that it is \(printable(own))",
+          at: source.name, advice: "one of them is another kernel's"))
+    }
     vmcoreinfo = info
     notes = choice.notes
     self.memory = memory
@@ -86,6 +92,20 @@ public struct CrashedKernel: Sendable {
 
   static func releaseInMemory(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
     names(info, memory).flatMap { $0[2].isEmpty ? nil : $0[2] }
+  }
+
+  /// What the kernel itself says: in `init_uts_ns`, else in the first line of its log, while that is there.
+  static func ownRelease(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> String? {
+    if let release = releaseInMemory(info, memory) { return release }
+    guard let info, let memory, let log = try? KernelLog.render(memory, info) else { return nil }
+    // init/version.c: "Linux version %s (…"
+    let banner = "Linux version "
+    for line in log.lines.prefix(64) {
+      let bytes = Array(line.utf8)
+      guard let start = bytes.indices.first(where: { bytes[$0...].starts(with: banner.utf8) }) else { continue }
+      return String(decoding: bytes[(start + banner.utf8.count)...].prefix { $0 != 0x20 }, as: UTF8.self)
+    }
+    return nil
   }
 
   /// The six strings of `init_uts_ns.name`: sysname, nodename, release, version, machine, domainname. From

@@ -19,6 +19,8 @@ protocol Content: AnyObject, Sendable {
   var isEnded: Bool { get }
   /// What stands at the end of a dump of ours; nil in one that is cut or of another maker.
   var ending: DumpEnding? { get }
+  /// Bytes of the file behind the end of the dump, as raw disks and transfers leave them: no part of it.
+  var bytesBehind: UInt64 { get }
   /// Fills `buffer` from `offset` on, or throws.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError)
   /// The next offset, from `offset` on, at which there may be anything but zeros; nil when there is none.
@@ -40,6 +42,7 @@ protocol CompressedContent: Content {
 
 extension Content {
   var isLive: Bool { false }
+  var bytesBehind: UInt64 { 0 }
   var ending: DumpEnding? { nil }
 
   /// The first `count` bytes, fewer where the file ends.
@@ -67,8 +70,9 @@ extension Content {
 }
 
 extension Content {
-  /// The same without a footer that can be found: the trailer says itself how long it is.
-  func ending(at trailerOffset: UInt64) -> DumpEnding? {
+  /// The same where the file does not end with the footer: the trailer says itself how long it is. Where the
+  /// footer stands behind it all is well, and what follows is no part of the dump.
+  func ending(at trailerOffset: UInt64) -> (ending: DumpEnding, hasFooter: Bool)? {
     let header = UInt64(Envelope.headerSize)
     guard trailerOffset > 0, trailerOffset <= size, size - trailerOffset > header,
       let start = try? bytes(at: trailerOffset, count: Int(header)),
@@ -76,12 +80,16 @@ extension Content {
       body <= min(size - trailerOffset - header, 1 << 31),
       let whole = try? bytes(at: trailerOffset, count: Int(header + body)), let trailer = try? DumpTrailer(whole, at: name)
     else { return nil }
-    return DumpEnding(
-      footer: DumpFooter(
-        trailerOffset: trailerOffset, fileSize: trailerOffset + header + body + UInt64(DumpFooter.size),
-        trailerSize: header + body,
-        compressedTrailerOffset: trailerOffset),
-      trailer: trailer)
+    let end = trailerOffset + header + body
+    if let bytes = try? bytes(at: end, count: Int(min(UInt64(DumpFooter.size), size - end))), let footer = DumpFooter(bytes),
+      footer.trailerOffset == trailerOffset, footer.fileSize == end + UInt64(DumpFooter.size)
+    {
+      return (DumpEnding(footer: footer, trailer: trailer), true)
+    }
+    let footer = DumpFooter(
+      trailerOffset: trailerOffset, fileSize: end + UInt64(DumpFooter.size), trailerSize: header + body,
+      compressedTrailerOffset: trailerOffset)
+    return (DumpEnding(footer: footer, trailer: trailer), false)
   }
 }
 

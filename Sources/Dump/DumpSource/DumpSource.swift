@@ -21,6 +21,8 @@ public protocol DumpSource: AnyObject, Sendable {
   var shortfall: Shortfall? { get }
   /// What is wrong with the source and did not keep it from being opened.
   var findings: [DumpError] { get }
+  /// Bytes of the file behind the dump's end, as raw disks and transfers leave them: no part of it.
+  var bytesBehind: UInt64 { get }
   /// What mcore itself wrote into the dump, where it did.
   var metadata: MCoreMetadata? { get }
   /// What mcore said of the dump when it was written. In a format that is not ELF this is all there is: what
@@ -95,6 +97,7 @@ extension DumpSource {
     if let statement { return statement.withoutData.map(\.range) }
     return RangeSet.joined(coverage().lazy.filter { $0.kind == .zeros }.map(\.range))
   }
+  public var bytesBehind: UInt64 { 0 }
   public var findings: [DumpError] { [] }
   public var metadata: MCoreMetadata? { nil }
   public var statement: MCoreNote? { metadata?.note }

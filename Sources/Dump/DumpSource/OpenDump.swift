@@ -4,7 +4,7 @@ internal import LinuxSystem
 
 /// Opens a dump of any format that this build reads. `path` is the file, or a dump directory holding it.
 public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
-  let file = try dumpInput(try dumpFile(path))
+  let file = try File.seekable(try dumpFile(path))
   let start = try file.bytes(at: 0, count: BGZF.headerSize)
   let end = try Ending(file)
   if BGZF.memberSize(start) != nil || end.isBGZF { return try openContent(try BGZFContent(file)) }
@@ -86,11 +86,6 @@ private func openContent(_ content: any Content) throws(DumpError) -> any DumpSo
     }
   #endif
   return try ELFSource(content)
-}
-
-/// The file, or standard input where it is called `-`; what can't be read at an offset is copied first.
-private func dumpInput(_ path: String) throws(DumpError) -> File {
-  path == "-" ? try File.seekableStandardInput() : try File(path, .read)
 }
 
 /// What a compressed dump ends with, since its first bytes may be damaged.

@@ -6,6 +6,8 @@ public indirect enum JSON: Sendable, Equatable {
   case bool(Bool)
   case number(Int64)
   case unsigned(UInt64)
+  /// Nanoseconds, written as seconds with six decimals.
+  case seconds(UInt64)
   case string(String)
   case array([JSON])
   case object([(String, JSON)])
@@ -23,6 +25,7 @@ public indirect enum JSON: Sendable, Equatable {
     case .bool(let value): return value ? "true" : "false"
     case .number(let value): return String(value)
     case .unsigned(let value): return String(value)
+    case .seconds(let value): return "\(value / 1_000_000_000).\(padded(value % 1_000_000_000 / 1000, 6))"
     case .string(let value): return JSON.quoted(value)
     case .array(let items):
       if items.isEmpty { return "[]" }

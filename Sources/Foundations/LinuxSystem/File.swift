@@ -1,6 +1,7 @@
 public import DumpBasics
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 
 /// An open file: the descriptor has one owner and is closed with it. Positions are explicit where it is read
 /// (`pread`), so any number of threads may read one file at the same time.
@@ -203,7 +204,15 @@ extension System {
     // it.
     do throws(DumpError) { try directory.synchronize() } catch {
       if error.kind != .system(EINVAL), error.kind != .system(EOPNOTSUPP) { throw error }
+      canNotSynchronizeDirectories.store(true, ordering: .relaxed)
     }
+  }
+
+  private static let canNotSynchronizeDirectories = Atomic(false)
+
+  /// Whether a directory was met, since this was last asked, that can't be synced.
+  public static func takeUnsyncedDirectories() -> Bool {
+    canNotSynchronizeDirectories.exchange(false, ordering: .relaxed)
   }
 
   /// Puts a small file in place of one that may be there, which stays whole when this fails. It is on the

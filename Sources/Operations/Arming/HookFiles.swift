@@ -29,7 +29,7 @@ struct HookFiles {
             throw DumpError(.usage, "no executable file", at: path, advice: "chmod +x it, or take it away")
           }
           try trial.add(program: path, as: "hooks/\(stage)/\(name)")
-          for need in try HookFiles.needs(of: machine.root + path) { try HookFiles.add(need, &trial) }
+          try HookFiles.addNeeds(of: machine.root + path, to: &trial)
           programs = trial
           names.append("\(stage)/\(name)")
         } catch { warnings.append("hook \(stage)/\(name) is left out: \(error)") }
@@ -43,6 +43,11 @@ struct HookFiles {
     if bytes.first == 0x2e || bytes.first == 0x23 || bytes.last == 0x7e { return false }
     let leftovers = [".bak", ".swp", ".orig", ".rpmnew", ".rpmsave", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-tmp"]
     return !leftovers.contains { bytes.suffix($0.utf8.count).elementsEqual($0.utf8) }
+  }
+
+  /// What a script says that it needs, for hooks and commands alike.
+  static func addNeeds(of path: String, to programs: inout ProgramFiles) throws(DumpError) {
+    for need in try needs(of: path) { try add(need, &programs) }
   }
 
   private static func needs(of path: String) throws(DumpError) -> [String] {

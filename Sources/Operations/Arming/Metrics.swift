@@ -1,3 +1,4 @@
+internal import Capture
 internal import DumpBasics
 
 extension ArmStatus {
@@ -15,6 +16,10 @@ extension ArmStatus {
     add("crash_memory_bytes", "Memory that is set aside for the crash kernel.", [("", crashMemory)])
     if let neededMemory { add("crash_memory_needed_bytes", "What the crash kernel is known to need.", [("", neededMemory)]) }
     if let armed, armed.time > 0 { add("armed_timestamp_seconds", "When this machine was armed.", [("", UInt64(armed.time))]) }
+    if let lastDump, let time = lastDump.time, time > 0 {
+      add("last_dump_timestamp_seconds", "When the kernel of the newest dump crashed.", [("", UInt64(time))])
+      add("last_dump_whole", "Whether the newest dump is whole.", [("", lastDump.isWhole ? 1 : 0)])
+    }
     add("target_usable", "Whether a target can take a dump.", targets.map { (labels($0), $0.isUsable ? 1 : 0) })
     add("target_free_bytes", "Room in a target.", targets.compactMap { target in target.free.map { (labels(target), $0) } })
     add(
@@ -25,7 +30,7 @@ extension ArmStatus {
 
   private func labels(_ target: TargetStatus) -> String {
     var value = ""
-    for scalar in target.word.unicodeScalars {
+    for scalar in shownTarget(target.word).unicodeScalars {
       switch scalar {
       case "\\": value += "\\\\"
       case "\"": value += "\\\""

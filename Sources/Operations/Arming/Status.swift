@@ -1,7 +1,9 @@
 internal import Capture
 internal import CoreEncoding
 internal import DumpBasics
+internal import DumpTarget
 internal import LinuxSystem
+internal import Reading
 internal import SoftBoot
 
 /// Whether a crash now would be captured, and how.
@@ -18,6 +20,8 @@ public struct ArmStatus: Sendable {
   var crashMemory: UInt64
   var isLoaded: Bool
   var armed: ArmedRecord?
+  /// The newest dump in the targets that are mounted.
+  var lastDump: ListedDump?
 
   public var isCaptured: Bool { problems.isEmpty }
 
@@ -34,6 +38,9 @@ public struct ArmStatus: Sendable {
     if let armed { lines.append("armed \(UTCTime(secondsSince1970: armed.time).text) for kernel \(printable(armed.release))") }
     lines.append("memory for the crash kernel: \(humanBytes(crashMemory))")
     lines += targets.map { printable($0.text) }
+    if let lastDump {
+      lines.append("last dump: \(lastDump.timeText), \(lastDump.status), \(printable(lastDump.path))")
+    }
     if isLoaded, armed != nil {
       lines.append("panics on: \(panicOn.isEmpty ? "what does by itself" : panicOn.joined(separator: ", "))")
     }
@@ -55,6 +62,15 @@ public struct ArmStatus: Sendable {
           ("loaded", .bool(isLoaded)), ("memory_bytes", .unsigned(crashMemory)),
           ("needed_bytes", neededMemory.map(JSON.unsigned) ?? .null),
         ])
+      ),
+      (
+        "last_dump",
+        lastDump.map {
+          .object([
+            ("path", .string($0.path)), ("time", $0.time.map(JSON.number) ?? .null), ("status", .string($0.status)),
+            ("reason", .optional($0.reason)),
+          ])
+        } ?? .null
       ),
       (
         "armed",
@@ -163,6 +179,15 @@ extension ArmStatus {
     for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
     {
       notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
+    }
+    let words = plan.targets.map(\.word) + plan.mirrors.map(\.word)
+    lastDump = newestDump(in: dumpDirectories(words, machine))
+    for disk in words.compactMap({ (try? TargetSpec($0))?.rawDisk }) {
+      guard let path = disk.path, let header = try? RawDisk(path, forWriting: false).header(), header.state != .saved else {
+        continue
+      }
+      notes.append(
+        "a dump waits on raw:\(disk.name), which takes no other until then: mcore save raw:\(disk.name) DIRECTORY saves it")
     }
     let estimate = machine.dumpEstimate(plan.words)
     targets = plan.targets.map { TargetStatus($0, machine, estimate: estimate, probes: probes, transfer: plan.transfer) }

@@ -103,8 +103,8 @@ struct TargetPlanner {
     return plan
   }
 
-  /// A path of the running system.
-  private func reach(_ path: String, _ plan: inout TargetPlan) throws(DumpError) {
+  /// A path of the running system. `depth`: overlays on overlays.
+  private func reach(_ path: String, _ plan: inout TargetPlan, depth: Int = 0) throws(DumpError) {
     guard path.utf8.first == 0x2f else {
       throw DumpError(.usage, "this path does not begin at the root", at: path, advice: "write it with a slash in front")
     }
@@ -115,6 +115,16 @@ struct TargetPlanner {
     guard let mount = mounts.last(where: { TargetPlanner.rest(of: real, below: $0.point) != nil && isTop($0, real) }),
       let rest = TargetPlanner.rest(of: real, below: mount.point)
     else { throw DumpError("it can't be told which file system this lies on", at: path) }
+    // What is written to an overlay lies in another directory.
+    if let upper = mount.upperDirectory, mount.type == "overlay" {
+      guard depth < 4, System.kind(of: machine.root + upper) == .directory else {
+        throw DumpError(
+          "this is an overlay, and the directory that takes what is written is not there: \(upper)", at: mount.point,
+          advice: "name the disk and the directory on it, or write target=memory: behind it")
+      }
+      let part = mount.root == "/" ? "" : mount.root
+      return try reach(upper + part + (rest == "/" ? "" : rest), &plan, depth: depth + 1)
+    }
     // What btrfs shows is no device: there the source is.
     var number = mount.device
     if number.major == 0 {
@@ -202,7 +212,10 @@ struct TargetPlanner {
     let words = CommandWords(command)
     var trial = programs
     var chain = DeviceChain(machine, index)
-    for program in words.programs { try trial.add(program: program) }
+    for program in words.programs {
+      try trial.add(program: program)
+      if program.utf8.contains(0x2f) { try HookFiles.addNeeds(of: machine.root + program, to: &trial) }
+    }
     for path in words.paths {
       if let number = System.blockDevice(machine.root + path) {
         try chain.add(number)

@@ -21,15 +21,18 @@ public struct DmesgOptions: Sendable {
   public init() {}
 
   static let levelNames = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"]
-  public static let levelForm = levelNames.joined(separator: ", ") + "; err+ is err and what is worse"
+  public static let levelForm =
+    levelNames.joined(separator: ", ") + "; err+ is err and what is worse, +err is err and what is less"
 
-  /// `err,warn` or `err+`. Nil for anything else.
+  /// `err,warn`, `err+` or `+err`, as dmesg(1) has them. Nil for anything else.
   public static func levels(_ text: String) -> Set<UInt8>? {
     var levels: Set<UInt8> = []
     for word in text.split(separator: ",", omittingEmptySubsequences: false) {
-      let isOpen = word.utf8.last == UInt8(ascii: "+")
-      guard let number = levelNames.firstIndex(of: String(isOpen ? word.dropLast() : word)) else { return nil }
-      levels.formUnion((isOpen ? 0...number : number...number).map { UInt8($0) })
+      let (isUp, isDown) = (word.utf8.last == UInt8(ascii: "+"), word.utf8.first == UInt8(ascii: "+"))
+      guard !(isUp && isDown),
+        let number = levelNames.firstIndex(of: String(isUp ? word.dropLast() : isDown ? word.dropFirst() : word))
+      else { return nil }
+      levels.formUnion(((isUp ? 0 : number)...(isDown ? levelNames.count - 1 : number)).map { UInt8($0) })
     }
     return levels
   }
@@ -79,16 +82,27 @@ private struct DmesgView {
     return log.entries.filter { record in record.level.map { levels.contains($0) } ?? false }
   }
 
-  private func message(_ record: LogRecord) -> String { String(decoding: log.bytes[record.text], as: UTF8.self) }
+  /// The lines of a record; in the log's text those behind the first are indented below it.
+  private func lines(_ record: LogRecord) -> [String] {
+    let indent = boottime(record).utf8.count + 3
+    return log.bytes[record.text].split(separator: 0x0a, omittingEmptySubsequences: false).enumerated().map { index, line in
+      String(decoding: index == 0 ? line : line.dropFirst(indent), as: UTF8.self)
+    }
+  }
+
+  private func message(_ record: LogRecord, indent: Int) -> String {
+    lines(record).joined(separator: "\n" + String(repeating: " ", count: indent))
+  }
 
   private func line(_ record: LogRecord) -> String {
     let time = date(record) ?? boottime(record)
     let caller = options.showsCaller ? record.callerText.map { "[\($0)] " } ?? "" : ""
-    guard options.isColoured else { return "[\(time)] \(caller)\(message(record))\n" }
+    let message = message(record, indent: time.utf8.count + 3 + caller.utf8.count)
+    guard options.isColoured else { return "[\(time)] \(caller)\(message)\n" }
     // As dmesg has it: time green, what is worse than a warning red and bold, a warning bold.
     let style = record.level.map { $0 <= 3 ? "\u{1b}[1;31m" : $0 == 4 ? "\u{1b}[1m" : "" } ?? ""
     let end = style.isEmpty ? "" : "\u{1b}[0m"
-    return "\u{1b}[32m[\(time)]\u{1b}[0m \(caller)\(style)\(message(record))\(end)\n"
+    return "\u{1b}[32m[\(time)]\u{1b}[0m \(caller)\(style)\(message)\(end)\n"
   }
 
   private func boottime(_ record: LogRecord) -> String {
@@ -104,12 +118,14 @@ private struct DmesgView {
     return UTCTime(secondsSince1970: nanoseconds / 1_000_000_000).text
   }
 
+  /// With the members of `dmesg --json` (util-linux), which has `pri`, `time`, `caller` and `msg`.
   private func json(_ record: LogRecord) -> JSON {
     .object([
-      ("time", .string(boottime(record).trimmed)), ("date", .optional(boot.map { _ in dated(record) })),
+      ("pri", record.level.map { .unsigned(UInt64(record.facility ?? 0) << 3 | UInt64($0 & 7)) } ?? .null),
+      ("time", .seconds(record.nanoseconds)), ("date", .optional(boot.map { _ in dated(record) })),
       ("level", record.level.map { .string(DmesgOptions.levelNames[Int($0 & 7)]) } ?? .null),
       ("facility", record.facility.map { .unsigned(UInt64($0)) } ?? .null), ("caller", .optional(record.callerText)),
-      ("text", .string(message(record))),
+      ("msg", .string(lines(record).joined(separator: "\n"))),
     ])
   }
 
@@ -117,8 +133,4 @@ private struct DmesgView {
     let nanoseconds = (boot ?? 0).addingReportingOverflow(Int64(clamping: record.nanoseconds)).partialValue
     return UTCTime(secondsSince1970: nanoseconds / 1_000_000_000).text
   }
-}
-
-extension String {
-  fileprivate var trimmed: String { String(drop { $0 == " " }) }
 }

@@ -43,6 +43,19 @@ public func listDumps(in directory: String, withSignatures: Bool = false) throws
   return found.sorted { ($0.time ?? 0, $0.path.utf8.count, $0.path) > ($1.time ?? 0, $1.path.utf8.count, $1.path) }
 }
 
+/// The newest dump in these directories, by its name: the others are not opened. What can't be read counts
+/// for nothing.
+public func newestDump(in directories: [String]) -> ListedDump? {
+  var newest: (path: String, name: DumpDirectoryName)?
+  for directory in directories {
+    for name in (try? System.names(in: directory)) ?? [] {
+      guard let parts = DumpDirectoryName(name), System.kind(of: "\(directory)/\(name)") == .directory else { continue }
+      if newest.map({ $0.name.time <= parts.time }) ?? true { newest = ("\(directory)/\(name)", parts) }
+    }
+  }
+  return newest.map { listed($0.path, $0.name, nil) }
+}
+
 /// For the signatures of dumps that have none in their manifest.
 private let signatureSeconds: UInt64 = 60
 

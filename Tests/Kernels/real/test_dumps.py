@@ -172,6 +172,34 @@ class RealDump:
         self.assertEqual(log, expected.read_bytes())
         self.assertEqual(mcore("dmesg", self.raw).stdout, log)
 
+    def test_the_log_is_shown_as_dmesg_shows_one(self):
+        text = mcore("dmesg", self.gz).stdout.decode()
+        records = json.loads(mcore("dmesg", "--json", self.gz).stdout)["dmesg"]
+        self.assertGreater(len(records), 200)
+        lines = []
+        for record in records:
+            prefix = f"[{record['time']:12.6f}] "
+            lines.append(prefix + record["msg"].replace("\n", "\n" + " " * len(prefix)) + "\n")
+        self.assertEqual("".join(lines), text)
+        # Each record has one level, and is shown by it.
+        by_level = {}
+        for number, name in enumerate("emerg alert crit err warn notice info debug".split()):
+            by_level[name] = json.loads(mcore("dmesg", "--json", "--level", name, self.gz).stdout)["dmesg"]
+            self.assertEqual({record["pri"] & 7 for record in by_level[name]} - {number}, set())
+        self.assertEqual(sum(map(len, by_level.values())), len(records))
+        worse = json.loads(mcore("dmesg", "--json", "--level", "err+", self.gz).stdout)["dmesg"]
+        less = json.loads(mcore("dmesg", "--json", "--level", "+warn", self.gz).stdout)["dmesg"]
+        self.assertEqual(len(worse) + len(less), len(records))
+        self.assertTrue(any("Kernel panic - not syncing" in record["msg"] for record in worse))
+        # The clock on the wall: the last record is of the crash.
+        crashed = json.loads(mcore("info", "--json", self.gz).stdout)["kernel"]["crash_time"]
+        self.assertEqual(records[-1]["date"], crashed)
+        self.assertIn(f"[{crashed}] ", mcore("dmesg", "--time", self.gz).stdout.decode().splitlines()[-1])
+        callers = [record["caller"] for record in records if record["caller"]]
+        shown = mcore("dmesg", "--caller", self.gz).stdout.decode()
+        self.assertEqual(len([line for line in shown.splitlines() if "] [T" in line or "] [C" in line]), len(callers))
+        self.assertEqual(mcore("dmesg", "--level", "loud", self.gz, status=2).stdout, b"")
+
     def test_level_header_is_small_and_has_the_log(self):
         header = self.work / "header.elf.gz"
         mcore("save", "-q", "--level", "header", self.raw, header)
@@ -329,6 +357,18 @@ class LiveCore(unittest.TestCase):
             self.assertEqual(compare_memory(source, ours), (0, sum(load[2] for load in source.loads)))
             self.assertEqual(ours.notes()[:-1], source.notes())
             self.assertIn(b"Linux version", mcore("dmesg", saved).stdout)
+
+    def test_firmware_that_the_kernel_never_had_is_no_damage(self):
+        """QEMU's dump has the firmware below 4 GiB, of which the kernel has no page map, and does not list it as its RAM."""
+        raw = dumps.qemu_core(SERIES[0])
+        self.assertTrue(any(0xFF00_0000 <= load[0] < 1 << 32 for load in Core(raw).loads))
+        with tempfile.TemporaryDirectory(prefix="mcore-live-") as directory:
+            saved = pathlib.Path(directory) / "saved.elf.gz"
+            self.assertEqual(mcore("save", "-q", raw, saved).stderr, b"")
+            facts = json.loads(mcore("info", "--json", saved).stdout)
+            self.assertEqual((facts["status"], facts["findings"]), ("complete", []))
+            self.assertEqual([check["name"] for check in facts["checks"] if check["failed"]], [])
+            self.assertGreater(facts["pages"]["free"]["left_out"], 10_000)
 
 
 class Documents(unittest.TestCase):

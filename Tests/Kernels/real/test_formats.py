@@ -153,6 +153,37 @@ class Formats(Oracles):
         flat.unlink()
         plain.unlink()
 
+    def test_a_dump_that_comes_through_a_pipe_is_one(self):
+        """Whatever a shell calls it: -, /dev/stdin, a FIFO."""
+        packed = self.work / "piped.elf.gz"
+        mcore("save", "-q", self.raw, packed, status=self.status)
+
+        def piped(*words, status=0):
+            with subprocess.Popen(["cat", packed], stdout=subprocess.PIPE) as cat:
+                result = subprocess.run([MCORE, *words], stdin=cat.stdout, capture_output=True, timeout=120)
+            self.assertEqual(result.returncode, status, result.stderr.decode())
+            return result
+
+        facts = json.loads(mcore("info", "--json", packed).stdout)
+        log = mcore("dmesg", packed).stdout
+        fifo = self.work / "fifo"
+        for name in ("-", "/dev/stdin", "/dev/fd/0"):
+            with self.subTest(name):
+                self.assertEqual(json.loads(piped("info", "--json", name).stdout), facts)
+                self.assertEqual(piped("dmesg", name).stdout, log)
+                self.assertIn(b"whole", piped("verify", "-q", name, status=self.status).stdout)
+                piped("repair", "-q", name, self.work / "repaired")
+                self.assertEqual((self.work / "repaired").read_bytes(), packed.read_bytes())
+                (self.work / "repaired").unlink()
+                self.assertIn(b"name the index", piped("index", name, status=2).stderr)
+                piped("index", "-o", self.work / "piped.gzi", name)
+        os.mkfifo(fifo)
+        with subprocess.Popen(["cp", packed, fifo]) as copy:
+            self.assertEqual(mcore("dmesg", fifo).stdout, log)
+            copy.wait(timeout=60)
+        for path in (packed, fifo, self.work / "piped.gzi"):
+            path.unlink()
+
     def test_a_part_of_a_split_set_names_itself(self):
         parts = [self.work / f"part{number}" for number in range(3)]
         command("makedumpfile", "--split", "-c", "-d", "0", self.raw, *parts)

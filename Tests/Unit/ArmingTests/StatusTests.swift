@@ -34,6 +34,18 @@ import Testing
     try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
   }
 
+  @Test func theNewestDumpIsTold() throws {
+    #expect(armStatus(fake.request).lastDump == nil && armStatus(fake.request).json.contains("\"last_dump\": null"))
+    for name in ["2026-11-23T02-51-07Z-6.1", "2026-11-25T02-51-07Z-6.1.incomplete", "2026-11-24T02-51-07Z-6.1", "zz"] {
+      try fake.write("/var/crash/\(name)/dmesg.txt", "x")
+    }
+    let status = armStatus(fake.request)
+    #expect(status.lastDump?.path.hasSuffix("2026-11-25T02-51-07Z-6.1.incomplete") == true)
+    #expect(status.text.contains("last dump: 2026-11-25T02:51:07Z, writing or cut, "), "\(status.text)")
+    #expect(status.metrics.contains("\nmcore_last_dump_whole 0\n"))
+    #expect(status.json.contains("\"status\": \"writing or cut\""))
+  }
+
   @Test func targetsAreTried() throws {
     let status = armStatus(fake.request)
     #expect(status.isCaptured && status.notes.isEmpty && status.targets.count == 2, "\(status.text)")

@@ -76,6 +76,24 @@ private struct DiskMachine {
     #expect(configuration(try machine.plan("\"target=/new dumps\"")) == "\"target=UUID=1234-abcd:/new dumps\"\n")
   }
 
+  /// What is written to an overlay lies in its upper directory.
+  @Test func anOverlayIsWhereItsUpperDirectoryIs() throws {
+    let machine = try DiskMachine()
+    let mounts = try String(contentsOfFile: machine.fake.request.root + "/proc/self/mountinfo", encoding: .utf8)
+    try machine.fake.write(
+      "/proc/self/mountinfo",
+      mounts + "30 20 0:40 / /live rw - overlay overlay rw,lowerdir=/ro,upperdir=/rw/upper,workdir=/rw/work\n"
+        + "31 20 0:41 / /gone rw - overlay overlay rw,lowerdir=/ro,upperdir=/not/there,workdir=/rw/work\n"
+        + "32 20 0:42 / /tmp/live rw - overlay overlay rw,lowerdir=/ro,upperdir=/tmp/upper,workdir=/tmp/work\n")
+    for directory in ["/rw/upper/crash", "/live/crash", "/gone/x", "/tmp/live", "/tmp/upper"] {
+      try FileManager.default.createDirectory(atPath: machine.fake.request.root + directory, withIntermediateDirectories: true)
+    }
+    #expect(try machine.plan("target=/live/crash").targets[0].crashWord == "UUID=1234-abcd:/rw/upper/crash")
+    #expect(try machine.plan("target=/live").targets[0].crashWord == "UUID=1234-abcd:/rw/upper")
+    #expect(try machine.plan("target=/gone/x").targets[0].line.contains("/not/there"))
+    #expect(try machine.plan("target=/tmp/live/x").targets[0].line.contains("on no disk (tmpfs)"))
+  }
+
   @Test(arguments: [
     ("/secret/x", "encrypted"), ("/tmp/x", "on no disk (tmpfs)"), ("/net/x", "on the network (nfs4)"), ("/loop", "/srv/image"),
     ("/iscsi", "iSCSI"), ("/odd", "no module for the file system zfs2"), ("UUID=nothing-there:/x", "no such disk"),
@@ -96,12 +114,13 @@ private struct DiskMachine {
   /// `pipe:`: programs and files go along; what stands behind the program is nobody's business.
   @Test func aCommandGetsWhatItNeeds() throws {
     let machine = try DiskMachine()
-    try machine.fake.write("/opt/send", "#!/bin/sh\ncat\n")
+    try machine.fake.write("/opt/send", "#!/bin/sh\n# mcore-needs: /etc/more\ncat\n")
+    try machine.fake.write("/etc/more", "x")
     #expect(chmod(machine.fake.request.root + "/opt/send", 0o755) == 0)
     try machine.fake.write("/etc/token", "secret")
     let plan = try machine.plan("\"target=pipe:/opt/send --key /etc/token s3cret\"")
     try #require(plan.targets.map(\.crashWord) == ["pipe:/opt/send --key /etc/token s3cret"])
-    #expect(plan.imageFiles.map(\.name) == ["opt/send", "etc/token"])
+    #expect(plan.imageFiles.map(\.name) == ["opt/send", "etc/more", "etc/token"])
     #expect(!plan.targets[0].line.contains("s3cret") && plan.savesDirectly)
     #expect(configuration(plan).hasPrefix("\"target=pipe:/opt/send --key /etc/token s3cret\"\n"))
     var request = machine.fake.request

@@ -76,8 +76,11 @@ import Testing
     #expect(try saved.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == core.segments[0].bytes)
   }
 
-  @Test(arguments: OutputFormat.allCases.filter { !$0.isPaged })
-  func whatStandsBehindADumpIsNoPartOfIt(format: OutputFormat) throws {
+  /// Zeros of a raw disk, a newline of a transfer: told, and no fault of the dump.
+  @Test(
+    arguments: OutputFormat.allCases.filter { !$0.isPaged },
+    [[UInt8](repeating: 0, count: 5000), Array("\n".utf8), Array("some text that somebody left here".utf8)])
+  func whatStandsBehindADumpIsNoPartOfIt(format: OutputFormat, behind: [UInt8]) throws {
     let scratch = try Scratch()
     try SyntheticCore([.init(0x10_0000, noise(8192, seed: 1)), .init(0x20_0000, noise(4096, seed: 2))]).write(
       to: scratch.file("core"))
@@ -87,11 +90,16 @@ import Testing
     let before = try openDump(scratch.file("out"))
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: scratch.file("out")))
     try file.seekToEnd()
-    try file.write(contentsOf: Data([UInt8](repeating: 0, count: 5000)))
+    try file.write(contentsOf: Data(behind))
     try file.close()
     let after = try openDump(scratch.file("out"))
     #expect(after.metadata?.trailer == before.metadata?.trailer)
     #expect(after.metadata?.trailer != nil)
+    #expect(after.bytesBehind == UInt64(behind.count) && before.bytesBehind == 0)
+    #expect(after.findings.isEmpty, "\(after.findings)")
+    let check = try verify(scratch.file("out"), threads: 1, QuietReporter())
+    #expect(check.verdict == .whole && check.lines.contains { $0.hasPrefix("\(behind.count) bytes behind") })
+    #expect(try info(scratch.file("out"), json: true).contains("\"bytes_behind\": \(behind.count)"))
     #expect(
       try after.bytes(at: PhysicalAddress(0x10_0000), count: 8192) == before.bytes(at: PhysicalAddress(0x10_0000), count: 8192))
   }

@@ -226,6 +226,18 @@ import Testing
     #expect(throws: DumpError.self) { try makeDirectories(scratch.file("var/file/x")) }
   }
 
+  /// EINVAL is what file systems say that can't do it (fsync(2)); anything else is a failure.
+  @Test func aDirectoryThatCanNotBeSyncedIsToldAndTolerated() throws {
+    let scratch = try Scratch()
+    _ = System.takeUnsyncedDirectories()
+    Faults.set([.init(call: .fsync, after: 0, errno: EINVAL)])
+    defer { Faults.set([]) }
+    try System.synchronizeDirectory(scratch.path)
+    #expect(System.takeUnsyncedDirectories() && !System.takeUnsyncedDirectories())
+    Faults.set([.init(call: .fsync, after: 0, errno: EIO)])
+    #expect(throws: DumpError.self) { try System.synchronizeDirectory(scratch.path) }
+  }
+
   // MARK: streams
 
   @Test func zerosAreWrittenToAStream() throws {

@@ -144,9 +144,12 @@ func whatIsSecretInAnAddressIsRefusedAndNotRepeated(word: String) {
     let error = #expect(throws: DumpError.self) { try meant(parts, nil, directories) }
     #expect(error?.advice.contains("/dev/vdb[/@]:/var/crash, /dev/vdb[/@home]:/var/crash") == true)
   }
-  // The whole file system is what a word without brackets means.
+  // The whole file system is what a word without brackets means, unless the directory is in one of its subvolumes alone.
   let whole = table("36 22 0:40 / /mnt rw - btrfs /dev/vdb rw,subvolid=5,subvol=/\n")
-  #expect(try meant(parts + whole, nil, ["/var/crash"]) == "/mnt")
+  #expect(try meant(parts + whole, nil) == "/mnt")
+  #expect(try meant(parts + whole, nil, ["/mnt/var/crash", "/var/crash"]) == "/mnt")
+  #expect(try meant(parts + whole, nil, ["/var/crash", "/again/var/crash"]) == "/")
+  #expect(try meant(parts + whole, nil, ["/var/crash", "/home/var/crash"]) == "/mnt")
   // Of other file systems a directory that is bound is nothing that a disk's path means.
   #expect(try meant(table("37 22 8:1 /srv /mnt rw - ext4 /dev/sda1 rw\n"), nil, ["/mnt/var/crash"]) == nil)
 }

@@ -12,6 +12,8 @@ package struct Mount: Sendable, Equatable {
   package var source: String
   /// btrfs: the subvolume that `root` lies in (`btrfs_show_options` in fs/btrfs/super.c, Linux 6.1).
   package var subvolume: String?
+  /// overlay: the directory that takes what is written (`ovl_show_options` in fs/overlayfs, Linux 6.1).
+  package var upperDirectory: String?
 
   /// Whether `root` is that subvolume, and no directory in it.
   var isWholeSubvolume: Bool { subvolume == nil || subvolume == root }
@@ -31,11 +33,14 @@ package enum MountTable {
     let isReadOnly = fields[5].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
     let superReadOnly =
       fields.count > dash + 3 && fields[dash + 3].utf8.split(separator: 0x2c).contains { $0.elementsEqual("ro".utf8) }
-    let subvolume = fields.dropFirst(dash + 3).first?.utf8.split(separator: 0x2c).lazy
-      .compactMap { String(Substring($0)).dropping(prefix: "subvol=") }.first
+    func option(_ prefix: String) -> String? {
+      fields.dropFirst(dash + 3).first?.utf8.split(separator: 0x2c).lazy
+        .compactMap { String(Substring($0)).dropping(prefix: prefix) }.first
+    }
     return Mount(
       device: DeviceNumber(major: major, minor: minor), root: fields[3], point: fields[4],
-      isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2], subvolume: subvolume)
+      isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2], subvolume: option("subvol="),
+      upperDirectory: fields[dash + 1] == "overlay" ? option("upperdir=") : nil)
   }
 
   /// Blanks, tabs, newlines and backslashes stand as `\040` and so on.

@@ -25,12 +25,19 @@ extension MountTable {
     _ mounts: [Mount], subvolume: String?, path: String, device: String, isDirectory: (String) -> Bool
   ) throws(DumpError) -> Mount? {
     if let subvolume { return mounts.first { $0.root == subvolume } }
-    if let whole = mounts.first(where: { $0.root == "/" }) { return whole }
-    let parts = mounts.filter { $0.type == "btrfs" && $0.isWholeSubvolume }
+    func holds(_ mount: Mount) -> Bool { isDirectory(mount.point == "/" ? path : mount.point + path) }
+    let parts = mounts.filter { $0.type == "btrfs" && $0.isWholeSubvolume && $0.root != "/" }
+    if let whole = mounts.first(where: { $0.root == "/" }) {
+      // The directory that somebody made is the one that is meant.
+      if !holds(whole), let part = parts.first(where: holds), parts.allSatisfy({ $0.root == part.root || !holds($0) }) {
+        return part
+      }
+      return whole
+    }
     var found: [Mount] = []
     for part in parts where !found.contains(where: { $0.root == part.root }) { found.append(part) }
     if found.count > 1 {
-      let holders = found.filter { isDirectory($0.point == "/" ? path : $0.point + path) }
+      let holders = found.filter(holds)
       if holders.count == 1 { return holders[0] }
       let words = found.prefix(8).map { "\(device)[\($0.root)]:\(path)" }.joined(separator: ", ")
       throw DumpError(

@@ -90,7 +90,7 @@ struct VMCoreInfoChoice {
     guard leadsToTables(info), let memory = try? KernelMemory(source, info, pageSize: pageSize),
       memory.findings.isEmpty
     else { return .readable }
-    return CrashedKernel.releaseInMemory(info, memory) == info.osRelease && info.osRelease != nil ? .proved : .translates
+    return CrashedKernel.ownRelease(info, memory) == info.osRelease && info.osRelease != nil ? .proved : .translates
   }
 
   private static func leadsToTables(_ info: VMCoreInfo) -> Bool {

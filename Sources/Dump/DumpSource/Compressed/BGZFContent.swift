@@ -24,6 +24,7 @@ final class BGZFContent: CompressedContent {
   let isCorrupt: Bool
   let isEnded: Bool
   let ending: DumpEnding?
+  let bytesBehind: UInt64
   let format = "elf.gz"
   let inflatedBlocks = InflatedBlocks(limit: 8)
   /// The members behind an anchor, of anchors that were read from in small pieces.
@@ -46,6 +47,7 @@ final class BGZFContent: CompressedContent {
         ending = DumpEnding(footer: end.footer, trailer: trailer)
         size = end.footer.fileSize
         compressedEnd = end.fileSize
+        bytesBehind = end.isCorrupt ? 0 : fileSize - end.fileSize
         damage = problem
         isCorrupt = end.isCorrupt
         isEnded = true
@@ -55,6 +57,7 @@ final class BGZFContent: CompressedContent {
       problem = problemOfTrailer
     }
     ending = nil
+    bytesBehind = 0
     let walked = if let walk { walk } else { try BGZFContent.walk(file, fileSize) }
     anchors = walked.anchors
     size = walked.size
@@ -73,8 +76,7 @@ final class BGZFContent: CompressedContent {
   }
 
   /// The footer: right before the end-of-file member, where the file ends; else where the members lead, which
-  /// is remembered in `walk`. Raw disks and transfers leave something behind a dump; that is told in
-  /// `problem`.
+  /// is remembered in `walk`. Raw disks and transfers leave something behind a dump.
   private static func ending(
     _ file: borrowing File, _ fileSize: UInt64, _ walk: inout Walk?, _ problem: inout DumpError?
   ) throws(DumpError) -> End? {
@@ -88,7 +90,6 @@ final class BGZFContent: CompressedContent {
     walk = found
     let place = "\(file.path), offset \(hex(found.end))"
     if found.endsWithMark, found.end < fileSize, let footer = try footer(file, before: found.end - mark) {
-      problem = DumpError("\(fileSize - found.end) bytes behind the end of the dump are no part of it", at: place)
       return End(footer: footer, fileSize: found.end)
     }
     if found.isCorrupt, let footer = try footer(file, before: found.end) {

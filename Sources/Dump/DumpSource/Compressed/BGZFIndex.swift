@@ -17,7 +17,7 @@ public struct BGZFIndex: Sendable, Equatable {
   /// - Throws: when `path` is no BGZF, or is cut or damaged: an index of a part would look like one of all.
   public init(of path: String, to out: String) throws(DumpError) {
     let path = try dumpFile(path)
-    let file = try File(path, .read)
+    let file = try File.seekable(path)
     let fileSize = try file.size()
     let index = try File(out, .replace)
     var buffer = ByteWriter(.little, capacity: BGZFIndex.pieceSize)

@@ -26,6 +26,7 @@
     let isCorrupt: Bool
     let isEnded: Bool
     let ending: DumpEnding?
+    let bytesBehind: UInt64
     let format = "elf.zst"
     let inflatedBlocks = InflatedBlocks(limit: 6)
     /// Inflaters that nobody is using: making one costs more than a small frame does.
@@ -42,13 +43,13 @@
       let fileSize = try file.size()
       var table = try ZstdIndex.bySeekTable(file, fileSize)
       var index = if let table { table } else { try ZstdIndex.byWalking(file, fileSize) }
-      var padding: DumpError?
-      if table == nil, index.isCorrupt, let end = index.endOfTable, let earlier = try ZstdIndex.bySeekTable(file, end) {
-        padding = DumpError(
-          "\(fileSize - end) bytes behind the end of the dump are no part of it", at: "\(file.path), offset \(hex(end))")
+      var behind: UInt64 = 0
+      if table == nil, index.damage != nil, let end = index.endOfTable, let earlier = try ZstdIndex.bySeekTable(file, end) {
+        behind = fileSize - end
         table = earlier
         index = earlier
       }
+      bytesBehind = behind
       frames = index.frames
       size = frames.last.map { $0.start + UInt64($0.size) } ?? 0
       ending = try ZstdContent.ending(file, frames)
@@ -58,7 +59,7 @@
       // With all frames there and only the seek table gone nothing is missing, but the file is not what was
       // written.
       damage =
-        index.damage ?? padding
+        index.damage
         ?? (table == nil && ending != nil
           ? DumpError("the seek table at the end is missing", at: file.path, advice: "the dump itself is all there") : nil)
       self.file = file

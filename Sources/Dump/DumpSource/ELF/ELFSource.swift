@@ -136,8 +136,9 @@ public final class ELFSource: DumpSource {
     unsafe try content.read(at: note.offset + offset, into: buffer)
   }
 
-  /// Uncompressed bytes that are there.
-  public var contentSize: UInt64 { content.size }
+  /// Uncompressed bytes that are there and belong to the dump.
+  public var contentSize: UInt64 { min(content.size, metadata?.trailer == nil ? .max : metadata?.fileSize ?? .max) }
+  public var bytesBehind: UInt64 { clampedSum(content.bytesBehind, content.size - contentSize) }
   /// Whether bytes that are there are wrong, as far as opening the file showed.
   public var isCorrupt: Bool {
     // A dump of ours that ends as it should and has no trailer was changed, not cut.
@@ -188,7 +189,8 @@ public final class ELFSource: DumpSource {
   ) throws(DumpError) -> (DumpTrailer, UInt64)? {
     // A plain dump that was compressed by another tool ends like a plain one.
     guard let ending = content.ending ?? content.plainEnding() else {
-      guard let ending = content.ending(at: note.trailerOffset) else { return nil }
+      guard let (ending, hasFooter) = content.ending(at: note.trailerOffset) else { return nil }
+      if hasFooter { return (ending.trailer, ending.footer.fileSize) }
       findings.append(
         DumpError("the footer, the last 64 bytes, is missing or damaged: the trailer was found without it", at: content.name))
       return (ending.trailer, content.size)

@@ -23,14 +23,15 @@ struct SegmentWitnesses {
   /// `__START_KERNEL_map` of x86_64: the kernel's image has a mapping of its own from here on.
   private static let imageMap: UInt64 = 0xffff_ffff_8000_0000
 
-  /// NUMBER(phys_base) of VMCOREINFO: how far the kernel's image was moved in memory.
-  private let physicalBase: UInt64?
+  /// NUMBER(phys_base) of each VMCOREINFO: how far the kernel's image was moved in memory. Which of several
+  /// is the crashed kernel's is found out later.
+  private let physicalBases: [UInt64]
 
   init(_ claims: HeaderClaims, _ notes: [DumpNote], _ content: any Content) {
     self.claims = claims
     self.content = content
     name = content.name
-    physicalBase = notes.lazy.filter(\.isVMCoreInfo).compactMap(SegmentWitnesses.physicalBase).first
+    physicalBases = notes.filter(\.isVMCoreInfo).compactMap(SegmentWitnesses.physicalBase)
     entries = claims.programHeaders
     loads = entries.indices.filter { isLoad($0) }
     types()
@@ -218,11 +219,12 @@ struct SegmentWitnesses {
       let index = loads.first(where: {
         entries[$0].virtualAddress >= SegmentWitnesses.imageMap && entries[$0].physicalAddress != .max
       }),
-      let base = physicalBase
+      let base = physicalBases.first
     else { return }
     let entry = entries[index]
-    let place = entry.virtualAddress &- SegmentWitnesses.imageMap &+ base
-    if place == entry.physicalAddress { return }
+    let places = physicalBases.map { entry.virtualAddress &- SegmentWitnesses.imageMap &+ $0 }
+    if places.contains(entry.physicalAddress) { return }
+    let place = places[0]
     let direct = loads.filter { $0 != index && entries[$0].virtualAddress < SegmentWitnesses.imageMap }
     let what = "the kernel's image is at \(hex(entry.physicalAddress)) by p_paddr, at \(hex(place)) by p_vaddr and phys_base"
     if isIn(direct, index, at: entry.physicalAddress) {

@@ -57,7 +57,7 @@ struct SectionTable: Sendable {
     } else {
       commonBase = majority(of: sections, layout.size)
     }
-    if trust == .checked { refuseUnmapped(frames, &checks, &findings) }
+    if trust == .checked { refuseUnmapped(frames, info, memory, pageSize, &checks, &findings) }
     if sections.isEmpty { throw DumpError("no section of memory has a page map", at: "mem_section \(roots.table)") }
   }
 

@@ -68,9 +68,23 @@ extension SectionTable {
   }
 
   /// Memory that the dump has and mem_section does not is kept; with vmemmap its `struct page`s can still be
-  /// found, so that free lists lead through them.
-  mutating func refuseUnmapped(_ frames: [Range<UInt64>], _ checks: inout CheckTable, _ findings: inout Findings) {
+  /// found, so that free lists lead through them. Where the kernel itself lists none of it as RAM, it never
+  /// had a map: the firmware in a hypervisor's dump is no damage. `frames` ascend.
+  mutating func refuseUnmapped(
+    _ frames: [Range<UInt64>], _ info: VMCoreInfo, _ memory: KernelMemory, _ pageSize: PageSize, _ checks: inout CheckTable,
+    _ findings: inout Findings
+  ) {
     var first: UInt64 = 0
+    var ram: SystemRAM??
+    func isRAM(_ section: Range<UInt64>) -> Bool {
+      if ram == nil { ram = .some(SystemRAM(info, memory)) }
+      guard let ram = ram ?? nil else { return true }
+      let start = frames.partitionPoint { $0.upperBound <= section.lowerBound }
+      return frames[start...].prefix { $0.lowerBound < section.upperBound }.contains { part in
+        let part = part.clamped(to: section)
+        return PhysicalRange(part.lowerBound << pageSize.shift, part.upperBound << pageSize.shift).map(ram.overlaps) ?? true
+      }
+    }
     for range in frames where !range.isEmpty {
       first = max(first, range.lowerBound >> geometry.shift)
       let end = (range.upperBound - 1) >> geometry.shift + 1
@@ -79,6 +93,7 @@ extension SectionTable {
         defer { first += 1 }
         if refused.contains(first) || section(of: first << geometry.shift) != nil { continue }
         refused.insert(first)
+        if !isRAM(geometry.frames(first)) { continue }
         checks.failed(.sectionPointer)
         findings.add(
           DumpError("memory has no page map", at: "section \(first)", advice: "the section is kept"), geometry.frames(first))

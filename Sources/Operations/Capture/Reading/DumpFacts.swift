@@ -36,6 +36,8 @@ public struct DumpFacts: Sendable {
   var sharedPages: UInt64 = 0
   /// Pages of another tool's dump that read as zeros and have no data: zero, or left out by that tool.
   var zeroOrLeftOutPages: UInt64 = 0
+  /// Bytes of the file behind the dump, which are no part of it.
+  var bytesBehind: UInt64 = 0
   /// Notes of devices and others.
   var otherNotes: [OtherNote] = []
   /// Pages that were read again when everything was written, and those of them that had changed.
@@ -164,6 +166,7 @@ extension DumpFacts {
     ]
     if let explanation { members += explanation.members }
     if zeroOrLeftOutPages > 0 { members.append(("zero_or_left_out_pages", .unsigned(zeroOrLeftOutPages))) }
+    if bytesBehind > 0 { members.append(("bytes_behind", .unsigned(bytesBehind))) }
     if !otherNotes.isEmpty { members.append(("notes", .array(otherNotes.map(\.json)))) }
     if !passes.isEmpty {
       members.append(("passes", .array(passes.map(\.json))))
@@ -193,6 +196,9 @@ extension DumpFacts {
     }
   }
 
+  /// What is said of a file that goes on behind its dump.
+  static func text(behind bytes: UInt64) -> String { "\(bytes) bytes behind the end of the dump are no part of it" }
+
   var crashedText: String { crashTime.map { "\(UTCTime(secondsSince1970: $0).text) (UTC)" } ?? "at an unknown time" }
   var reasonText: String { reason ?? "no panic message found in the log" }
 
@@ -217,6 +223,7 @@ extension DumpFacts {
     if zeroOrLeftOutPages > 0 {
       lines.append(("no data", "\(zeroOrLeftOutPages) pages: zero, or left out by the tool that wrote the dump"))
     }
+    if bytesBehind > 0 { lines.append(("behind it", DumpFacts.text(behind: bytesBehind))) }
     for note in otherNotes { lines.append(("note", note.text)) }
     if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
     for entry in classes where entry.total > 0 {

@@ -39,6 +39,7 @@ package func inspect(
     facts.absent = source.leftOut.merged(with: cut)
   }
   facts.otherNotes = OtherNote.of(source)
+  facts.bytesBehind = source.bytesBehind
   if let note = source.metadata?.note, source.metadata?.trailer == nil, let elf = source as? ELFSource {
     facts.take(cutOff: RangeSet.joined(coverage.filter { $0.kind == .cut }.map(\.range)), note, present: elf.contentSize)
   }
@@ -46,10 +47,9 @@ package func inspect(
   return facts
 }
 
-/// 0 for what has no size, as a pipe.
+/// Of what comes through a pipe, all of it.
 private func fileSize(_ path: String) throws(DumpError) -> UInt64 {
-  if path == "-" { return try File(borrowing: 0, name: "standard input").size() }
-  return try File(try dumpFile(path), .read).size()
+  try File.seekable(try dumpFile(path)).size()
 }
 
 /// The text of VMCOREINFO in a file: what the note holds, as `KEY=value` lines. Nil for no file.

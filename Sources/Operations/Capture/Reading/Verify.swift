@@ -52,13 +52,16 @@ private func verifyFiles(_ paths: [String], threads: Int, _ reporter: any Report
 
   var lines = ["read \(humanBytes(elf.contentSize)) of content in \(check.groups) groups"]
   lines += check.problems
-  lines += source.findings.map(\.description)
+  // Of a dump of ours its own findings are known since it was made: it is as it was then.
+  let findings = source.findings + (source.statement == nil ? CrashedKernel(source).findings : [])
+  lines += findings.map(\.description)
   let cut = elf.shortfall != nil || (elf.metadata != nil && elf.metadata?.trailer == nil)
   if cut, let note = elf.metadata?.note {
     lines += PassProgress.of(note, present: elf.contentSize).map(\.text)
   }
   let verdict: Verification.Verdict =
-    !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !source.findings.isEmpty ? .incomplete : .whole
+    !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !findings.isEmpty ? .incomplete : .whole
+  if elf.bytesBehind > 0 { lines.append(DumpFacts.text(behind: elf.bytesBehind)) }
   if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }
   return Verification(verdict: verdict, lines: lines)
 }

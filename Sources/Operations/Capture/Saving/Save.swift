@@ -1,5 +1,6 @@
 public import DumpBasics
 package import DumpSource
+internal import LinuxSystem
 
 /// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
@@ -26,6 +27,11 @@ package func save(
       reporter.warning(failureText(outcome.target, outcome.bytes, outcome.duration, reason) + "; trying the next")
     }
     return false
+  }
+  defer {
+    if System.takeUnsyncedDirectories() {
+      reporter.message("a file system here does not sync directories: the name of the dump is on the disk when it says so")
+    }
   }
   let count = request.targets.count
   for (index, target) in request.targets.enumerated() {
