@@ -9,7 +9,7 @@ import pathlib
 import tempfile
 
 from guest import debian, disk, installed, oops_module
-from guest.paths import CACHE, fetch_kernel, kernel_release
+from guest.paths import CACHE, fetch_kernel, kernel_release, run
 
 from .series import for_each
 from .test_dumps import BIN, mcore
@@ -34,9 +34,9 @@ class InstalledTest:
         self.root = installed.root_of(self.kernel)
         self.deb = installed.package(BIN, self.work)
 
-    def session(self, name: str, disks, append="", root=None) -> installed.Installed:
+    def session(self, name: str, disks, append="", root=None, devices=()) -> installed.Installed:
         log = CACHE / "logs" / f"test-{self.release}-installed-{name}.log"
-        return installed.Installed(root or self.root, disks, log, append=append, memory="2G")
+        return installed.Installed(root or self.root, disks, log, append=append, memory="2G", devices=devices)
 
     def install(self, session) -> str:
         """As an administrator does it. Returns what the boot loader's next command line asks for."""
@@ -199,6 +199,42 @@ class InstalledTest:
             listed = json.loads(session.check("mcore list --json"))["dumps"]
             self.assertEqual([dump["status"] for dump in listed], ["complete"] * 2, listed)
             session.power_off()
+
+    def test_disks_without_a_file_system(self):
+        """A partition, a whole disk, a command: the crash kernel has neither udev nor util-linux, and finds each. What waits on a raw disk
+        the next boot copies."""
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb, installed=True)
+        disks = [image, *(self.work / f"{name}.img" for name in ("partitioned", "piped", "whole"))]
+        for disk_image in disks[1:]:
+            with open(disk_image, "wb") as file:
+                file.truncate(256 << 20)
+        run("sfdisk", "-q", disks[1], input="label: gpt\nsize=100M\nname=crash\n")
+        whole = disks.pop()
+        devices = ["-drive", f"file={whole},if=none,format=raw,id=whole", "-device", "virtio-blk-pci,drive=whole,serial=RAW-7"]
+        with self.session("raw", disks, "crashkernel=256M", devices=devices) as session:
+            session.boot()
+            name = session.check("ls -l /dev/disk/by-id/virtio-RAW-7").split("/")[-1].strip()
+            kinds = [
+                ("raw:/dev/vdb2", r"raw:/dev/vdb2 as raw:PARTUUID=[0-9a-f-]{36}\n", "raw:/dev/vdb2"),
+                (f"raw:/dev/{name}", rf"raw:/dev/{name} as raw:DISKID=RAW-7\n", f"raw:/dev/{name}"),
+                ("pipe:dd of=/dev/vdc bs=64k", r"pipe:dd \.\.\.\n", r"pipe:dd \.\.\."),
+            ]
+            for number, (target, armed, saved) in enumerate(kinds, start=1):
+                settings = f'"target={target}"\\ntarget=/var/crash\\nmotd=no\\n'
+                session.check(f"printf '{settings}' >/etc/mcore.conf")
+                self.assertRegex(session.check("mcore arm --check", 240), "target " + armed)
+                session.check("mcore arm && mcore status", 240)
+                self.crash_and_come_back(session, saved)
+                self.assertEqual(session.failed_units(), [])
+                listed = json.loads(session.check("mcore list --json"))["dumps"]
+                self.assertEqual([dump["status"] for dump in listed], ["complete"] * min(number, 2), listed)
+            self.assertEqual(session.check("mcore list raw:/dev/vdb2 | cut -d ' ' -f 3"), "saved\n")
+            # A disk that somebody took meanwhile is not written to.
+            session.check("mkfs.ext4 -q /dev/vdb2; printf 'target=raw:/dev/vdb2\\ntarget=/var/crash\\n' >/etc/mcore.conf")
+            self.assertRegex(session.check("mcore arm --check", 240), "target raw:/dev/vdb2 can't be reached: .*did not write")
+            session.power_off()
+        told = mcore("verify", disks[2]).stdout.decode()
+        self.assertIn("behind the end of the dump", told)
 
     def test_one_file_one_reboot(self):
         image = installed.make_disk(self.work / "disk.img", self.root, self.deb)
