@@ -77,6 +77,7 @@ if [ $full = yes ]; then
   step 'soft boot in QEMU, its other ways' python3 -m unittest -q real.test_soft_boot_ways
   step 'soft boot of Debian 12 with an encrypted disk' python3 -m unittest -q real.test_soft_boot_debian
   step 'the package on Debian 12: installed, one reboot, a crash' python3 -m unittest -q real.test_installed_debian
+  step 'dumps from one Debian 12 to another' python3 -m unittest -q real.test_networked_debian
   step 'dumps over the network in QEMU' python3 -m unittest -q real.test_target_guests
   step 'targets on other machines, armed by mcore arm' python3 -m unittest -q real.test_armed_network
   step 'a watchdog in QEMU' python3 -m unittest -q real.test_watchdog

@@ -152,6 +152,7 @@ public enum System {
   public static let busy = EBUSY
   public static let notPermitted = EPERM
   public static let accessDenied = EACCES
+  public static let notImplemented = ENOSYS
 
   /// `kexec` starts the kernel that was loaded (`loadKernel`).
   public enum Reboot: String, Sendable { case restart, powerOff, halt, kexec }

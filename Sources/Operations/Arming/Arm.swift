@@ -96,7 +96,7 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
       advice: "put crashkernel=\(megabytes(armed.neededMemory))M on the kernel command line and reboot"
         + (armed.crashMemory > 0 ? ", or mcore arm --force if you know better" : ""))
   }
-  var record = try ArmRecord(machine)
+  var record = try ArmRecord(machine, needsMap: plan.usesMemory)
   record.armed.crashes = loop.crashes
   let windows = plan.reachable.first { $0.isMemory }?.memoryWindows
   let window = try windows.map { (word) throws(DumpError) in try setAside(word, machine) }
@@ -114,9 +114,9 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
     armed.imageSize = try File(image, .read).size()
     // What is loaded holds for the record that lies there: neither may outlive the other.
     try? System.unlink(path)
-    if System.isKernelLoaded(.crash) { try? System.unloadKernel(.crash) }
-    try System.loadKernel(
-      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, plan.processors, request.append), .crash)
+    if System.isKernelLoaded(.crash) { try? unloadCrashKernel() }
+    try loadCrashKernel(
+      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, plan.processors, request.append))
   } catch {
     try? System.unlink(image)
     throw error
@@ -134,11 +134,12 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
 /// The system goes down in order: what follows is no crash. The crash kernel stays, for a crash on the way
 /// down.
 public func endInOrder(directory: String = ArmRequest().directory) throws(DumpError) {
-  let path = "\(directory)/armed"
-  guard var record = ArmedRecord(readFrom: path) else { return }
-  record.isEnded = true
-  record.crashes = []
-  try record.write(in: directory)
+  try alone(in: directory) { () throws(DumpError) in
+    guard var record = ArmedRecord(readFrom: "\(directory)/armed") else { return }
+    record.isEnded = true
+    record.crashes = []
+    try record.write(in: directory)
+  }
 }
 
 /// Takes the crash kernel back, and what was recorded for it.
@@ -154,7 +155,7 @@ private func disarmAlone(_ directory: String) throws(DumpError) {
   for name in ["armed", "crash.img", "network"] where System.kind(of: "\(directory)/\(name)") != nil {
     try System.unlink("\(directory)/\(name)")
   }
-  if System.isKernelLoaded(.crash) { try System.unloadKernel(.crash) }
+  if System.isKernelLoaded(.crash) { try unloadCrashKernel() }
 }
 
 private func existing(_ paths: some Sequence<String>, _ what: String, _ advice: String) throws(DumpError) -> String {

@@ -171,6 +171,11 @@ struct ArmPlan {
   }
 
   private func requireMemoryTarget(_ machine: Machine) throws(DumpError) {
+    if (try? machine.memoryMapRecord()) == nil {
+      throw DumpError(
+        .unsupported, "the soft boot needs the machine's memory map, which this kernel does not show (arm64 has none)",
+        at: "/sys/firmware/memmap", advice: "name a disk or another machine as target")
+    }
     guard machine.lockdown == "none" else {
       throw DumpError(
         .unsupported, "the kernel is locked down (\(machine.lockdown)): a crash kernel can't write to memory", at: "/dev/mem",

@@ -17,14 +17,14 @@ struct ArmRecord {
   /// Where the running kernel lies; nil where the boot CPU is not in it.
   var image: PhysicalRange?
 
-  /// Of the machine as it is now, with a nonce that nobody had before.
-  init(_ machine: Machine) throws(DumpError) {
+  /// Of the machine as it is now, with a nonce that nobody had before. Its memory map is for the soft boot alone.
+  init(_ machine: Machine, needsMap: Bool = true) throws(DumpError) {
     armed = ArmedRecord(
       time: System.secondsSince1970, release: machine.release, bootID: machine.bootID,
       nonce: try RegionID.random().description, memory: machine.memory)
     armed.pathsOnRoot = machine.dumpPathsOnRoot()
     commandLine = machine.commandLine
-    memoryMap = try machine.memoryMapRecord()
+    memoryMap = needsMap ? try machine.memoryMapRecord() : ""
     memory = machine.dumpedRAM
     bootCPU = machine.bootCPU
     // One that an earlier soft boot left off is still in the kernel that crashed then, and the map says so.

@@ -12,12 +12,18 @@ from . import debian, disk
 from .paths import CACHE, REPOSITORY, kernel_release, run
 from .qemu import Guest
 
+ERROR = r"error: .*\n|no targets? .*\n"
 CMDLINE = "root=/dev/vda ro console=ttyS0 panic=5 loglevel=6 systemd.show_status=true"
 
 
 def root_of(kernel: pathlib.Path, *options: str) -> pathlib.Path:
     """`options` are the script's."""
     return pathlib.Path(run(REPOSITORY / "scripts/installed-root.sh", *options, kernel_release(kernel), timeout=1800).strip())
+
+
+def network_root_of(kernel: pathlib.Path) -> pathlib.Path:
+    """A root with both ends of ssh, NFS and https."""
+    return pathlib.Path(run(REPOSITORY / "scripts/network-root.sh", kernel_release(kernel), timeout=1800).strip())
 
 
 def package(programs: pathlib.Path, work: pathlib.Path) -> pathlib.Path:
@@ -74,6 +80,12 @@ class Installed(debian.Debian):
         self.wait_for_login()
         self.log_in()
         self.run("systemctl is-system-running --wait", 300)
+
+    def come_back(self, expected: str) -> None:
+        """From a crash to a shell on the system that follows it. `expected` is what the crash kernel says of the target."""
+        self.guest.expect(rf"dump saved: {expected}\S*, .*, complete\n", 400, or_fail=ERROR)
+        self.guest.expect("handing off: reboot", 60, or_fail=ERROR)
+        self.boot()
 
     def failed_units(self) -> list:
         return [line.split()[0] for line in self.check("systemctl list-units --failed --plain --no-legend").splitlines()]
