@@ -88,6 +88,12 @@ public struct TargetSpec: Sendable {
   /// The other machine's name or address; nil where there is none, or nobody knows.
   public var host: String? { kind.host }
 
+  /// A word that is no target, without what may be a login: the part of an address before its @.
+  public static func withoutLogin(_ word: String) -> String {
+    guard let (scheme, rest) = word.split(atFirst: "://"), let at = rest.utf8.lastIndex(of: 0x40) else { return word }
+    return "\(scheme)://...@" + String(Substring(rest.utf8[rest.utf8.index(after: at)...]))
+  }
+
   /// The word without what is secret in it.
   public var shown: String { kind.shown ?? word }
 

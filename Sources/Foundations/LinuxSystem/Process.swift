@@ -166,6 +166,9 @@ extension System {
     defer { unsafe words.forEach { unsafe free($0) } }
     var pid: Int32 = 0
     let code = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, words, mcore_environment())
+    if code == ENOENT {
+      throw DumpError(.system(code), "there is no such program", at: command.program, advice: "install it")
+    }
     if code != 0 { throw failure(.spawn, code, command.program) }
     Children.started(pid)
     return pid
@@ -271,8 +274,8 @@ private enum Children {
   }
 }
 
-/// What a child says, up to a limit. Not waited for to its end: a daemon that the child left behind may hold
-/// the pipe.
+/// What a child says: the last of it, where it is much. Not waited for to its end: a daemon that the child
+/// left behind may hold the pipe.
 struct CollectedOutput {
   private(set) var descriptor: Int32
   private var bytes: [UInt8] = []
@@ -286,7 +289,8 @@ struct CollectedOutput {
     while true {
       let count = unsafe Glibc.read(descriptor, &piece, piece.count)
       if count > 0 {
-        bytes += piece[0..<min(count, Command.outputLimit - bytes.count)]
+        bytes += piece[0..<count]
+        if bytes.count > Command.outputLimit { bytes.removeFirst(bytes.count - Command.outputLimit) }
         continue
       }
       // At its end poll(2) would report it for ever.

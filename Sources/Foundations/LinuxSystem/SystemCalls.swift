@@ -47,6 +47,15 @@ public enum System {
 
   // MARK: names in the file system
 
+  /// Gives a file a name that nobody has; false where somebody has it.
+  public static func renameNew(_ old: String, _ new: String) throws(DumpError) -> Bool {
+    if let injected = Faults.next(.rename) { throw failure(.rename, injected, "\(old) to \(new)") }
+    let code = unsafe mcore_rename_new(old, new)
+    if code == -EEXIST { return false }
+    if code != 0 { throw failure(.rename, -code, "\(old) to \(new)") }
+    return true
+  }
+
   public static func rename(_ old: String, _ new: String) throws(DumpError) {
     _ = try retrying(.rename, "\(old) to \(new)") { unsafe Int(Glibc.rename(old, new)) }
   }

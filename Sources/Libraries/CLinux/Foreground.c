@@ -1,11 +1,15 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t asked;
@@ -36,6 +40,16 @@ void mcore_pass_signals_to(int pid) {
   child = pid;
   int number = asked;
   if (pid > 0 && number != 0 && number != SIGINT && number != SIGQUIT) kill(pid, number);
+}
+
+int mcore_rename_new(const char *from, const char *to) {
+  if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -errno;
+  if (link(from, to) == 0) return unlink(from) == 0 ? 0 : -errno;
+  if (errno == EEXIST) return -EEXIST;
+  // A file system without links: nobody can do better.
+  if (access(to, F_OK) == 0) return -EEXIST;
+  return rename(from, to) == 0 ? 0 : -errno;
 }
 
 int mcore_separate_mounts(void) {

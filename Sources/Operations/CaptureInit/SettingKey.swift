@@ -50,7 +50,8 @@ struct SettingKey: Sendable {
   }
 
   func notAllowed(_ value: String, at origin: String) -> DumpError {
-    DumpError(.usage, "\(name)=\(value): no such value for \(name)", at: origin, advice: "allowed: \(allowed)")
+    DumpError(
+      .usage, "\(name)=\(TargetSpec.withoutLogin(value)): no such value for \(name)", at: origin, advice: "allowed: \(allowed)")
   }
 
   /// A key of `RunningSettings`, which looks at its value: nothing is done with it here.

@@ -97,6 +97,9 @@ struct Save: ParsableCommand {
     }
     if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
     let limits = try limits()
+    if isRawWord(source), !transfer.mirror.isEmpty {
+      throw ValidationError("the dump on a raw disk goes to one target; copy the directory then (--mirror is for new dumps)")
+    }
     if isRawWord(source), !given.compactMap({ $0 }).isEmpty || limits != Limits() {
       throw ValidationError("the dump on a raw disk is copied as it is: what goes into it was chosen when it was written")
     }

@@ -132,14 +132,15 @@ class SSHServer(Server):
 
 
 class WebServer(Server):
-    """nginx with TLS: /dav/ has WebDAV, /put/ takes PUT alone, /shut/ refuses, /token/ wants one, /small/ takes a MiB."""
+    """nginx with TLS: /dav/ has WebDAV, /put/ takes PUT alone, /shut/ refuses, /token/ wants one, /small/ takes a MiB,
+    /away/ sends who puts something elsewhere."""
 
     TOKEN = "a-secret-that-nobody-may-see"
 
     def __init__(self, directory: pathlib.Path, has_expired: bool = False):
         super().__init__(directory)
         self.root = directory / "root"
-        for name in ("dav", "put", "shut", "token", "small"):
+        for name in ("dav", "put", "shut", "token", "small", "away"):
             (self.root / name).mkdir(parents=True)
         self.certificate = directory / "certificate.pem"
         key = directory / "key.pem"
@@ -176,6 +177,7 @@ class WebServer(Server):
                 location /put/ {{ dav_methods PUT; create_full_put_path on; }}
                 location /shut/ {{ {dav} limit_except GET HEAD MKCOL {{ deny all; }} }}
                 location /token/ {{ {dav} if ($http_authorization != "Bearer {self.TOKEN}") {{ return 401; }} }}
+                location /away/ {{ {dav} if ($request_method = PUT) {{ return 302 /login; }} }}
                 location /small/ {{ {dav} client_max_body_size 1m; }}
               }}
             }}

@@ -211,7 +211,9 @@ class InstalledTest:
             self.assertEqual(status, 1, told)
             self.assertIn("install kexec-tools", told)
             self.assertEqual(session.check("cat /sys/kernel/kexec_crash_loaded"), "0\n")
-            session.check("mkdir /root/kexec && tar -C /root/kexec -xf /root/kexec.tar && install -m 755 /root/kexec.sh /usr/local/sbin/kexec")
+            session.check(
+                "mkdir /root/kexec && tar -C /root/kexec -xf /root/kexec.tar && install -m 755 /root/kexec.sh /usr/local/sbin/kexec"
+            )
             session.check(f"{without} mcore arm --target /var/crash", 240)
             self.assertEqual(session.check("cat /sys/kernel/kexec_crash_loaded"), "1\n")
             self.assertEqual(session.run("mcore status")[0], 0)

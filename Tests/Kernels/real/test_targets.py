@@ -496,6 +496,14 @@ class Failover(TargetTests):
         server = self.nginx()
         self.next_has_it("413", server.target("small"), "--curl-config", server.config)
 
+    def test_a_web_server_that_sends_us_elsewhere_has_taken_nothing(self):
+        server = self.nginx()
+        self.next_has_it("status 302", server.target("away"), "--curl-config", server.config)
+
+    def test_a_file_that_a_setting_names_is_there(self):
+        server = self.nginx()
+        self.next_has_it("curl-config= names is not there", server.target("dav"), "--curl-config", "/not/there")
+
     def test_a_web_server_that_dies_in_the_middle(self):
         server = self.nginx()
 

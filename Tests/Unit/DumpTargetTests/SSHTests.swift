@@ -34,7 +34,8 @@ import Testing
   private func open(_ name: String = "far", stall: UInt64 = 60) throws -> any Destination {
     var transfer = TransferOptions()
     transfer.stallSeconds = stall
-    transfer.sshKey = "/key"
+    try Data().write(to: URL(fileURLWithPath: scratch.file("key")))
+    transfer.sshKey = scratch.file("key")
     return try TargetSpec("ssh:u@host:\(scratch.file(name))").open(NamedDump("d", transfer))
   }
 
@@ -75,9 +76,26 @@ import Testing
     #expect(try scratch.bytes("far/new/d/vmcore.elf") == content + [UInt8](repeating: 0, count: 100_000) + content)
     #expect(try scratch.mode("far/new/d") == 0o700 && scratch.mode("far/new/d/vmcore.elf") == 0o600)
     let words = try String(contentsOfFile: scratch.file("words"), encoding: .utf8)
-    for word in ["BatchMode=yes", "StrictHostKeyChecking=yes", "/key", "u", "host"] {
+    for word in ["BatchMode=yes", "StrictHostKeyChecking=yes", scratch.file("key"), "u", "host"] {
       #expect(words.split(separator: "\n").contains { $0 == word }, "\(word)")
     }
+  }
+
+  /// What can't be counted is not there, and what can't be synced is not safe.
+  @Test func whatIsGoneOrNotOnTheDiskIsNotWhole() throws {
+    let destination = try open()
+    try fill(destination)
+    try FileManager.default.removeItem(atPath: scratch.file("far/d.incomplete/vmcore.elf"))
+    #expect(throws: DumpError.self) { try destination.complete() }
+    #expect(try scratch.names("far") == ["d.incomplete"])
+    let other = try open()
+    try fill(other)
+    try Data("#!/bin/sh\necho sync: Input/output error >&2\nexit 1\n".utf8).write(
+      to: URL(fileURLWithPath: scratch.file("bin/sync")))
+    #expect(chmod(scratch.file("bin/sync"), 0o755) == 0)
+    let error = #expect(throws: DumpError.self) { try other.complete() }
+    #expect(error?.what.contains("Input/output error") == true)
+    #expect(try scratch.names("far") == ["d-2.incomplete", "d.incomplete"])
   }
 
   @Test func takenNamesGetANumber() throws {

@@ -153,3 +153,16 @@ func whatIsSecretInAnAddressIsRefusedAndNotRepeated(word: String) {
   // Of other file systems a directory that is bound is nothing that a disk's path means.
   #expect(try meant(table("37 22 8:1 /srv /mnt rw - ext4 /dev/sda1 rw\n"), nil, ["/mnt/var/crash"]) == nil)
 }
+
+/// What may be secret is not shown.
+@Test(arguments: [
+  ("pipe:gzip", "pipe:gzip"), ("pipe:curl -H SECRET", "pipe:curl ..."), ("pipe:TOKEN=SECRET sh", "pipe:..."),
+  ("pipe:curl\t-H\tSECRET", "pipe:..."), ("pipe:(SECRET=a sh)", "pipe:..."), ("pipe:'SECRET'", "pipe:..."),
+])
+func aCommandIsShownByItsProgram(word: String, shown: String) throws { #expect(try TargetSpec(word).shown == shown) }
+
+@Test func aLoginInAnAddressIsNeverShown() {
+  #expect(TargetSpec.withoutLogin("https://user:SECRET@host/x/") == "https://...@host/x/")
+  #expect(TargetSpec.withoutLogin("https://user:SE@CRET@host/x/") == "https://...@host/x/")
+  #expect(TargetSpec.withoutLogin("/var/crash") == "/var/crash")
+}

@@ -7,16 +7,20 @@ final class CommandSink: DumpSink {
   private let stall: UInt64
   /// Why the program ended too early, from its status and what it said.
   private let reason: (ProcessResult) -> DumpError
+  /// What is wrong although the program ended well.
+  private let refusal: (ProcessResult) -> DumpError?
   private var child: PipedChild?
   private(set) var position: UInt64 = 0
   private static let zeros = [UInt8](repeating: 0, count: 64 * 1024)
 
   init(
-    _ command: Command, name: String, stall: UInt64, reason: @escaping (ProcessResult) -> DumpError
+    _ command: Command, name: String, stall: UInt64, refusal: @escaping (ProcessResult) -> DumpError? = { _ in nil },
+    reason: @escaping (ProcessResult) -> DumpError
   ) throws(DumpError) {
     self.name = name
     self.stall = stall
     self.reason = reason
+    self.refusal = refusal
     child = try PipedChild(command)
   }
 
@@ -49,6 +53,7 @@ final class CommandSink: DumpSink {
     self.child = nil
     let result = try child.wait(stall: stall)
     if result.end != .exited(0) { throw reason(result) }
+    if let refusal = refusal(result) { throw refusal }
   }
 
   /// For the way out of an error. True when the program ended by itself, with all that it was given.

@@ -3,7 +3,7 @@ internal import LinuxSystem
 
 /// One plain file: the dump alone. It is called `PATH.incomplete` until all of it is on the disk.
 final class FileDestination: Destination {
-  let name: String
+  private(set) var name: String
   let acceptsSideFiles = false
   var dumpPath: String? { path }
   var room: UInt64? { System.freeBytes(of: parent) }
@@ -41,7 +41,14 @@ final class FileDestination: Destination {
 
   func complete() throws(DumpError) -> String {
     try sink.finish()
-    try System.rename(path, name)
+    // Another dump may have got the name meanwhile.
+    let wanted = name
+    var number = 1
+    while try !System.renameNew(path, name) {
+      number += 1
+      guard number <= 1000 else { throw DumpError("no name is free", at: wanted) }
+      name = "\(wanted)-\(number)"
+    }
     path = name
     try System.synchronizeDirectory(parent)
     return name

@@ -24,9 +24,18 @@ final class HTTPDestination: Destination {
   ) throws(DumpError) -> (final: String, directory: String) {
     for number in 1...1000 {
       let final = base + (number == 1 ? dumpName : "\(dumpName)-\(number)")
-      let there = try curl.statuses(["--head"], [final, final + incompleteSuffix, final + "/dump.json"])
-      // A directory without its slash is answered with a redirection.
-      if there.contains(where: { (200..<400).contains($0) }) { continue }
+      // A directory that may not be listed is answered with 403.
+      let there = try curl.statuses(["--head"], [final + "/", final + incompleteSuffix + "/", final + "/dump.json"])
+      if let elsewhere = there.first(where: { (300..<400).contains($0) }) { throw curl.refused(elsewhere, base) }
+      if there.allSatisfy({ $0 == 403 }) { throw curl.refused(403, base) }
+      if there.contains(where: { (200..<300).contains($0) || $0 == 403 }) {
+        if number == 1, there.allSatisfy({ (200..<300).contains($0) }),
+          case let nobody = try curl.statuses(["--head"], [base + "mcore-\(System.processID)-is-not-there/"]), nobody[0] < 300
+        {
+          throw DumpError("the server says of every name that it is there", at: base, advice: "HEAD has to tell what is")
+        }
+        continue
+      }
       let directory = final + incompleteSuffix + "/"
       switch try curl.statuses(["--request", "MKCOL"], [directory]).first ?? 0 {
       case 201: return (final + "/", directory)
@@ -46,7 +55,9 @@ final class HTTPDestination: Destination {
   func openDump(fileName: String) throws(DumpError) -> any DumpSink {
     let url = directory + fileName
     let curl = curl
-    let made = try CommandSink(curl.put(url), name: url, stall: curl.transfer.stallSeconds) { curl.reason($0, url) }
+    let made = try CommandSink(
+      curl.put(url), name: url, stall: curl.transfer.stallSeconds, refusal: { curl.refusal($0, url) }
+    ) { curl.reason($0, url) }
     sink = made
     return made
   }
@@ -58,7 +69,9 @@ final class HTTPDestination: Destination {
   private func put(_ fileName: String, _ bytes: [UInt8], limit: UInt64) throws(DumpError) {
     let url = directory + fileName
     let curl = curl
-    let sink = try CommandSink(curl.put(url), name: url, stall: limit) { curl.reason($0, url) }
+    let sink = try CommandSink(curl.put(url), name: url, stall: limit, refusal: { curl.refusal($0, url) }) {
+      curl.reason($0, url)
+    }
     try sink.write(bytes)
     try sink.finish()
   }

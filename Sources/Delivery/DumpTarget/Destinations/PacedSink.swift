@@ -1,11 +1,12 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// No more than so many bytes a second, over all the time since the first one.
+/// No more than so many bytes a second. Time in which nothing was taken is not made up for.
 final class PacedSink: DumpSink {
   private let inner: any DumpSink
   private let rate: UInt64
-  private let start = System.monotonicNanoseconds
+  /// When the first byte was due, by the rate.
+  private var start = System.monotonicNanoseconds
   private var count: UInt64 = 0
 
   init(_ inner: any DumpSink, _ rate: UInt64) {
@@ -39,6 +40,8 @@ final class PacedSink: DumpSink {
   private func pause(after bytes: UInt64) {
     count += bytes
     let due = start + PacedSink.nanoseconds(for: count, rate)
+    let now = System.monotonicNanoseconds
+    if now > due { start += now - due }
     while case let now = System.monotonicNanoseconds, now < due {
       System.pause(milliseconds: Int32(clamping: min(500, (due - now) / 1_000_000 + 1)))
       Activity.step()

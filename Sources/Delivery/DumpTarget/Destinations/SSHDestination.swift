@@ -76,10 +76,12 @@ final class SSHDestination: Destination {
     let from = shellQuoted(directory)
     let to = shellQuoted(joined(parent, finalName))
     let counted = fileName.map {
-      "if [ \"$(wc -c < \(shellQuoted(joined(directory, $0))))\" -ne \(sink?.position ?? 0) ]; then echo \"the dump is not whole there\"; exit 1; fi; "
+      "[ \"$(wc -c < \(shellQuoted(joined(directory, $0))))\" -eq \(sink?.position ?? 0) ] || { echo \"the dump is not whole there\"; exit 1; }; "
     }
+    // What can't be written to the far disk shows here. Not every file system syncs directories.
     _ = try shell.run(
-      "\(counted ?? "")sync \(from)/* \(from) 2>/dev/null || sync; [ ! -e \(to) ] || exit 1; mv \(from) \(to) || exit 1; "
+      "\(counted ?? "")if command -v sync >/dev/null; then sync \(from)/* || exit 1; sync \(from) 2>/dev/null || sync; fi; "
+        + "[ ! -e \(to) ] || exit 1; mv \(from) \(to) || exit 1; "
         + "sync \(shellQuoted(parent)) 2>/dev/null || sync; exit 0")
     isComplete = true
     return name

@@ -61,7 +61,11 @@ public struct RawHeader: Sendable, Equatable {
   /// version.
   init?(_ block: [UInt8], at place: String) throws(DumpError) {
     guard block.starts(with: RawHeader.magic.utf8) else { return nil }
-    func damaged() -> DumpError { DumpError("the header of the dump on this disk is damaged", at: place) }
+    func damaged() -> DumpError {
+      DumpError(
+        "the header of the dump on this disk is damaged", at: place,
+        advice: "dd if=DISK bs=1M skip=1 reads the dump without it; mcore repair and verify take what that gives")
+    }
     guard block.starts(with: (RawHeader.magic + RawHeader.version + "\n").utf8) else {
       throw DumpError(.unsupported, "the dump on this disk is of another version", at: place, advice: "use a newer mcore")
     }

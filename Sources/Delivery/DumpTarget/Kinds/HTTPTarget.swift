@@ -36,7 +36,8 @@ struct HTTPTarget: TargetKind {
   var endsByItself: Bool { true }
 
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
-    try HTTPDestination(Curl(dump.transfer), in: base, dumpName: dump.directoryName)
+    try requireFile(dump.transfer.curlConfig, of: "curl-config")
+    return try HTTPDestination(Curl(dump.transfer), in: base, dumpName: dump.directoryName)
   }
 }
 
@@ -54,23 +55,58 @@ struct Curl: Sendable {
     return Command("curl", config + common + arguments, output: .collect)
   }
 
-  func put(_ url: String) -> Command { command(["--fail", "--upload-file", "-", "--output", "/dev/null", url]) }
+  /// What stands before the status of an answer: curl may have words of its own beside it.
+  private static let mark = "mcore-status "
+  private static let writeOut = ["--write-out", "\n\(mark)%{http_code}\n"]
+
+  func put(_ url: String) -> Command {
+    command(["--fail", "--upload-file", "-", "--output", "/dev/null"] + Curl.writeOut + [url])
+  }
+
+  /// Nil where the server has taken what was put. To be sent elsewhere is no failure for curl.
+  func refusal(_ result: ProcessResult, _ url: String) -> DumpError? {
+    let status = Curl.codes(result.output).last ?? 0
+    return (200..<300).contains(status) ? nil : refused(status, url)
+  }
+
+  private static func codes(_ output: String) -> [UInt64] {
+    output.utf8.split(separator: 0x0a).compactMap { String(Substring($0)).dropping(prefix: mark).flatMap { number($0) } }
+  }
 
   /// The status codes of a request to each of `urls`.
   func statuses(_ arguments: [String], _ urls: [String]) throws(DumpError) -> [UInt64] {
     let outputs = urls.flatMap { ["--output", "/dev/null", $0] }
-    let child = try PipedChild(command(arguments + ["--write-out", "%{http_code}\\n"] + outputs))
+    let child = try PipedChild(command(arguments + Curl.writeOut + outputs))
     let result = try child.wait(stall: transfer.stallSeconds)
     guard result.end == .exited(0) else { throw reason(result, urls[0]) }
-    let codes = result.output.utf8.split(separator: 0x0a).map { number(String(decoding: $0, as: UTF8.self)) ?? 0 }
+    let codes = Curl.codes(result.output)
+    guard codes.count == urls.count else { throw DumpError("curl does not tell what the server answered", at: urls[0]) }
     if codes.contains(401) { throw refused(401, urls[0]) }
     return codes
   }
 
   func refused(_ status: UInt64, _ url: String) -> DumpError {
-    DumpError(
-      .system(System.accessRefused), "the server refuses access: status \(status)", at: url,
-      advice: "a login stands in the file of curl-config=, and the server has to allow PUT there")
+    switch status {
+    case 401, 403, 407:
+      DumpError(
+        .system(System.accessRefused), "the server refuses access: status \(status)", at: url,
+        advice: "a login stands in the file of curl-config=, and the server has to allow PUT there")
+    case 300..<400:
+      DumpError("the server sends us elsewhere: status \(status)", at: url, advice: "write the address that it leads to")
+    case 404: DumpError(.usage, "there is no such place on the server: status 404", at: url)
+    case 405, 411, 501:
+      DumpError(
+        "the server does not take a PUT in pieces: status \(status)", at: url, advice: "WebDAV, or PUT, has to be allowed there")
+    case 413, 507: DumpError(.full, "the server has no room: status \(status)", at: url)
+    default: DumpError("the server failed: status \(status)", at: url)
+    }
+  }
+
+  /// What curl quotes may be of its configuration: a login.
+  private static func withoutQuoted(_ line: String) -> String {
+    guard let (before, rest) = line.split(atFirst: "'"), let (inner, after) = rest.split(atFirst: "'"), inner.utf8.contains(0x40)
+    else { return line }
+    return "\(before)'...'\(after)"
   }
 
   /// The exit statuses of curl(1).
@@ -79,15 +115,14 @@ struct Curl: Sendable {
       return DumpError(.system(System.timedOut), told(result, "curl"), at: url)
     }
     // Status codes may stand behind it.
-    let output = line(of: result.output, with: "curl: (") ?? lastLine(result.output)
+    let output = Curl.withoutQuoted(line(of: result.output, with: "curl: (") ?? lastLine(result.output))
     let what = output.isEmpty ? "curl ended with status \(status)" : output
     switch status {
     case 5, 6, 7, 28, 52, 55, 56: return DumpError(.system(System.unreachable), what, at: url)
     case 22:
       let code =
         output.split(atFirst: "error: ").flatMap { number(String(decoding: $0.after.utf8.prefix(3), as: UTF8.self)) } ?? 0
-      if code == 401 || code == 403 { return refused(code, url) }
-      return DumpError(code == 413 || code == 507 ? .full : .input, what, at: url)
+      return code == 0 ? DumpError(.input, what, at: url) : refused(code, url)
     default: return DumpError(.input, what, at: url)
     }
   }

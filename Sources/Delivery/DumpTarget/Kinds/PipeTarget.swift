@@ -16,8 +16,11 @@ struct PipeTarget: TargetKind {
 
   /// What follows the program may be anything, a token too.
   var shown: String? {
-    let program = command.utf8.split(separator: 0x20).first.map { String(decoding: $0, as: UTF8.self) } ?? ""
-    return program == command ? "pipe:" + program : "pipe:\(program) ..."
+    // NAME=value may be a token as well; so may whatever stands behind a shell's own characters.
+    let plain = command.utf8.prefix { $0 > 0x20 && !Array("\"'`$;&|()<>{}\\=".utf8).contains($0) }
+    let next = command.utf8.dropFirst(plain.count).first
+    if next == nil { return "pipe:\(command)" }
+    return next == 0x20 && !plain.isEmpty ? "pipe:\(Substring(plain)) ..." : "pipe:..."
   }
 
   var isRemote: Bool { true }

@@ -17,8 +17,17 @@ struct SSHTarget: TargetKind {
   var endsByItself: Bool { true }
 
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
-    try SSHDestination(SSHShell(place, dump.transfer), in: place.path, dumpName: dump.directoryName)
+    for (key, path) in [("ssh-key", dump.transfer.sshKey), ("ssh-known-hosts", dump.transfer.sshKnownHosts)] {
+      try requireFile(path, of: key)
+    }
+    return try SSHDestination(SSHShell(place, dump.transfer), in: place.path, dumpName: dump.directoryName)
   }
+}
+
+/// - Throws: where a setting names a file that is not there.
+func requireFile(_ path: String?, of key: String) throws(DumpError) {
+  guard let path, System.kind(of: path) == nil else { return }
+  throw DumpError(.usage, "the file that \(key)= names is not there", at: path)
 }
 
 /// Runs commands in a shell of the far side, each with a connection of its own.
@@ -32,7 +41,7 @@ struct SSHShell: Sendable {
   }
 
   /// `ssh:user@host:`, for messages.
-  var name: String { "ssh:" + (place.user.map { $0 + "@" } ?? "") + place.inBrackets + ":" }
+  var name: String { "ssh:" + (place.user.map { $0 + "@" } ?? "") + place.inBrackets + (place.port.map { ":\($0)" } ?? "") + ":" }
 
   /// Nobody is there to be asked, and a host key that is not known is no host.
   func command(_ script: String) -> Command {
@@ -40,7 +49,8 @@ struct SSHShell: Sendable {
     var words = ["-T", "-x", "-a"]
     let options = [
       "BatchMode=yes", "StrictHostKeyChecking=yes", "LogLevel=ERROR", "Compression=no",
-      "ConnectTimeout=\(min(stall, 30))", "ServerAliveInterval=\(max(1, min(stall, 60) / 4))", "ServerAliveCountMax=3",
+      "ConnectTimeout=\(min(stall, 30))",  // A little later than `stall`, which has the better words.
+      "ServerAliveInterval=\(max(1, stall / 4))", "ServerAliveCountMax=5",
     ]
     for option in options { words += ["-o", option] }
     if let key = transfer.sshKey { words += ["-i", key, "-o", "IdentitiesOnly=yes"] }

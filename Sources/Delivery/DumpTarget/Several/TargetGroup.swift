@@ -18,6 +18,8 @@ public struct DroppedTarget: Sendable {
 public final class TargetGroup: Destination {
   /// Those that still take the dump; at least one.
   private var members: [SideDestination]
+  /// The TARGET word of the last one that is left, without what is secret in it.
+  public var shown: String? { members.count == 1 ? members[0].shown : nil }
   public private(set) var dropped: [DroppedTarget] = []
   private var sink: GroupSink?
   private let start = System.monotonicNanoseconds

@@ -48,6 +48,9 @@ int mcore_held_signal(void);
 void mcore_pass_signals_to(int pid);
 /// Mounts of this process are its own and its children's from now on, and gone with the last of them. Returns 0 or -errno.
 int mcore_separate_mounts(void);
+
+/// rename(2) that replaces nothing (RENAME_NOREPLACE; link(2) where the file system lacks that). 0 or -errno.
+int mcore_rename_new(const char *from, const char *to);
 /// The table of a mapped device, as text (linux/dm-ioctl.h): lines "START LENGTH TYPE PARAMETERS". Returns 0 or -errno.
 int mcore_mapper_table(const char *name, char *text, size_t size);
 /// Makes a mapped device with such a table: /dev/dm-`minor_number`. Returns 0 or -errno.

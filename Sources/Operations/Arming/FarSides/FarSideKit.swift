@@ -53,7 +53,9 @@ struct FarSideKit {
       try programs.add(program: "mount", as: "bin/mount", package: "mount")
       try programs.add(program: "mount.nfs", as: "bin/mount.nfs", package: "nfs-common")
       programs.addOptional(library: "libnss_files.so.2", for: "mount.nfs")
-      for path in ["/etc/netconfig", "/etc/nfsmount.conf"] where System.kind(of: machine.root + path) == .regular {
+      // For version 3 it looks names of protocols and programs up (getprotobyname(3), getrpcbyname(3)).
+      for path in ["/etc/netconfig", "/etc/nfsmount.conf", "/etc/protocols", "/etc/rpc", "/etc/services"]
+      where System.kind(of: machine.root + path) == .regular {
         let file = ImageFile(name: String(path.dropFirst()), content: .copy(machine.root + path))
         if !others.contains(file) { others.append(file) }
       }

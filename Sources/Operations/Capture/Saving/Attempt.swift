@@ -10,7 +10,7 @@ struct Attempt {
   /// What came of it.
   struct Outcome {
     /// The TARGET word, without what is secret in it.
-    let target: String
+    var target: String
     /// The dump that is there: whole, or cut short and of use. Nil where nothing is.
     var result: SaveResult?
     /// Bytes of the dump file that this target took.
@@ -88,6 +88,8 @@ struct Attempt {
         let (told, cut) = end(destination, error, &reached)
         outcome.result = cut
         outcome.reason = told
+        // Of several at once it is the last one that failed.
+        if let last = (destination as? TargetGroup)?.shown { outcome.target = last }
       }
       outcome.dropped = (destination as? TargetGroup)?.dropped ?? []
     } catch { outcome.reason = error }

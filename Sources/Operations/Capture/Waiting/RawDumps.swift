@@ -54,10 +54,11 @@ private func copy(
     reporter.message("writing \(sink.name)")
     let length = disk.length(of: header)
     var digest = Digest()
+    var unreadable: (bytes: UInt64, first: DumpError)?
     var checksum: UInt32 = 0
     var done: UInt64 = 0
     while done < length {
-      let piece = try disk.bytes(at: done, count: Int(min(1 << 20, length - done)))
+      let piece = bytesOrZeros(disk, at: done, count: Int(min(1 << 20, length - done)), &unreadable)
       if piece.isEmpty { break }
       unsafe piece.withUnsafeBytes {
         unsafe checksum = CRC32.of($0, from: checksum)
@@ -72,6 +73,9 @@ private func copy(
     try sink.finish()
     let isSound = done == header.length && checksum == header.checksum
     var findings: [String] = []
+    if let unreadable {
+      findings.append("\(unreadable.bytes) bytes of the disk could not be read and are zeros here: \(unreadable.first)")
+    }
     if !isSound { findings.append("what is on the disk is not what was written to it: its checksum is wrong") }
     if header.state == .cut { findings.append("the dump did not fit onto the disk: its most important part is here") }
     if header.state == .writing { findings.append("the dump was not written to its end: its most important part is here") }
@@ -95,8 +99,28 @@ private func copy(
   }
 }
 
+/// Bytes of the dump; zeros, page by page, for what the disk does not give any more.
+private func bytesOrZeros(
+  _ disk: borrowing RawDisk, at offset: UInt64, count: Int, _ unreadable: inout (bytes: UInt64, first: DumpError)?
+) -> [UInt8] {
+  if let bytes = try? disk.bytes(at: offset, count: count) { return bytes }
+  var bytes: [UInt8] = []
+  while bytes.count < count {
+    let part = min(4096, count - bytes.count)
+    do throws(DumpError) {
+      let found = try disk.bytes(at: offset + UInt64(bytes.count), count: part)
+      bytes += found
+      if found.count < part { break }
+    } catch {
+      unreadable = ((unreadable?.bytes ?? 0) + UInt64(part), unreadable?.first ?? error)
+      bytes += [UInt8](repeating: 0, count: part)
+    }
+  }
+  return bytes
+}
+
 /// A target word without what is secret in it.
-public func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? word }
+public func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown) ?? TargetSpec.withoutLogin(word) }
 
 /// A dump on a raw disk, as `mcore list` shows it.
 public struct ListedRawDump: Sendable {
@@ -112,7 +136,14 @@ public func listRawDumps(_ disks: [String]) throws(DumpError) -> [ListedRawDump]
   for path in try disks.isEmpty ? System.names(in: "/sys/class/block").map({ "/dev/" + $0 }) : disks {
     do throws(DumpError) {
       let disk = try RawDisk(path, forWriting: false)
-      guard let header = try disk.header() else {
+      let found: RawHeader?
+      do throws(DumpError) { found = try disk.header() } catch {
+        guard disks.isEmpty else { throw error }
+        let line = "raw:\(disk.path)  damaged header: \(error)"
+        dumps.append(ListedRawDump(line: line, isWaiting: true))
+        continue
+      }
+      guard let header = found else {
         if !disks.isEmpty { throw DumpError(.usage, "there is no dump on this disk", at: disk.path) }
         continue
       }
