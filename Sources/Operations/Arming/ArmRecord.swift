@@ -17,7 +17,8 @@ struct ArmRecord {
   /// Where the running kernel lies; nil where the boot CPU is not in it.
   var image: PhysicalRange?
 
-  /// Of the machine as it is now, with a nonce that nobody had before. Its memory map is for the soft boot alone.
+  /// Of the machine as it is now, with a nonce that nobody had before. Its memory map is for the soft boot
+  /// alone.
   init(_ machine: Machine, needsMap: Bool = true) throws(DumpError) {
     armed = ArmedRecord(
       time: System.secondsSince1970, release: machine.release, bootID: machine.bootID,

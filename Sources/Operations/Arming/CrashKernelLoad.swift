@@ -2,7 +2,8 @@ internal import DumpBasics
 internal import LinuxSystem
 
 // The crash kernel goes into its memory by kexec_file_load(2), which needs nothing but the kernel. Where the
-// kernel was built without it (CONFIG_KEXEC_FILE: Debian's arm64 kernels), kexec-tools does it by kexec_load(2).
+// kernel was built without it (CONFIG_KEXEC_FILE: Debian's arm64 kernels), kexec-tools does it by
+// kexec_load(2).
 
 private let kexecLimit: UInt64 = 120
 
