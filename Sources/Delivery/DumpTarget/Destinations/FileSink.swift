@@ -87,7 +87,13 @@ final class FileSink: DumpSink {
 
   private func withOpenFile(_ body: (borrowing File) throws(DumpError) -> Void) throws(DumpError) {
     switch file {
-    case .some(let file): try body(file)
+    case .some(let file):
+      do throws(DumpError) { try body(file) } catch {
+        // Its path may be below a mount point that nobody knows.
+        var told = error
+        told.place = name
+        throw told
+      }
     case .none: throw DumpError("the file was closed already", at: name)
     }
   }

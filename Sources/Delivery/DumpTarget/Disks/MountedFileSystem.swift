@@ -51,6 +51,14 @@ final class MountedFileSystem {
     }
   }
 
+  /// An error with its place on the disk, `/dev/vda:/x`: the mount point is gone when somebody reads it.
+  func told(_ error: DumpError, as prefix: String) -> DumpError {
+    guard isOurs, let (before, rest) = error.place.split(atFirst: point) else { return error }
+    var told = error
+    told.place = before + prefix + rest
+    return told
+  }
+
   deinit { release() }
 
   /// Unmounts what we mounted. All files on it have to be closed. When it fails nothing is lost: everything

@@ -44,14 +44,13 @@ struct DeviceTarget: TargetKind {
         advice: "is its driver loaded, and does it need more time to appear (wait=SECONDS)?")
     }
     let fileSystem = try MountedFileSystem(found, subvolume: subvolume, for: path, limit: dump.transfer.stallSeconds)
+    let shown = "\(device)\(subvolume.map { "[\($0)]" } ?? ""):"
     do throws(DumpError) {
       let directory = try fileSystem.directory(path)
-      let part = subvolume.map { "[\($0)]" } ?? ""
-      return MountedDestination(
-        try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: "\(device)\(part):")
+      return MountedDestination(try DirectoryDestination(in: directory, dumpName: dump.directoryName), fileSystem, shownAs: shown)
     } catch {
       fileSystem.release()
-      throw error
+      throw fileSystem.told(error, as: shown)
     }
   }
 }
@@ -75,15 +74,20 @@ final class MountedDestination: Destination {
   var room: UInt64? { inner.room }
 
   func openDump(fileName: String) throws(DumpError) -> any DumpSink {
-    let sink = try inner.openFile(fileName)
-    sink.name = shown(sink.path)
-    return sink
+    do throws(DumpError) {
+      let sink = try inner.openFile(fileName)
+      sink.name = shown(sink.path)
+      return sink
+    } catch { throw fileSystem.told(error, as: prefix) }
   }
 
-  func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) { try inner.writeSideFile(fileName, bytes) }
+  func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
+    do throws(DumpError) { try inner.writeSideFile(fileName, bytes) } catch { throw fileSystem.told(error, as: prefix) }
+  }
 
   func complete() throws(DumpError) -> String {
-    let path = try inner.complete()
+    let path: String
+    do throws(DumpError) { path = try inner.complete() } catch { throw fileSystem.told(error, as: prefix) }
     fileSystem.release()
     return shown(path)
   }

@@ -41,7 +41,7 @@ struct NFSTarget: TargetKind {
         try DirectoryDestination(in: fileSystem.point, dumpName: dump.directoryName), fileSystem, shownAs: "nfs:\(source)")
     } catch {
       fileSystem.release()
-      throw error
+      throw fileSystem.told(error, as: "nfs:\(source)")
     }
   }
 }

@@ -18,6 +18,9 @@ public func saveRaw(
   guard let header = try disk.header() else {
     throw DumpError(.usage, "there is no dump on this disk", at: disk.path, advice: "mcore list shows where dumps are")
   }
+  guard header.state != .saved || header.length > 0 else {
+    throw DumpError(.usage, "a dump was begun on this disk, and none of it is there", at: disk.path)
+  }
   guard header.state != .saved else {
     throw DumpError(.usage, "the dump \(header.name) on this disk was saved already", at: disk.path)
   }
@@ -151,7 +154,8 @@ public func listRawDumps(_ disks: [String]) throws(DumpError) -> [ListedRawDump]
       let size = humanBytes(disk.length(of: header))
       dumps.append(
         ListedRawDump(
-          line: "raw:\(disk.path)  \(header.state.rawValue)  \(header.name)  \(size)  written \(written)",
+          line:
+            "raw:\(disk.path)  \(header.length > 0 ? header.state.rawValue : "empty")  \(header.name)  \(size)  written \(written)",
           isWaiting: header.state != .saved))
     } catch { if !disks.isEmpty { throw error } }
   }
