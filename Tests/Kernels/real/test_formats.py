@@ -113,7 +113,7 @@ class Formats(Oracles):
         for name in ("elf", "elf.gz", "elf.zst", *FORMATS):
             with self.subTest(name):
                 for verb in ("save", "convert"):
-                    ours = self.work / "ours"
+                    ours = self.work / "left-out"
                     words = [theirs, ours] if verb == "convert" else ["--level", "all", theirs, ours]
                     mcore(verb, "-q", "--format", name, *words, status=3)
                     found = json.loads(mcore("info", "--json", ours).stdout)
