@@ -124,6 +124,7 @@ struct Save: ParsableCommand {
       request.speed = speed
       request.threads = work.threads
       request.witness = witness
+      request.check = damagedGroups
       request.vmcoreInfo = knowledge.vmcoreinfo
       return try save(request, reporter)
     }

@@ -107,6 +107,24 @@ import Testing
 
 /// The second head, and what repairs by it.
 @Suite struct RepairTests {
+  /// In plain ELF a flipped bit of memory shows by the trailer alone: what is made of it is not sound, and says so.
+  @Test(arguments: OutputFormat.allCases) func damageOfAPlainDumpIsNotLost(format: OutputFormat) throws {
+    let scratch = try Scratch()
+    try SyntheticCore([.init(0x10_0000, noise(300 * 4096, seed: 1)), .init(0x80_0000, noise(4096, seed: 2))]).write(
+      to: scratch.file("core"))
+    var request = SaveRequest(source: scratch.file("core"), targets: [scratch.file("plain")], level: .all)
+    request.format = .elf
+    _ = try save(request, QuietReporter())
+    let sound = try convert(scratch.file("plain"), to: scratch.file("sound"), format: format, threads: 1, QuietReporter())
+    #expect(sound.findings.isEmpty)
+    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: scratch.file("plain"))))
+    bytes[200 * 4096] ^= 4
+    try Data(bytes).write(to: URL(fileURLWithPath: scratch.file("damaged")))
+    _ = try convert(scratch.file("damaged"), to: scratch.file("out"), format: format, threads: 1, QuietReporter())
+    let told = try info(scratch.file("out"), json: false)
+    #expect(told.contains("with findings") && told.contains("is damaged: group 0, offset 0x0"), "\(told)")
+  }
+
   @Test(arguments: OutputFormat.allCases.filter { !$0.isPaged })
   func aDumpWithADamagedStartIsRepaired(format: OutputFormat) throws {
     let scratch = try Scratch()

@@ -139,6 +139,9 @@ public final class ELFSource: DumpSource {
   /// Uncompressed bytes that are there and belong to the dump.
   public var contentSize: UInt64 { min(content.size, metadata?.trailer == nil ? .max : metadata?.fileSize ?? .max) }
   public var bytesBehind: UInt64 { clampedSum(content.bytesBehind, content.size - contentSize) }
+  /// Whether each block is compared with a checksum of its own as it is read. Else those of the trailer are
+  /// all that there is.
+  public var hasBlockChecksums: Bool { content is any CompressedContent && content.ending != nil }
   /// Whether bytes that are there are wrong, as far as opening the file showed.
   public var isCorrupt: Bool {
     // A dump of ours that ends as it should and has no trailer was changed, not cut.

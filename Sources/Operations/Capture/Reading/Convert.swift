@@ -20,6 +20,7 @@ public func convert(
   request.speed = speed
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
+  request.check = damagedGroups
   return try save(request, from: try openDump(dumps), reporter)
 }
 

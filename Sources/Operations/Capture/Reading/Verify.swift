@@ -1,7 +1,7 @@
 internal import CoreEncoding
 internal import CrashedKernel
 public import DumpBasics
-internal import DumpSource
+public import DumpSource
 internal import LinuxSystem
 internal import Workers
 
@@ -64,6 +64,16 @@ private func verifyFiles(_ paths: [String], threads: Int, _ reporter: any Report
   if elf.bytesBehind > 0 { lines.append(DumpFacts.text(behind: elf.bytesBehind)) }
   if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }
   return Verification(verdict: verdict, lines: lines)
+}
+
+/// What the trailer's checksums say of a dump of ours whose blocks have none of their own: what is copied
+/// from it must not become sound by that. A line for each group that is damaged.
+public func damagedGroups(_ source: any DumpSource, threads: Int) -> [String] {
+  guard let elf = source as? ELFSource, elf.metadata?.trailer != nil, !elf.hasBlockChecksums else { return [] }
+  let work = OrderedWork(threads: threads > 0 ? threads : System.usableCPUs)
+  do throws(DumpError) {
+    return try ContentCheck(elf, work) { _ in Activity.step() }.problems.map { "the dump that was read is damaged: \($0)" }
+  } catch { return ["the dump that was read could not be checked: \(error)"] }
 }
 
 /// The walk over the whole content.

@@ -1,4 +1,5 @@
 public import CoreFormat
+public import DumpSource
 public import DumpTarget
 public import PageClasses
 public import PageSelection
@@ -32,6 +33,9 @@ public struct SaveRequest: Sendable {
   public var transfer = TransferOptions()
   /// Nil where nobody is there to ask.
   public var witness: (any KernelWitness)?
+  /// What is damaged in a source that has checksums (`damagedGroups`); nil where there is no such source, as
+  /// in a crash kernel.
+  public var check: (@Sendable (any DumpSource, Int) -> [String])?
   /// For the target `memory:`.
   public var region = RegionSettings()
 
