@@ -90,7 +90,7 @@ public struct ZeroScan: Sendable {
       promised.isEmpty
       ? runs
       : RangeSet.joined(
-        runs + ranges.flatMap { range in RangeSet.overlapping(promised, range).compactMap { $0.intersection(range) } })
+        runs + ranges.flatMap { RangeSet.common(promised, $0) })
   }
 
   /// Memory that reads as zeros since its segment has no data for it: whole pages, long runs alone.

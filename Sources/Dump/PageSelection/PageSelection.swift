@@ -73,10 +73,10 @@ public struct PageSelection: Sendable {
     var cursor = ClassCursor(classes, pageSize)
     let kept = RangeSet.joined(kept.map(\.range))
     for range in ranges {
-      for overlap in RangeSet.overlapping(kept, range) {
-        guard let common = overlap.intersection(range), let start = pageSize.ceil(common.start),
-          let whole = PhysicalRange(start, pageSize.floor(common.end))
-        else { continue }
+      for common in RangeSet.common(kept, range) {
+        guard let start = pageSize.ceil(common.start), let whole = PhysicalRange(start, pageSize.floor(common.end)) else {
+          continue
+        }
         withoutData.append(AbsentRange(whole, .level))
         cursor.forEach(in: whole) { pagesWithoutData[$1, default: 0] += pageSize.pages(in: $0) }
       }

@@ -31,6 +31,11 @@ public enum RangeSet {
     let last = ranges.partitionPoint { $0.start < range.end }
     return ranges[first..<max(first, last)]
   }
+
+  /// What of `ranges` (sorted, disjoint) lies in `range`.
+  public static func common(_ ranges: [PhysicalRange], _ range: PhysicalRange) -> [PhysicalRange] {
+    overlapping(ranges, range).compactMap { $0.intersection(range) }
+  }
 }
 
 extension RandomAccessCollection where Index == Int {

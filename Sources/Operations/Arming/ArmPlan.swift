@@ -23,10 +23,7 @@ struct ArmPlan {
   /// What the targets on other machines need.
   private(set) var files: [ImageFile] = []
   /// All of that and what the hooks need, each file once.
-  var imageFiles: [ImageFile] {
-    let names = Set(files.map(\.name))
-    return files + hooks.files.filter { !names.contains($0.name) }
-  }
+  var imageFiles: [ImageFile] { files.adding(hooks.files) }
   /// The disk of `last=`; nil where none is set.
   private(set) var last: TargetPlan?
   /// What an operator should hear; nothing of it costs the dump.
@@ -91,8 +88,8 @@ struct ArmPlan {
       for (word, origin) in wanted { targets.append(planner.plan(word, origin)) }
       for word in mirrorWords { mirrors.append(planner.plan(String(word.dropFirst(mirrorKey.count)), "mirror=")) }
       let lastKey = "last="
-      if let word = words.last(where: { $0.utf8.starts(with: lastKey.utf8) }) {
-        let plan = planner.planLast(String(Substring(word.utf8.dropFirst(lastKey.utf8.count))))
+      if let word = value("last", words) {
+        let plan = planner.planLast(word)
         words.removeAll { $0.utf8.starts(with: lastKey.utf8) }
         // One that is not there now may be there then.
         words.append(lastKey + (plan.crashWord ?? plan.word))
@@ -114,8 +111,7 @@ struct ArmPlan {
   /// What the targets on other machines need, and the firmware of all drivers.
   private mutating func take(_ kit: FarSideKit, _ machine: Machine) {
     if !kit.isEmpty {
-      let names = Set(files.map(\.name))
-      files += kit.files.filter { !names.contains($0.name) }
+      files = files.adding(kit.files)
       network = kit.recorder.record
       words.removeAll { word in FarSideKit.pathKeys.contains { word.utf8.starts(with: "\($0)=".utf8) } }
       words += kit.words

@@ -8,7 +8,7 @@ internal import LinuxSystem
 /// its other targets that takes it, and marks it saved. What did not come through whole is copied once, and
 /// stays on the disk.
 /// - Returns: what was saved.
-/// - Throws: the first reason for which a dump still waits; the others are told to `reporter`.
+/// - Throws: the last reason for which a dump still waits; the others are told to `reporter`.
 public func collectDumps(_ request: ArmRequest = ArmRequest(), reporter: any Reporter) throws(DumpError) -> [SaveResult] {
   let machine = Machine(root: request.root)
   let settings = CheckedSettings(machine)
@@ -16,12 +16,10 @@ public func collectDumps(_ request: ArmRequest = ArmRequest(), reporter: any Rep
   var seen = KnownDumps()
   var saved: [SaveResult] = []
   var problem: DumpError?
+  let specs = settings.targets.compactMap { try? TargetSpec($0.word) }
   // On the machine itself first: the network may not be there yet.
-  let others = settings.targets.map(\.word).filter { word in
-    guard let spec = try? TargetSpec(word) else { return false }
-    return spec.deviceAndPath != nil || spec.directoryPath != nil || spec.farSide != nil
-  }
-  let local = others.filter { (try? TargetSpec($0))?.farSide == nil }
+  let local = specs.filter { $0.deviceAndPath != nil || $0.directoryPath != nil }
+  let targets = (local + specs.filter { $0.farSide != nil }).map(\.word)
   for (word, origin) in settings.targets {
     guard let spec = try? TargetSpec(word), spec.rawDisk != nil else { continue }
     // Early in a boot disks are still being found.
@@ -34,12 +32,11 @@ public func collectDumps(_ request: ArmRequest = ArmRequest(), reporter: any Rep
         seen.insert(key)
         continue
       }
-      guard !others.isEmpty else {
+      guard !targets.isEmpty else {
         throw DumpError(
           .usage, "a dump waits on \(disk.name), and no target is given to which it could be copied", at: origin,
           advice: "mcore save raw:\(disk.name) DIRECTORY saves it; a line target=/var/crash behind it has that done at each boot")
       }
-      let targets = local + others.filter { !local.contains($0) }
       saved.append(try saveRaw("raw:\(path)", to: targets, settings.transfer, threads: 0, reporter))
       seen.insert(key)
     } catch {

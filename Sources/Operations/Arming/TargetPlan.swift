@@ -151,14 +151,11 @@ struct TargetPlanner {
     var chain = DeviceChain(machine, index)
     try chain.add(number)
     try addFileSystem(type, &chain)
-    // All that is needed is there.
-    _ = try index.loadOrder(chain.modules)
+    try take(chain, &plan)
     let name = System.realPath("\(machine.root)/sys/dev/block/\(number)").map { DeviceChain.name($0) } ?? ""
     if path.utf8.contains(0x22) || path.utf8.contains(0x0a) {
       throw DumpError(.usage, "a quotation mark or a newline in the path can't be handed to a crash kernel", at: path)
     }
-    plan.modules = chain.modules
-    plan.assemblies = chain.assemblies
     let part = subvolume.map { "[\($0)]" } ?? ""
     plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)")\(part):\(path)"
   }
@@ -178,7 +175,7 @@ struct TargetPlanner {
   /// - Returns: its name for the crash kernel.
   private func reachRaw(_ name: String, _ path: String?, _ plan: inout TargetPlan) throws(DumpError) -> String {
     let tag = try reachWhole(name, path, &plan)
-    if let path, !settings.contains("force=yes") { try RawDisk(path, forWriting: false).requireFree() }
+    if let path, value("force", settings) != "yes" { try RawDisk(path, forWriting: false).requireFree() }
     return tag
   }
 
@@ -196,10 +193,8 @@ struct TargetPlanner {
     }
     var chain = DeviceChain(machine, index)
     try chain.add(number)
-    _ = try index.loadOrder(chain.modules)
-    plan.modules = chain.modules
-    plan.assemblies = chain.assemblies
-    return chain.assemblies.isEmpty ? tagOfWhole(DeviceChain.name(place)) : "/dev/\(DeviceChain.name(place))"
+    try take(chain, &plan)
+    return chain.assemblies.isEmpty ? tagOfWhole(lastName(of: place)) : BlockDevices.path(lastName(of: place))
   }
 
   /// The programs of a command line go along, the files that it names, and the drivers of the disks.
@@ -225,8 +220,13 @@ struct TargetPlanner {
         try trial.add(file: path)
       }
     }
-    _ = try index.loadOrder(chain.modules)
+    try take(chain, &plan)
     programs = trial
+  }
+
+  /// - Throws: where a module that is needed is not there.
+  private func take(_ chain: DeviceChain, _ plan: inout TargetPlan) throws(DumpError) {
+    _ = try index.loadOrder(chain.modules)
     (plan.modules, plan.assemblies) = (chain.modules, chain.assemblies)
   }
 
@@ -269,16 +269,16 @@ struct TargetPlanner {
     return "/dev/\(name)"
   }
 
-  /// The same for a disk on which nothing stands.
+  /// The same for a disk on which nothing stands; `name` as in sysfs.
   private func tagOfWhole(_ name: String) -> String {
-    if let partition = linked(name, "by-partuuid") { return "PARTUUID=\(partition)" }
-    let sysfs = String(decoding: name.utf8.map { $0 == 0x2f ? 0x21 : $0 }, as: UTF8.self)
-    if let id = BlockDevices.id(ofDisk: sysfs, root: machine.root), id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 < 0x7f }),
-      BlockDevices.disk(id: id, root: machine.root) == "/dev/\(name)"
+    if let partition = linked(DeviceChain.name(name), "by-partuuid") { return "PARTUUID=\(partition)" }
+    let path = BlockDevices.path(name)
+    if let id = BlockDevices.id(ofDisk: name, root: machine.root), id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 < 0x7f }),
+      BlockDevices.disk(id: id, root: machine.root) == path
     {
       return "DISKID=\(id)"
     }
-    return "/dev/\(name)"
+    return path
   }
 
   /// What udev links the device as, in that directory; nil where it does not.

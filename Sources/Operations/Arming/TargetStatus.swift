@@ -32,8 +32,13 @@ struct TargetStatus: Sendable {
     if let fault { return "target \(word): \(fault)" }
     if isMemory { return "target \(word): the soft boot" }
     let room = free.map { ", \(humanBytes($0)) free, a dump now takes about \(humanBytes(estimate)) at most" } ?? ""
-    return
-      "target \(word): \(isRaw ? "nothing else is on it" : isTried ? isRemote ? "it answers" : "written to" : "not tried")\(room)\(isTight ? ": TOO LITTLE" : "")"
+    return "target \(word): \(seen)\(room)\(isTight ? ": TOO LITTLE" : "")"
+  }
+
+  private var seen: String {
+    if isRaw { return "nothing else is on it" }
+    if !isTried { return "not tried" }
+    return isRemote ? "it answers" : "written to"
   }
 
   var json: JSON {

@@ -39,7 +39,7 @@ final class DirectoryDestination: Destination {
   /// mkdir decides who gets a name: it works for one of several writers only.
   private static func claim(_ parent: String, _ dumpName: String) throws(DumpError) -> String {
     for number in 1...nameLimit {
-      let candidate = joined(parent, number == 1 ? dumpName : "\(dumpName)-\(number)")
+      let candidate = joined(parent, numbered(dumpName, number))
       if System.kind(of: candidate) != nil { continue }
       if try System.mkdir(candidate + incompleteSuffix, mode: 0o700) { return candidate }
     }

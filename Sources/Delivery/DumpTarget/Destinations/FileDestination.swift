@@ -22,7 +22,7 @@ final class FileDestination: Destination {
   private static func claim(_ path: String) throws(DumpError) -> FileSink {
     var last = DumpError("no name is free", at: path)
     for number in 1...1000 {
-      let candidate = (number == 1 ? path : "\(path)-\(number)") + incompleteSuffix
+      let candidate = numbered(path, number) + incompleteSuffix
       do throws(DumpError) {
         return try FileSink(creating: candidate)
       } catch {
@@ -41,17 +41,19 @@ final class FileDestination: Destination {
 
   func complete() throws(DumpError) -> String {
     try sink.finish()
-    // Another dump may have got the name meanwhile.
-    let wanted = name
-    var number = 1
-    while try !System.renameNew(path, name) {
-      number += 1
-      guard number <= 1000 else { throw DumpError("no name is free", at: wanted) }
-      name = "\(wanted)-\(number)"
-    }
+    name = try takeName()
     path = name
     try System.synchronizeDirectory(parent)
     return name
+  }
+
+  /// Another dump may have got the name meanwhile.
+  private func takeName() throws(DumpError) -> String {
+    for number in 1...1000 {
+      let candidate = numbered(name, number)
+      if try System.renameNew(path, candidate) { return candidate }
+    }
+    throw DumpError("no name is free", at: name)
   }
 
   func abandon(note: String) -> String {

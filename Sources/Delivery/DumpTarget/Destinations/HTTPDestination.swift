@@ -23,7 +23,7 @@ final class HTTPDestination: Destination {
     _ curl: Curl, _ base: String, _ dumpName: String
   ) throws(DumpError) -> (final: String, directory: String) {
     for number in 1...1000 {
-      let final = base + (number == 1 ? dumpName : "\(dumpName)-\(number)")
+      let final = base + numbered(dumpName, number)
       // A directory that may not be listed is answered with 403.
       let there = try curl.statuses(["--head"], [final + "/", final + incompleteSuffix + "/", final + "/dump.json"])
       if let elsewhere = there.first(where: { (300..<400).contains($0) }) { throw curl.refused(elsewhere, base) }
@@ -53,13 +53,15 @@ final class HTTPDestination: Destination {
   private var isRenamed: Bool { directory != final }
 
   func openDump(fileName: String) throws(DumpError) -> any DumpSink {
-    let url = directory + fileName
-    let curl = curl
-    let made = try CommandSink(
-      curl.put(url), name: url, stall: curl.transfer.stallSeconds, refusal: { curl.refusal($0, url) }
-    ) { curl.reason($0, url) }
+    let made = try begin(fileName, stall: curl.transfer.stallSeconds)
     sink = made
     return made
+  }
+
+  private func begin(_ fileName: String, stall: UInt64) throws(DumpError) -> CommandSink {
+    let url = directory + fileName
+    let curl = curl
+    return try CommandSink(curl.put(url), name: url, stall: stall, refusal: { curl.refusal($0, url) }) { curl.reason($0, url) }
   }
 
   func writeSideFile(_ fileName: String, _ bytes: [UInt8]) throws(DumpError) {
@@ -67,11 +69,7 @@ final class HTTPDestination: Destination {
   }
 
   private func put(_ fileName: String, _ bytes: [UInt8], limit: UInt64) throws(DumpError) {
-    let url = directory + fileName
-    let curl = curl
-    let sink = try CommandSink(curl.put(url), name: url, stall: limit, refusal: { curl.refusal($0, url) }) {
-      curl.reason($0, url)
-    }
+    let sink = try begin(fileName, stall: limit)
     try sink.write(bytes)
     try sink.finish()
   }

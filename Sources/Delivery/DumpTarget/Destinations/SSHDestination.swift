@@ -37,7 +37,7 @@ final class SSHDestination: Destination {
     guard let number = SSHDestination.amount(after: "mcore-directory ", in: answer), (1...1000).contains(number) else {
       throw DumpError("the far side does not answer as a shell does: \(lastLine(answer))", at: shell.name)
     }
-    finalName = number == 1 ? dumpName : "\(dumpName)-\(number)"
+    finalName = numbered(dumpName, number)
     room = SSHDestination.amount(after: "mcore-free ", in: answer).map {
       $0.multipliedReportingOverflow(by: 1024)
     }.flatMap { $0.overflow ? nil : $0.partialValue }

@@ -42,7 +42,7 @@ package enum BlockDevices {
   }
 
   /// A slash in a device's name stands as `!` in sysfs (kobject_set_name_vargs).
-  private static func path(_ name: String) -> String {
+  package static func path(_ name: String) -> String {
     "/dev/" + String(decoding: name.utf8.map { $0 == 0x21 ? 0x2f : $0 }, as: UTF8.self)
   }
 

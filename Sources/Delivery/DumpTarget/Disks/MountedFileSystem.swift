@@ -51,11 +51,15 @@ final class MountedFileSystem {
     }
   }
 
-  /// An error with its place on the disk, `/dev/vda:/x`: the mount point is gone when somebody reads it.
+  /// A place as it is on the disk, `/dev/vda:/x`: a mount point of ours is gone when somebody reads it.
+  func shown(_ place: String, as prefix: String) -> String {
+    guard isOurs, let (before, rest) = place.split(atFirst: point) else { return place }
+    return before + prefix + rest
+  }
+
   func told(_ error: DumpError, as prefix: String) -> DumpError {
-    guard isOurs, let (before, rest) = error.place.split(atFirst: point) else { return error }
     var told = error
-    told.place = before + prefix + rest
+    told.place = shown(error.place, as: prefix)
     return told
   }
 

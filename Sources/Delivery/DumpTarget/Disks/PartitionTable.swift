@@ -22,9 +22,8 @@ struct PartitionTable {
   /// - Parameter path: of the whole disk, or an image of one.
   init(_ path: String) {
     guard let file = try? File(path, .read) else { return }
-    let start = (try? file.bytes(at: 0, count: 512)) ?? []
     for sector: UInt64 in [512, 4096] where readGPT(file, sector) { return }
-    readMBR(start)
+    readMBR(file)
   }
 
   /// UEFI specification 2.10, section 5.3. False where there is none for sectors of this size.
@@ -50,8 +49,8 @@ struct PartitionTable {
 
   /// The four primary partitions of a DOS table, by the disk's signature (block/partitions/msdos.c, Linux
   /// 6.1).
-  private mutating func readMBR(_ start: [UInt8]) {
-    let reader = ByteReader(start, .little)
+  private mutating func readMBR(_ file: borrowing File) {
+    let reader = ByteReader((try? file.bytes(at: 0, count: 512)) ?? [], .little)
     guard reader.u16(510) == 0xaa55, let signature = reader.u32(440), signature != 0 else { return }
     for index in 0..<4 where reader.slice(446 + 16 * index + 4, 1) != [0] {
       entries.append(

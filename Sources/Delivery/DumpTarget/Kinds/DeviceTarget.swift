@@ -98,8 +98,5 @@ final class MountedDestination: Destination {
     return shown(path)
   }
 
-  private func shown(_ path: String) -> String {
-    guard fileSystem.isOurs, let onDisk = path.dropping(prefix: fileSystem.point) else { return path }
-    return prefix + onDisk
-  }
+  private func shown(_ path: String) -> String { fileSystem.shown(path, as: prefix) }
 }

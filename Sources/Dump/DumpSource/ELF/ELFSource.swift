@@ -130,10 +130,7 @@ public final class ELFSource: DumpSource {
   public func readLargeNote(
     _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
   ) throws(DumpError) {
-    guard offset <= note.size, UInt64(buffer.count) <= note.size - offset else {
-      throw DumpError("reading past the end of a note", at: name)
-    }
-    unsafe try content.read(at: note.offset + offset, into: buffer)
+    unsafe try note.read(from: content, at: offset, into: buffer)
   }
 
   /// Uncompressed bytes that are there and belong to the dump.

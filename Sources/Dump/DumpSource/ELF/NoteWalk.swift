@@ -147,4 +147,12 @@ public struct LargeNote: Sendable, Equatable {
   /// Where its descriptor stands in the (decompressed) source, and its bytes.
   public var offset: UInt64
   public var size: UInt64
+
+  /// Fills `buffer` with the descriptor from `start` on.
+  func read(from content: any Content, at start: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    guard start <= size, UInt64(buffer.count) <= size - start else {
+      throw DumpError("reading past the end of a note", at: content.name)
+    }
+    unsafe try content.read(at: offset + start, into: buffer)
+  }
 }

@@ -171,10 +171,7 @@
     public func readLargeNote(
       _ note: LargeNote, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DumpError) {
-      guard offset <= note.size, UInt64(buffer.count) <= note.size - offset else {
-        throw DumpError("reading past the end of a note", at: name)
-      }
-      unsafe try pages.content.read(at: note.offset + offset, into: buffer)
+      unsafe try note.read(from: pages.content, at: offset, into: buffer)
     }
 
     /// The notes as the file has them. Before version 4 there are none, before 3 no VMCOREINFO either.

@@ -46,7 +46,7 @@
     func readPage(_ range: PhysicalRange, into page: UnsafeMutableRawBufferPointer) throws(DumpError) {
       if isWhole(range) { return unsafe try read(range, into: page) }
       unsafe page.initializeMemory(as: UInt8.self, repeating: 0)
-      for piece in RangeSet.overlapping(kept, range).compactMap({ $0.intersection(range) }) {
+      for piece in RangeSet.common(kept, range) {
         let start = Int(piece.start - range.start)
         unsafe try read(piece, into: UnsafeMutableRawBufferPointer(rebasing: page[start..<start + Int(piece.count)]))
       }

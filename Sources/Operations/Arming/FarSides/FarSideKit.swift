@@ -74,10 +74,6 @@ struct FarSideKit {
     return modules
   }
 
-  private func value(_ key: String, _ settings: [String]) -> String? {
-    settings.last { $0.utf8.starts(with: "\(key)=".utf8) }.map { String(Substring($0.utf8.dropFirst(key.utf8.count + 1))) }
-  }
-
   var isEmpty: Bool { recorder.record.routes.isEmpty }
 
   /// In the crash initramfs.
@@ -90,4 +86,9 @@ struct FarSideKit {
       ImageFile(name: "etc/nsswitch.conf", content: .text("passwd: files\ngroup: files\nhosts: files\n")),
     ]
   }
+}
+
+/// The value of a key in words `key=value`, of which the last one counts; nil where there is none.
+func value(_ key: String, _ settings: [String]) -> String? {
+  settings.last { $0.utf8.starts(with: "\(key)=".utf8) }.map { String(Substring($0.utf8.dropFirst(key.utf8.count + 1))) }
 }

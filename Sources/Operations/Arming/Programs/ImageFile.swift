@@ -35,6 +35,12 @@ struct ImageFile: Equatable {
 extension [ImageFile] {
   /// Bytes of all files.
   var size: UInt64 { reduce(0) { clampedSum($0, $1.size) } }
+
+  /// With those of `others` whose names are not here.
+  func adding(_ others: [ImageFile]) -> [ImageFile] {
+    let names = Set(map(\.name))
+    return self + others.filter { !names.contains($0.name) }
+  }
 }
 
 extension CpioArchive {
