@@ -18,6 +18,9 @@ public struct Level: Sendable, Hashable {
   /// What `excluding` takes.
   public static let excludableNames = PageClass.allCases.filter { $0 != .kernel }.map(\.name).joined(separator: ", ")
 
+  /// How the name of a level that is none of the four begins.
+  private static let excluding = "exclude:"
+
   /// As it stands in dumps: one of the four, or `exclude:` and the classes.
   public let name: String
   /// Bit n: the class with number n.
@@ -34,6 +37,24 @@ public struct Level: Sendable, Hashable {
   public init?(named name: String) {
     guard let level = Level.named.first(where: { $0.name == name }) else { return nil }
     self = level
+  }
+
+  /// As a dump states it (`name`).
+  public init?(stated name: String) {
+    if let level = Level(named: name) {
+      self = level
+    } else if name.utf8.starts(with: Level.excluding.utf8),
+      let level = try? Level(excluding: String(Substring(name.utf8.dropFirst(Level.excluding.utf8.count))))
+    {
+      self = level
+    } else {
+      return nil
+    }
+  }
+
+  /// What is left of a dump of level `other` at this level: what either leaves out is gone.
+  public func within(_ other: Level) -> Level {
+    isHeader || other.isHeader ? .header : Level(leavingOut: leavesOut | other.leavesOut)
   }
 
   /// By the numbers of makedumpfile's `-d`, 0 to 31: 1 zero pages, 2 cache, 4 cache-private, 8 user, 16 free.
@@ -68,14 +89,14 @@ public struct Level: Sendable, Hashable {
       self = level
     } else {
       let names = PageClass.allCases.filter { bits & bit($0) != 0 }.map(\.name)
-      self.init(name: "exclude:" + names.joined(separator: ","), leavesOut: bits)
+      self.init(name: Level.excluding + names.joined(separator: ","), leavesOut: bits)
     }
   }
 
   /// As a setting of mcore-capture.
   public var setting: String {
-    let prefix = "exclude:"
-    return name.utf8.starts(with: prefix.utf8) ? "exclude=\(Substring(name.utf8.dropFirst(prefix.utf8.count)))" : "level=\(name)"
+    let isList = name.utf8.starts(with: Level.excluding.utf8)
+    return isList ? "exclude=\(Substring(name.utf8.dropFirst(Level.excluding.utf8.count)))" : "level=\(name)"
   }
 
   /// Whether pages have to be classified to select by this level.

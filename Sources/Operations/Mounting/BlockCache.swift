@@ -37,14 +37,25 @@ internal import Synchronization
 
   /// Fills `buffer`, which lies within the file.
   public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
+    guard offset <= fileSize, UInt64(buffer.count) <= fileSize - offset else {
+      throw DumpError("reading past the end, at \(hex(offset))")
+    }
     var done = 0
     while done < buffer.count {
       let here = offset + UInt64(done)
       let number = here / blockSize
-      let bytes = try block(number)
       let skip = Int(here - number * blockSize)
+      let bytes: [UInt8]
+      do throws(DumpError) {
+        bytes = try block(number)
+      } catch {
+        // What is damaged may be a page that nobody asked for.
+        let count = min(buffer.count - done, Int(blockSize) - skip)
+        unsafe try fill(here, UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]))
+        done += count
+        continue
+      }
       let count = min(buffer.count - done, bytes.count - skip)
-      guard count > 0 else { throw DumpError("reading past the end, at \(hex(here))") }
       unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count]).copyBytes(from: bytes[skip..<skip + count])
       done += count
     }
@@ -59,7 +70,6 @@ internal import Synchronization
     if let known { return known }
     // Two threads may read the same block at once: one of them for nothing, and neither waits.
     let start = number * blockSize
-    guard start < fileSize else { throw DumpError("reading past the end, at \(hex(start))") }
     let fill = unsafe self.fill
     let bytes = unsafe try [UInt8].filled(Int(min(blockSize, fileSize - start))) { (buffer) throws(DumpError) in
       unsafe try fill(start, buffer)

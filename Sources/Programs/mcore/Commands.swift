@@ -35,16 +35,7 @@ struct Save: ParsableCommand {
       A dump is written under a name that ends in .incomplete and renamed when it is whole and on the disk.
       """)
 
-  @Option(help: "What to keep: \(Level.allNames) (default: kern).")
-  var level: Level?
-
-  @Option(help: "In place of a level: classes of pages to leave out, of \(Level.excludableNames).")
-  var exclude: String?
-
-  @Option(
-    name: .customShort("d"),
-    help: "In place of a level: the sum of 1 zero, 2 cache, 4 cache-private, 8 user, 16 free, as for makedumpfile.")
-  var dumpLevel: Int?
+  @OptionGroup var selection: LevelArguments
 
   @Option(help: "How far the kernel's page map is believed: checked, metadata (as it stands), nothing (keep every page).")
   var trust: Trust = .checked
@@ -91,16 +82,11 @@ struct Save: ParsableCommand {
   }
 
   func validate() throws {
-    let given = [level != nil ? "--level" : nil, exclude != nil ? "--exclude" : nil, dumpLevel != nil ? "-d" : nil]
-    if given.compactMap({ $0 }).count > 1 {
-      throw ValidationError("\(given.compactMap { $0 }.joined(separator: " and ")) say the same thing: give one of them")
-    }
-    if let dumpLevel, Level(dumpLevel: dumpLevel) == nil { throw ValidationError("-d is 0 to 31, not \(dumpLevel)") }
     let limits = try limits()
     if isRawWord(source), !transfer.mirror.isEmpty {
       throw ValidationError("the dump on a raw disk goes to one target; copy the directory then (--mirror is for new dumps)")
     }
-    if isRawWord(source), !given.compactMap({ $0 }).isEmpty || limits != Limits() {
+    if isRawWord(source), selection.isGiven || limits != Limits() {
       throw ValidationError("the dump on a raw disk is copied as it is: what goes into it was chosen when it was written")
     }
   }
@@ -113,8 +99,7 @@ struct Save: ParsableCommand {
       if isRawWord(source) {
         return try saveRaw(source, to: targets, options, threads: work.threads, witness: witness, reporter)
       }
-      let excluded = if let exclude { try Level(excluding: exclude) } else { dumpLevel.flatMap { Level(dumpLevel: $0) } }
-      var request = SaveRequest(source: source, targets: targets, level: excluded ?? level ?? .kern)
+      var request = SaveRequest(source: source, targets: targets, level: try selection.value() ?? .kern)
       request.trust = trust
       request.order = order
       request.limits = limits
@@ -135,10 +120,11 @@ struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a dump in another format.",
     usage:
-      "mcore convert --format <format> [--speed <speed>] [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
+      "mcore convert --format <format> [--level <level>] [--speed <speed>] [--threads <threads>] [--quiet] [--vmcoreinfo <file>] <dump> ... <out>",
     discussion: """
-      Converting keeps what the dump says of itself. Pages that could not be read become gaps. The parts of a set that \
-      makedumpfile --split wrote become one dump; a part that is missing is named.
+      Converting keeps what the dump says of itself. With --level, --exclude or -d pages are left out as by 'mcore save'. \
+      Pages that could not be read become gaps. The parts of a set that makedumpfile --split wrote become one dump; a part \
+      that is missing is named.
       """)
 
   @Option(help: "Format: \(OutputFormat.allNames).")
@@ -146,6 +132,8 @@ struct Convert: ParsableCommand {
 
   @Option(help: "How hard the codecs of elf.gz and elf.zst try: \(Speed.allNames).")
   var speed: Speed = .balanced
+
+  @OptionGroup var selection: LevelArguments
 
   @OptionGroup var work: WorkOptions
 
@@ -164,8 +152,8 @@ struct Convert: ParsableCommand {
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
       try convert(
-        Array(files.dropLast()), to: files[files.count - 1], format: format, speed: speed, threads: work.threads,
-        vmcoreInfo: knowledge.vmcoreinfo, reporter)
+        Array(files.dropLast()), to: files[files.count - 1], format: format, level: try selection.value() ?? .all, speed: speed,
+        threads: work.threads, vmcoreInfo: knowledge.vmcoreinfo, witness: ReportWitness(writesFiles: false), reporter)
     }
   }
 }

@@ -192,6 +192,9 @@ class Formats(Oracles):
             self.assertTrue(any("one of several" in finding for finding in facts["findings"]), facts["findings"])
         kept = sum(json.loads(mcore("info", "--json", part).stdout)["pages"]["unclassified"]["kept"] for part in parts)
         self.assertEqual(kept, len(Kdump(parts[0]).kept))
+        # Blocks of 1 GiB: the first part has all pages, and the others' bitmaps are longer than this machine's memory.
+        joined = json.loads(mcore("info", "--json", *parts[::-1]).stdout)
+        self.assertEqual((joined["status"], joined["pages"]["unclassified"]["kept"]), ("complete", kept))
         for part in parts:
             part.unlink()
 
@@ -289,6 +292,48 @@ class Formats(Oracles):
             last = out
         self.assertEqual(compare_memory(self.core, Core(last))[0], 0)
         last.unlink()
+
+    def test_a_dump_is_filtered_again_and_says_what_it_has(self):
+        """convert --level is save --level, from whatever format; of a smaller dump no more comes back, and it doesn't say so."""
+        kern, again, out = self.work / "kern", self.work / "again", self.work / "out"
+        mcore("save", "-q", "--no-report", self.raw, kern)
+        facts = json.loads(mcore("info", "--json", kern).stdout)
+
+        def said(dump):
+            """What info says but for the file itself."""
+            told = json.loads(mcore("info", "--json", dump).stdout)
+            return {key: told[key] for key in ("level", "pages", "checks", "status", "findings")}
+
+        wanted = said(kern)
+        self.assertEqual((wanted["level"], wanted["status"]), ("kern", "complete"))
+        self.assertGreater(facts["pages"]["free"]["left_out"], 10_000)
+        for source, words in {
+            self.raw: ["--level", "kern"],
+            self.ours["kdump-zstd"]: ["-d", "31"],
+            self.ours["kdump-zlib"]: ["--exclude", "free,offline,hwpoison,cache,cache-private,user"],
+        }.items():
+            with self.subTest(words=words):
+                mcore("convert", "-q", "--format", "elf", *words, source, out)
+                self.assertEqual(said(out), wanted)
+                self.assertEqual(compare_memory(Core(out), self.core)[0], 0)
+                out.unlink()
+        # There and back with all that it says.
+        mcore("convert", "-q", "--format", "kdump-zstd", kern, again)
+        mcore("convert", "-q", "--format", "elf.gz", again, out)
+        self.assertEqual(said(out), wanted)
+        out.unlink()
+        result = mcore("save", "--no-report", "--level", "used", kern, out)
+        self.assertIn(b"has level kern: what that left out can't come back", result.stderr)
+        self.assertEqual(said(out), wanted)
+        for path in (again, out):
+            path.unlink()
+        mcore("convert", "-q", "--format", "elf", "--level", "header", kern, again)
+        mcore("save", "-q", "--no-report", again, out)
+        self.assertEqual(said(out)["level"], "header")
+        self.assertEqual(said(out), said(again))
+        self.assertLess(said(out)["pages"]["unclassified"]["kept"], 100)
+        for path in (kern, again, out):
+            path.unlink()
 
     def test_makedumpfile_filters_ours_like_the_raw_copy(self):
         """Its bitmaps are the same, page by page, and so is the log."""

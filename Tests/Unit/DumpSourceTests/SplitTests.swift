@@ -71,6 +71,26 @@
     _ = scratch
   }
 
+  /// makedumpfile splits at blocks of 1 GiB: of a machine with less, all parts but one have no page, and their
+  /// bitmaps have more bits than max_mapnr.
+  @Test func partsWithoutPagesBelongToTheSet() throws {
+    let scratch = try Scratch()
+    var paths: [String] = []
+    for (number, part) in [0..<9, 9..<9, 9..<9].enumerated() as EnumeratedSequence<[Range<UInt64>]> {
+      var kdump = SyntheticKdump([:])
+      for frame in 1...8 as ClosedRange<UInt64> { kdump.pages[frame] = .zlib(page(frame)) }
+      kdump.part = part
+      paths.append(scratch.file("part\(number)"))
+      try kdump.write(to: paths[number])
+    }
+    for order in [[0, 1, 2], [2, 1, 0]] {
+      let source = try openDump(order.map { paths[$0] })
+      #expect(source.findings == [])
+      #expect(source.shortfall == nil)
+      #expect(frames(source) { !isCut($0) } == Array(1...8))
+    }
+  }
+
   @Test func whatIsNoPartOfTheSetIsRefusedByName() throws {
     func refused(_ paths: [String], _ words: String) {
       let error = #expect(throws: DumpError.self) { try openDump(paths) }

@@ -92,6 +92,29 @@ private func bytes(_ view: CoreView, _ offset: UInt64, _ count: Int) throws -> [
   #expect(throws: DumpError.self) { try read(9400, 101) }
 }
 
+/// A block of the cache has 15 pages of a kdump file: one that is damaged costs none of the others.
+#if Kdump
+  @Test func aDamagedPageCostsItselfAlone() throws {
+    let scratch = try Scratch()
+    var kdump = SyntheticKdump([:])
+    for frame in 0x100..<0x140 as Range<UInt64> { kdump.pages[frame] = .zlib(noise(4096, seed: frame)) }
+    kdump.pages[0x110] = .raw(noise(1000, seed: 1), flags: 1)
+    try kdump.write(to: scratch.file("dump"))
+    let source = try openDump(scratch.file("dump"))
+    let view = try CoreView(source)
+    let start = view.size - 0x40 * 4096
+    for page in 0..<0x40 as Range<UInt64> {
+      let frame = 0x100 + page
+      if frame == 0x110 {
+        #expect(throws: DumpError.self) { try bytes(view, start + page * 4096, 4096) }
+      } else {
+        #expect(try bytes(view, start + page * 4096, 4096) == noise(4096, seed: frame))
+      }
+    }
+    #expect(throws: DumpError.self) { try bytes(view, start + 0xf * 4096, 8192) }
+  }
+#endif
+
 /// `--strict`: what could not be read is an error, and what only a header promises is not there.
 @Test func aStrictViewHasNoMemoryThatTheDumpHasNot() throws {
   let scratch = try Scratch()

@@ -44,6 +44,21 @@ func dumpLevelsAreThoseOfMakedumpfile(number: Int, name: String, classes: [Strin
   #expect(try Level(excluding: Level.excludableNames.replacing(" ", with: "")) == .kern)
 }
 
+/// What two levels leave out is what is left of a dump of one at the other.
+@Test(arguments: [
+  ("all", "kern", "kern"), ("used", "kern", "kern"), ("kern", "used", "kern"), ("kern", "header", "header"),
+  ("header", "all", "header"), ("exclude:cache", "used", "exclude:free,cache,offline,hwpoison"),
+  ("used", "exclude:cache,cache-private,user", "kern"), ("all", "exclude:user", "exclude:user"),
+])
+func aDumpIsFilteredAgain(level: String, stated: String, left: String) throws {
+  #expect(try #require(Level(stated: level)).within(#require(Level(stated: stated))).name == left)
+}
+
+@Test(arguments: ["", "kernel", "exclude:", "exclude:kernel", "exclude"])
+func whatADumpStatesMayBeNoLevel(name: String) {
+  #expect(Level(stated: name) == nil)
+}
+
 @Test(arguments: ["", "kernel", "zero", "cache,", "Cache", "cache user"])
 func namesOfNoClassAreRefused(names: String) {
   #expect(throws: DumpError.self) { try Level(excluding: names) }

@@ -120,9 +120,12 @@ struct SegmentWitnesses {
   }
 
   private mutating func offsets() {
+    let places = PlacesInFile(entries, loads, claims)
     for index in loads.indices {
       let entry = entries[loads[index]]
       guard let place = expectedOffset(index), place != entry.offset else { continue }
+      // Segments may stand in any order: a place that is in the file, and that nothing else is at, is right.
+      if places.isAlone(loads[index], fileEnd) { continue }
       // Both neighbours have to agree, and what is there now must not.
       guard fits(place, entry.fileSize, before: index + 1), !fits(entry.offset, entry.fileSize, before: index + 1) else {
         continue
@@ -136,7 +139,9 @@ struct SegmentWitnesses {
       let (one, other) = (entries[loads[index]], entries[loads[index + 1]])
       guard let end = SegmentWitnesses.end(one.offset, min(one.fileSize, one.memorySize)), other.offset >= one.offset,
         end > other.offset,
-        one.offset < fileEnd, other.fileSize > 0, one.physicalAddress != other.physicalAddress
+        one.offset < fileEnd, other.fileSize > 0,
+        // The same bytes as the same memory: two mappings of it, as QEMU lists them with paging on.
+        one.offset &- one.physicalAddress != other.offset &- other.physicalAddress
       else { continue }
       if fits(one.offset, one.memorySize, before: index + 1) { continue }
       found(

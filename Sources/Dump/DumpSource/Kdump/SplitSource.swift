@@ -115,7 +115,10 @@
           "its kernel is \(one.header.names[2]) on \(one.header.names[1]), not \(other.header.names[2]) on \(other.header.names[1])"
         } else if one.header.crashTime != other.header.crashTime {
           "it is of another crash"
-        } else if one.pageSize != other.pageSize || one.frames != other.frames {
+        } else if one.pageSize != other.pageSize
+          // A part without pages has nothing to check its claim by, so that both are asked.
+          || one.frames != other.frames && one.statedFrames != other.statedFrames
+        {
           "its machine has other memory"
         } else if part.existing != first.existing || part.written != first.written {
           "its bitmaps are others"

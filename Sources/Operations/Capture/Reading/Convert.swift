@@ -2,20 +2,22 @@ public import CoreFormat
 public import DumpBasics
 internal import DumpSource
 internal import LinuxSystem
+public import PageSelection
 
 /// `mcore convert`: the same dump in another format, with everything it says of itself. OUT is a plain file
 /// or `-`.
 ///
 /// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
-/// unreadable. `dumps` are one dump, or the parts of a set.
+/// unreadable. `dumps` are one dump, or the parts of a set. With another `level` than `all` pages are left out.
 public func convert(
-  _ dumps: [String], to out: String, format: OutputFormat, speed: Speed = .balanced, threads: Int, vmcoreInfo: String? = nil,
-  _ reporter: any Reporter
+  _ dumps: [String], to out: String, format: OutputFormat, level: Level = .all, speed: Speed = .balanced, threads: Int,
+  vmcoreInfo: String? = nil, witness: (any KernelWitness)? = nil, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
   if System.kind(of: out) == .directory {
     throw DumpError(.usage, "OUT is a directory", at: out, advice: "convert writes one plain file: give its name")
   }
-  var request = SaveRequest(source: dumps.first ?? "", targets: [out], level: .all)
+  var request = SaveRequest(source: dumps.first ?? "", targets: [out], level: level)
+  if level != .all { request.witness = witness }
   request.format = format
   request.speed = speed
   request.threads = threads

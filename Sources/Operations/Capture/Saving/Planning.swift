@@ -145,20 +145,24 @@ struct Planning {
 
   /// A dump of ours that is converted keeps what it says.
   private func counts(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.ClassCount] {
-    guard let classes else { return source.statement?.classes ?? [] }
+    let stated = source.statement?.classes ?? []
+    if request.level == .all, !stated.isEmpty { return stated }
+    guard let classes else { return [] }
     var leftOut: [UInt32: UInt64] = [:]
     for entry in selection.absent where entry.reason == .level {
       leftOut[entry.pageClass, default: 0] += kernel.pageSize.pages(in: entry.range)
     }
     return PageClass.allCases.map { pageClass in
-      let total = classes.counts[pageClass]
+      // Pages that a dump of ours left out are not among those that were classified now.
+      let total = max(classes.counts[pageClass], stated.first { $0.name == pageClass.name }?.total ?? 0)
+      let here = classes.counts[pageClass]
       let gone = clampedSum(leftOut[UInt32(pageClass.rawValue)] ?? 0, selection.pagesWithoutData[pageClass] ?? 0)
-      return MCoreNote.ClassCount(name: pageClass.name, total: total, kept: total - min(total, gone))
+      return MCoreNote.ClassCount(name: pageClass.name, total: total, kept: here - min(here, gone))
     }
   }
 
   private func checks(_ classes: PageClassification?, _ selection: PageSelection) -> [MCoreNote.CheckCount] {
-    guard let classes, request.level.needsClasses else { return source.statement?.checks ?? [] }
+    guard let classes, request.level.needsClasses else { return request.level == .all ? source.statement?.checks ?? [] : [] }
     let made = classes.checks.map {
       MCoreNote.CheckCount(name: $0.name, tried: $0.tried, failed: $0.failed, keptPages: $0.keptPages)
     }
