@@ -3,8 +3,8 @@ internal import DumpBasics
 
 /// Which segments of a core have a place in the file to themselves.
 ///
-/// Where a core's segments fill the file, a wrong `p_offset` lies in what belongs to another one, or behind the
-/// end. One that lies in nobody's bytes is not contradicted.
+/// Where a core's segments fill the file, a wrong `p_offset` lies in what belongs to another one, or behind
+/// the end. One that lies in nobody's bytes is not contradicted.
 struct PlacesInFile {
   private let entries: [ELFProgramHeader]
   /// By their number in the table.
@@ -17,8 +17,8 @@ struct PlacesInFile {
     let headers = (start: 0 as UInt64, end: clampedSum(claims.offset, table), index: -1)
     let notes = entries.indices.filter { entries[$0].type == ELFProgramHeader.note }
     let places = ([headers] + (loads + notes).filter { entries[$0].fileSize > 0 }.map(place)).sorted { $0.start < $1.start }
-    // Of all that begin before, the one that reaches furthest: whoever shares bytes with any shares them with it,
-    // or was found when it came.
+    // Of all that begin before, the one that reaches furthest: whoever shares bytes with any shares them with
+    // it, or was found when it came.
     guard var furthest = places.first else { return }
     for place in places.dropFirst() {
       if place.start < furthest.end, !isSameMemory(place.index, furthest.index) {

@@ -8,7 +8,8 @@ public import PageSelection
 /// or `-`.
 ///
 /// A page that was unreadable becomes a gap. Converting back gives the same bytes as long as nothing was
-/// unreadable. `dumps` are one dump, or the parts of a set. With another `level` than `all` pages are left out.
+/// unreadable. `dumps` are one dump, or the parts of a set. With another `level` than `all` pages are left
+/// out.
 public func convert(
   _ dumps: [String], to out: String, format: OutputFormat, level: Level = .all, speed: Speed = .balanced, threads: Int,
   vmcoreInfo: String? = nil, witness: (any KernelWitness)? = nil, _ reporter: any Reporter
