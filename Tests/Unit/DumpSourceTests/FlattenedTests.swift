@@ -54,6 +54,39 @@
     }
   }
 
+  /// The descriptors stand in the file when it is cut in its pages: what has no data is missing, not damaged.
+  @Test func pagesBehindTheCutAreMissing() throws {
+    let scratch = try Scratch()
+    var kdump = SyntheticKdump([:])
+    for frame in 1...40 as ClosedRange<UInt64> { kdump.pages[frame] = .zlib(noise(4096, seed: frame)) }
+    let file = try kdump.bytes()
+    let table = kdump.descriptorOffset + 40 * KdumpPageDescriptor.size
+    func cut(_ pieces: [Range<Int>]) throws -> any DumpSource {
+      var flat = Array(SyntheticKdump.flattened([], pieces: 1).prefix(4096))
+      for piece in pieces {
+        flat += SyntheticKdump.record(UInt64(piece.lowerBound), UInt64(piece.count)) + file[piece]
+      }
+      return try opened(flat, scratch)
+    }
+    func frames(_ source: any DumpSource, isThere: Bool) -> [UInt64] {
+      source.coverage().filter { ($0.kind != .cut) == isThere }.flatMap { Array($0.range.start / 4096..<$0.range.end / 4096) }
+    }
+    // The second half of the descriptors was not written yet.
+    let half = try cut([0..<kdump.descriptorOffset + 20 * KdumpPageDescriptor.size, table..<file.count])
+    #expect(half.shortfall != nil)
+    #expect(frames(half, isThere: true) == Array(1...20))
+    #expect(frames(half, isThere: false) == Array(21...40))
+    #expect(half.findings.contains { $0.what.contains("20 pages are missing") })
+    for frame in 1...20 as ClosedRange<UInt64> {
+      #expect(try half.bytes(at: PhysicalAddress(frame * 4096), count: 4096) == noise(4096, seed: frame))
+    }
+    // Only the mark of the end is not there.
+    let whole = try cut([0..<file.count])
+    #expect(whole.shortfall == nil)
+    #expect(whole.findings.count == 1)
+    #expect(frames(whole, isThere: true) == Array(1...40))
+  }
+
   @Test func wildPiecesNeverTrap() throws {
     let scratch = try Scratch()
     let whole = SyntheticKdump.flattened(try core(), pieces: 5000)

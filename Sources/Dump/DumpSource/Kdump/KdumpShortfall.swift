@@ -23,9 +23,12 @@
         let table = (pages.runs.count - present).multipliedReportingOverflow(by: UInt64(KdumpPageDescriptor.size)).partialValue
         expected = max(expected, clampedSum(size, table))
       }
-      guard isIncomplete || expected > size else { return }
-      lost = try KdumpShortfall.lost(pages, present, offsetZeroIsLost: isIncomplete)
+      // What a cut flattened file does not hold reads as zeros, descriptors too.
+      let isCutOutside = pages.content.damage != nil && !pages.content.isCorrupt
+      guard isIncomplete || expected > size || isCutOutside else { return }
+      lost = try KdumpShortfall.lost(pages, present, offsetZeroIsLost: isIncomplete || isCutOutside)
       let missing = lost.count
+      if missing == 0, !isIncomplete, expected <= size { return }
       shortfall = Shortfall(expected: max(expected, size == .max ? size : size + 1), present: size)
       findings.append(
         isIncomplete
@@ -33,7 +36,9 @@
             "the file is marked as incomplete: its writer did not come to its end, \(missing) pages are missing", at: name,
             advice: "what is missing is named and left out")
           : DumpError(
-            "the file is cut: \(humanBytes(size)) of at least \(humanBytes(expected)) are there, \(missing) pages are missing",
+            expected > size
+              ? "the file is cut: \(humanBytes(size)) of at least \(humanBytes(expected)) are there, \(missing) pages are missing"
+              : "the file is cut: \(missing) pages are missing",
             at: name, advice: "what is missing is named and left out"))
     }
 

@@ -11,7 +11,7 @@ public struct Verification: Sendable {
   public enum Verdict: Int32, Sendable {
     case whole = 0
     case corrupt = 1
-    /// What is there is sound, but it ends too early, or the dump has findings of its own.
+    /// What is there is sound, but it ends too early, or something else is wrong with the file.
     case incomplete = 3
   }
   public var verdict: Verdict
@@ -52,18 +52,33 @@ private func verifyFiles(_ paths: [String], threads: Int, _ reporter: any Report
 
   var lines = ["read \(humanBytes(elf.contentSize)) of content in \(check.groups) groups"]
   lines += check.problems
-  // Of a dump of ours its own findings are known since it was made: it is as it was then.
-  let findings = source.findings + (source.statement == nil ? CrashedKernel(source).findings : [])
-  lines += findings.map(\.description)
+  let findings = DumpFindings(source)
+  lines += findings.lines
   let cut = elf.shortfall != nil || (elf.metadata != nil && elf.metadata?.trailer == nil)
   if cut, let note = elf.metadata?.note {
     lines += PassProgress.of(note, present: elf.contentSize).map(\.text)
   }
   let verdict: Verification.Verdict =
-    !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !findings.isEmpty ? .incomplete : .whole
+    !check.problems.isEmpty || elf.isCorrupt ? .corrupt : cut || !findings.now.isEmpty ? .incomplete : .whole
   if elf.bytesBehind > 0 { lines.append(DumpFacts.text(behind: elf.bytesBehind)) }
   if elf.metadata == nil { lines.append("not written by mcore: it has no checksums of its own to compare with") }
   return Verification(verdict: verdict, lines: lines)
+}
+
+/// What is wrong with a dump beside its pages.
+struct DumpFindings {
+  /// What is wrong with the file, and with the kernel in it where nobody has looked before.
+  let now: [String]
+  /// What a dump of ours says of itself since it was made. It is as it was then: that is no damage.
+  let then: [String]
+
+  init(_ source: any DumpSource) {
+    let kernel = source.statement == nil ? CrashedKernel(source).findings : []
+    now = (source.findings + kernel).map(\.description)
+    then = source.statement?.findings ?? []
+  }
+
+  var lines: [String] { now + then.map { "found when the dump was written: \($0)" } }
 }
 
 /// What the trailer's checksums say of a dump of ours whose blocks have none of their own: what is copied

@@ -29,9 +29,10 @@ func verifyPages(
   var lines = ["read \(total >> pageSize.shift) pages, \(humanBytes(total))"]
   if bad > 0 { lines.append("\(bad) pages can't be read") }
   lines += problems
-  lines += source.findings.map(\.description)
-  lines.append("not written as ELF: pages have no checksums but those of their codec")
-  let isCut = source.shortfall != nil || coverage.contains { $0.kind == .cut } || !source.findings.isEmpty
+  let findings = DumpFindings(source)
+  lines += findings.lines
+  if source.statement == nil { lines.append("not written by mcore: pages have no checksums but those of their codec") }
+  let isCut = source.shortfall != nil || coverage.contains { $0.kind == .cut } || !findings.now.isEmpty
   return Verification(verdict: bad > 0 ? .corrupt : isCut ? .incomplete : .whole, lines: lines)
 }
 
