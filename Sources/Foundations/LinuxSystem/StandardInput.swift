@@ -12,14 +12,15 @@ extension File {
       return System.isPipe(path) ? try copied(path) { () throws(DumpError) in try File(path, .read) } : try File(path, .read)
     }
     let input = File(borrowing: 0, name: "standard input")
-    if input.isRegular { return input }
+    // A process that goes into the background gives its standard input up.
+    if input.isRegular { return try kept(input, "standard input") }
     if System.isTerminal(0) {
       throw DumpError(.usage, "a dump can't be read from a terminal", at: "-", advice: "redirect standard input, or name a file")
     }
     return try copied("standard input") { File(borrowing: 0, name: "standard input") }
   }
 
-  /// Copies of pipes that this process has made, by name; they stay open.
+  /// Standard input, and copies of pipes that this process has made, by name; they stay open.
   private static let copies = Mutex<[String: Int32]>([:])
 
   private static func copied(_ name: String, _ open: () throws(DumpError) -> File) throws(DumpError) -> File {
@@ -39,7 +40,13 @@ extension File {
           advice: "set TMPDIR to a directory with room for the dump")
       }
     }
-    let kept = Int32(try System.retrying(.open, directory) { Int(fcntl(copy.descriptor, F_DUPFD_CLOEXEC, 3)) })
+    return try kept(copy, name)
+  }
+
+  /// The same file for as long as this process lives.
+  private static func kept(_ file: borrowing File, _ name: String) throws(DumpError) -> File {
+    if let known = copies.withLock({ $0[name] }) { return File(borrowing: known, name: name) }
+    let kept = Int32(try System.retrying(.open, name) { Int(fcntl(file.descriptor, F_DUPFD_CLOEXEC, 3)) })
     copies.withLock { $0[name] = kept }
     return File(borrowing: kept, name: name)
   }

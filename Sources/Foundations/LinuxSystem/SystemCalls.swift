@@ -156,6 +156,7 @@ public enum System {
 
   /// EIO, for what is no error of mcore.
   public static let inputOutputError = EIO
+  public static let notConnected = ENOTCONN
 
   /// EBUSY, for comparing with `DumpError.Kind.system`.
   public static let busy = EBUSY

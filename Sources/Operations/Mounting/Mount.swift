@@ -9,14 +9,30 @@
     _ dumps: [String], on directory: String, foreground: Bool, isStrict: Bool = false, cacheBytes: UInt64
   ) throws(DumpError) {
     // libfuse goes to the root directory before it unmounts: only an absolute path is good then.
-    guard System.kind(of: directory) == .directory, let directory = System.realPath(directory) else {
-      throw DumpError(.usage, "no such directory", at: directory, advice: "make it first")
-    }
+    let directory = try mountPoint(directory)
     let mounted = try MountedDump(dumps, isStrict: isStrict, cacheBytes: cacheBytes)
     try checkFUSE()
     let code = unsafe mcore_view_serve(
       directory, mounted.files, mounted.count, mounted.modified, foreground ? 1 : 0, mounted.callback, mounted.context)
     if code != 0 { throw failure(code, directory) }
+  }
+
+  /// The absolute path of a directory that a dump can be mounted on.
+  private func mountPoint(_ directory: String) throws(DumpError) -> String {
+    do throws(DumpError) { _ = try File(directory, .read) } catch {
+      if error.kind == .system(System.notConnected) {
+        throw DumpError(
+          .usage, "the program behind what is mounted here is gone", at: directory, advice: "fusermount3 -u \(directory)")
+      }
+    }
+    guard System.kind(of: directory) == .directory, let path = System.realPath(directory) else {
+      throw DumpError(.usage, "no such directory", at: directory, advice: "make it first")
+    }
+    if let here = System.fileSystem(of: path), let above = System.fileSystem(of: path + "/.."), here != above {
+      throw DumpError(
+        .usage, "something is mounted here already", at: directory, advice: "fusermount3 -u \(directory), or name another one")
+    }
+    return path
   }
 
   /// Whether a file system can be mounted through FUSE here.

@@ -177,11 +177,12 @@ class Formats(Oracles):
                 (self.work / "repaired").unlink()
                 self.assertIn(b"name the index", piped("index", name, status=2).stderr)
                 piped("index", "-o", self.work / "piped.gzi", name)
+                (self.work / "piped.gzi").unlink()
         os.mkfifo(fifo)
         with subprocess.Popen(["cp", packed, fifo]) as copy:
             self.assertEqual(mcore("dmesg", fifo).stdout, log)
             copy.wait(timeout=60)
-        for path in (packed, fifo, self.work / "piped.gzi"):
+        for path in (packed, fifo):
             path.unlink()
 
     def test_a_part_of_a_split_set_names_itself(self):
@@ -261,6 +262,10 @@ class Formats(Oracles):
         self.assertEqual(ours, index.read_bytes())
         mcore("index", "-o", self.work / "elsewhere", packed)
         self.assertEqual((self.work / "elsewhere").read_bytes(), ours)
+        # Nothing is written over, least of all the dump itself.
+        for name in (packed, self.work / "elsewhere", "-"):
+            mcore("index", "-o", name, packed, status=2)
+        self.assertEqual(json.loads(mcore("info", "--json", packed).stdout)["status"], "complete")
         # Of a part there is none, and none is left.
         index.unlink()
         with open(packed, "r+b") as file:
@@ -452,12 +457,36 @@ class Formats(Oracles):
             # In the background: the command returns, and fusermount3 ends it.
             mcore("mount", packed, directory)
             self.assertEqual((directory / "vmcore").read_bytes(), plain)
+            self.assertIn(b"is mounted here already", mcore("mount", packed, directory, status=2).stderr)
             command("fusermount3", "-u", directory)
             self.assertFalse(os.path.ismount(directory))
+            # What stands on standard input is there for the program in the background too.
+            with open(packed, "rb") as file:
+                mcore("mount", "-", directory, stdin=file)
+            self.assertEqual((directory / "vmcore").read_bytes(), plain)
+            # One whose program is killed, and what is said of it.
+            for line in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+                if line.read_bytes().endswith(b"mount\0-\0" + os.fsencode(directory) + b"\0"):
+                    os.kill(int(line.parent.name), signal.SIGKILL)
+            deadline = time.monotonic() + 60
+            while is_served(directory):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            self.assertIn(b"is gone", mcore("mount", packed, directory, status=2).stderr)
+            command("fusermount3", "-u", directory)
         finally:
             subprocess.run(["umount", "-l", directory], capture_output=True)
             process.kill()
             process.wait(timeout=60)
+
+
+def is_served(directory) -> bool:
+    """Whether somebody answers for what is mounted there."""
+    try:
+        os.listdir(directory)
+    except OSError:
+        return False
+    return True
 
 
 def program_headers(path) -> list:

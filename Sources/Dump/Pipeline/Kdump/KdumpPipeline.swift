@@ -80,8 +80,14 @@
           layout.written.forEachRun(first..<min(first + perUnit, layout.written.count)) { worker.add($0, $1, reader, slot) }
         },
         consume: { unit, slot throws(DumpError) in
-          if let error = limit(UInt64(unit) * perUnit << pageSize.shift, output.count + UInt64(slot.count)) { throw error }
-          try output.write(slot, zero: zero)
+          if let error = limit(UInt64(unit) * perUnit << pageSize.shift, output.count + UInt64(slot.count)) {
+            output.flushWhatIsThere()
+            throw error
+          }
+          do throws(DumpError) { try output.write(slot, zero: zero) } catch {
+            output.flushWhatIsThere()
+            throw error
+          }
           unreadable += slot.unreadable
           zeroPages += UInt64(slot.zeroPages)
           if readError == nil { readError = slot.firstReadError }
@@ -147,6 +153,7 @@
 
     mutating func write(_ slot: KdumpSlot, zero: KdumpPage) throws(DumpError) {
       var offset = count
+      var descriptors = ByteWriter(layout.header.identity.byteOrder, capacity: slot.pages.count * KdumpPageDescriptor.size)
       for entry in slot.pages {
         var descriptor: KdumpPageDescriptor
         switch entry.page {
@@ -166,7 +173,9 @@
         try sink.write(zero.bytes)
         count += UInt64(zero.bytes.count)
       }
-      if descriptors.count >= KdumpOutput.atOnce { try flush() }
+      // Only what has its data in the file is told of, should the next write fail.
+      self.descriptors.append(descriptors.bytes)
+      if self.descriptors.count >= KdumpOutput.atOnce { try flush() }
     }
 
     /// The one place that all pages of zeros share: behind the data of the first slot that has one.
@@ -183,6 +192,9 @@
       descriptorOffset += UInt64(descriptors.count)
       descriptors = ByteWriter(layout.header.identity.byteOrder, capacity: KdumpOutput.atOnce)
     }
+
+    /// On the way out of an error: pages that are in the file are of no use without their descriptors.
+    mutating func flushWhatIsThere() { try? flush() }
 
     mutating func finish() throws(DumpError) {
       try flush()

@@ -189,7 +189,7 @@ extension DumpFacts {
   }
 
   /// Pages that are not in the dump, for each reason there is.
-  private var absentPages: [(reason: Absence, pages: UInt64)] {
+  var absentPages: [(reason: Absence, pages: UInt64)] {
     Absence.allCases.compactMap { reason in
       let count = pages(absent.lazy.filter { $0.reason == reason }.map(\.range))
       return count == 0 ? nil : (reason, count)
@@ -226,8 +226,10 @@ extension DumpFacts {
     if bytesBehind > 0 { lines.append(("behind it", DumpFacts.text(behind: bytesBehind))) }
     for note in otherNotes { lines.append(("note", note.text)) }
     if !passes.isEmpty { lines.append(("there is", passes.map(\.text).joined(separator: ", "))) }
+    // The dump says what was to become of each class; which of them are behind the cut it can't tell.
+    let kept = status == .cut ? "were to be kept" : "kept"
     for entry in classes where entry.total > 0 {
-      lines.append((entry.name, "\(entry.total) pages, \(entry.kept) kept"))
+      lines.append((entry.name, "\(entry.total) pages, \(entry.kept) \(kept)"))
     }
     for check in checks where check.failed > 0 {
       lines.append(

@@ -191,13 +191,18 @@ struct Attempt {
     _ destination: any Destination, _ error: DumpError, _ reached: inout Reached
   ) -> (told: DumpError, cut: SaveResult?) {
     if reached.bytes > 0, let there = destination.bytesThere() { reached.limit(to: there) }
-    let facts = capture.planIfMade.flatMap { plan in
+    var facts = capture.planIfMade.flatMap { plan in
       reached.content >= plan.note.passEnds[0]
         ? capture.facts(plan, content: reached.content, bytes: reached.bytes, changed: reached.changed) : nil
     }
+    #if Kdump
+      if capture.request.format.isPaged, let there = factsOfCutPages(destination) {
+        (facts, reached.bytes) = (there, there.fileBytes)
+      }
+    #endif
     // On a full disk there may be room for it again, since the file was cut. The dump itself says the same.
     if let facts { try? writeManifest(facts, to: destination, reached) }
-    let progress = facts.map { "There is \($0.passes.map(\.text).joined(separator: ", ")).\n" } ?? ""
+    let progress = facts.map { "There is \($0.progressText).\n" } ?? ""
     let stays = destination.abandon(
       note: "mcore did not finish this dump: \(error)\n\(progress)"
         + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
@@ -205,7 +210,7 @@ struct Attempt {
     guard let facts else { return (told, nil) }
     let cut = SaveResult(
       status: .cut, path: stays, bytesWritten: reached.bytes,
-      findings: [told.description, "there is \(facts.passes.map(\.text).joined(separator: ", "))"]
+      findings: [told.description, "there is \(facts.progressText)"]
         + (facts.changed.isEmpty ? [] : [facts.changedText]),
       whereabouts: destination.whereabouts)
     return (told, cut)

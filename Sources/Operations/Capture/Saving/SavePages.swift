@@ -27,6 +27,15 @@
     return outcome
   }
 
+  /// What a kdump-compressed file has that its writer could not finish; nil where it is of no use. Its pages have
+  /// no passes, so that the file itself is asked.
+  func factsOfCutPages(_ destination: any Destination) -> DumpFacts? {
+    guard let path = destination.dumpPath, let source = try? openDump(path), source.shortfall != nil,
+      let facts = try? inspect(source, path), facts.keptPages > 0
+    else { return nil }
+    return facts
+  }
+
   private func isZstd(_ format: OutputFormat) -> Bool {
     #if Zstd
       return format == .kdumpZstd
