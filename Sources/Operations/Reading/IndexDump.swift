@@ -10,7 +10,9 @@ public func indexDump(_ dump: String, to out: String?) throws(DumpError) -> (pat
       .usage, "an index lies beside its dump, and this one comes through a pipe", at: dump, advice: "name the index: -o FILE.gzi")
   }
   let out = if let out { out } else { try dumpFile(dump) + ".gzi" }
-  if out == "-" { throw DumpError(.usage, "an index is a file, and not for standard output", advice: "name the index: -o FILE.gzi") }
+  if out == "-" {
+    throw DumpError(.usage, "an index is a file, and not for standard output", advice: "name the index: -o FILE.gzi")
+  }
   let isThere = DumpError(.usage, "the file exists already", at: out, advice: "name another one, or remove it first")
   if System.kind(of: out) != nil { throw isThere }
   let unfinished = out + ".incomplete"

@@ -27,8 +27,8 @@
     return outcome
   }
 
-  /// What a kdump-compressed file has that its writer could not finish; nil where it is of no use. Its pages have
-  /// no passes, so that the file itself is asked.
+  /// What a kdump-compressed file has that its writer could not finish; nil where it is of no use. Its pages
+  /// have no passes, so that the file itself is asked.
   func factsOfCutPages(_ destination: any Destination) -> DumpFacts? {
     guard let path = destination.dumpPath, let source = try? openDump(path), source.shortfall != nil,
       let facts = try? inspect(source, path), facts.keptPages > 0
