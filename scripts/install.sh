@@ -23,7 +23,8 @@ complete() {
     "$bin/mcore" --generate-completion-script "$1" | sed '1{/^#!/d}' >"$to/share/$2"
 }
 complete bash bash-completion/completions/mcore
-complete zsh zsh/vendor-completions/_mcore
+# Where zsh looks: packages of Debian have a directory of their own.
+if [ "$prefix" = /usr ]; then complete zsh zsh/vendor-completions/_mcore; else complete zsh zsh/site-functions/_mcore; fi
 complete fish fish/vendor_completions.d/mcore.fish
 
 # No modules: the crash kernel of a soft boot needs no disk. build.sh wants a kernel all the same: one without modules.

@@ -33,9 +33,9 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
   let rules = settings.running
   let retention = Retention(
     keep: rules.keep, days: rules.keepDays, minFree: rules.minFree, node: machine.line("/proc/sys/kernel/hostname") ?? "")
-  for directory in dumpDirectories(settings.targets.map(\.word), machine) {
+  let directories = dumpDirectories(settings.targets.map(\.word), machine)
+  for directory in directories {
     do throws(DumpError) {
-      announcement.removed += try removeOldDumps(in: directory, retention)
       for dump in try listDumps(in: directory) {
         // One that is being written is told of when it is whole, or in the next boot.
         let key = "\(dump.path) \(dump.status)"
@@ -48,6 +48,17 @@ public func announceDumps(_ request: ArmRequest = ArmRequest()) throws(DumpError
       }
     } catch { announcement.problems.append(error.description) }
   }
+  // Only then: what nobody has heard of yet stays, whatever its crash's clock said.
+  let untold = Set(new.map(\.path))
+  for directory in directories {
+    do throws(DumpError) {
+      announcement.removed += try removeOldDumps(in: directory, retention, sparing: untold) {
+        announcement.problems.append("a dump that should go stays: \($0)")
+      }
+    } catch { announcement.problems.append(error.description) }
+  }
+  dumps.removeAll { announcement.removed.contains($0.path) }
+  present.remove(of: announcement.removed)
   do throws(DumpError) { try tellAtLogin(new, machine, isWanted: rules.motd) } catch {
     announcement.problems.append(error.description)
   }
@@ -81,6 +92,10 @@ struct KnownDumps: Equatable {
 
   func contains(_ line: String) -> Bool { lines.contains(line) }
   mutating func insert(_ line: String) { lines.append(line) }
+  /// Those of dumps that are gone: a line is a path, a blank and a status.
+  mutating func remove(of paths: [String]) {
+    lines.removeAll { line in paths.contains { line.utf8.starts(with: "\($0) ".utf8) } }
+  }
 
   func write(_ path: String) throws(DumpError) {
     _ = try System.mkdir(parentDirectory(of: path), mode: 0o700)
@@ -97,6 +112,13 @@ extension CheckedSettings {
       file: (try? machine.text(ArmPlan.configurationFile)) ?? "", path: ArmPlan.configurationFile,
       commandLine: machine.commandLine)
   }
+}
+
+/// Where dumps of this machine lie: /var/crash, and the targets of the settings that are directories here.
+public func dumpPlaces(_ request: ArmRequest = ArmRequest()) -> [String] {
+  let machine = Machine(root: request.root)
+  let first = machine.root + "/var/crash"
+  return [first] + dumpDirectories(CheckedSettings(machine).targets.map(\.word), machine).filter { $0 != first }
 }
 
 /// Directories of the running system that are targets, and are there.

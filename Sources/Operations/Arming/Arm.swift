@@ -53,7 +53,8 @@ public struct Armed: Sendable {
 /// Builds the crash initramfs from this machine and loads the crash kernel: a panic from now on is captured.
 /// Where this throws before anything was loaded, what was armed before stays armed.
 public func arm(_ request: ArmRequest) throws(DumpError) -> Armed {
-  try alone(in: request.directory) { () throws(DumpError) in try armAlone(request) }
+  if try System.mkdir(request.directory, mode: 0o700) { try? System.synchronizeDirectory(request.directory) }
+  return try alone(in: request.directory) { () throws(DumpError) in try armAlone(request) }
 }
 
 /// Arming and disarming wait for one another: a changed configuration arms by itself, while somebody does it
@@ -75,9 +76,7 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
   let earlier = ArmedRecord(readFrom: path)
   let loop = CrashLoop(earlier, bootID: machine.bootID, now: System.secondsSince1970)
   if loop.isLoop, !request.isForced {
-    throw DumpError(
-      .usage, "not armed: \(loop.text), and it may go on so for ever", at: path,
-      advice: "find the cause, then mcore arm --force, or mcore disarm to forget the crashes")
+    throw loop.refusal(at: path)
   }
   let base = try existing(
     request.base.map { [$0] } ?? ["/usr/local/lib/mcore/crash-base.img", "/usr/lib/mcore/crash-base.img"],
@@ -107,27 +106,36 @@ private func armAlone(_ request: ArmRequest) throws(DumpError) -> Armed {
   if let window { record.take(window, earlier: earlier) }
   if plan.normal?.initrd.isEmpty == false, !request.isByReset { try requireRoomForMap(record) }
 
-  if try System.mkdir(request.directory, mode: 0o700) { try? System.synchronizeDirectory(request.directory) }
   let image = "\(request.directory)/crash.img"
+  // It is in the crash kernel's memory in the end.
+  defer { try? System.unlink(image) }
+  try build(image, base, plan, request.isByReset ? nil : plan.normal, record)
+  armed.imageSize = try File(image, .read).size()
+  guard armed.imageSize > (try File(base, .read).size()) else {
+    throw DumpError("the crash initramfs was changed while it was made", at: image, advice: "mcore arm makes it anew")
+  }
+  let setBefore = earlier.map { Sysctl.ofBoot(machine, $0) } ?? []
+  record.armed.sysctls = setBefore.map(\.word)
+  let append = [plan.running.append, request.append].filter { !$0.isEmpty }.joined(separator: " ")
+  // The record is on the disk before anything is loaded: a disk that is full changes nothing. What is set on
+  // this system stands in it all the time, so that it can be put back.
+  try record.armed.write(in: request.directory)
   do throws(DumpError) {
-    try build(image, base, plan, request.isByReset ? nil : plan.normal, record)
-    armed.imageSize = try File(image, .read).size()
-    // What is loaded holds for the record that lies there: neither may outlive the other.
-    try? System.unlink(path)
+    try ArmedRecord.writeNetwork(plan.network, request.directory)
     if System.isKernelLoaded(.crash) { try? unloadCrashKernel() }
-    try loadCrashKernel(
-      armed.kernel, initrd: image, commandLine: crashCommandLine(machine, plan.processors, request.append))
+    try loadCrashKernel(armed.kernel, initrd: image, commandLine: crashCommandLine(machine, plan.processors, append))
   } catch {
-    try? System.unlink(image)
+    // Nothing is loaded now. What was set, and the crashes before, are not forgotten.
+    if let earlier { try? earlier.write(in: request.directory) } else { try? System.unlink(path) }
     throw error
   }
-  let sysctls = machine.set(plan.running.panicOn, earlier: earlier.map { Sysctl.ofBoot(machine, $0) } ?? [])
+  let sysctls = machine.set(plan.running.panicOn, earlier: setBefore)
   record.armed.sysctls = sysctls.set.map(\.word)
   armed.warnings = sysctls.problems.map { "panic-on: \($0)" } + plan.warnings + [plan.processors.warning].compactMap(\.self)
-  try record.armed.write(in: request.directory)
-  try ArmedRecord.writeNetwork(plan.network, request.directory)
-  // It is in the crash kernel's memory now.
-  try? System.unlink(image)
+  do throws(DumpError) { try record.armed.write(in: request.directory) } catch {
+    machine.putBack(sysctls.set.filter { !setBefore.contains($0) })
+    armed.warnings.append("panic-on: nothing new is set, since it can't be put down: \(error)")
+  }
   return armed
 }
 
@@ -225,11 +233,19 @@ private func requireRoomForMap(_ record: ArmRecord) throws(DumpError) {
   }
 }
 
-/// Consoles as they are now. Memory that was hot-added would be taken for free memory, and written to
-/// (acpi_no_memhotplug).
+/// Words of the running kernel's command line that say how to treat this machine's hardware: a crash kernel
+/// that does not know them may not come up, or not find its disk. Options of modules go with the modules.
+private let hardwareWords = [
+  "console=", "pci=", "pcie_", "noapic", "apic=", "nolapic", "iommu=", "intel_iommu=", "amd_iommu=", "acpi=", "acpi_",
+  "irqpoll", "efi=", "noefi", "mem_encrypt=", "clocksource=", "tsc=", "libata.", "nvme.", "nvme_core.", "scsi_mod.", "xen_",
+]
+
+/// Consoles and what is said of the hardware, as they are now. Memory that was hot-added would be taken for
+/// free memory, and written to (acpi_no_memhotplug).
 func crashCommandLine(_ machine: Machine, _ processors: CrashProcessors, _ append: String) -> String {
   var line = ""
-  for word in machine.commandLine.utf8.split(separator: 0x20) where word.starts(with: "console=".utf8) {
+  for word in machine.commandLine.utf8.split(separator: 0x20)
+  where hardwareWords.contains(where: { word.starts(with: $0.utf8) }) && !word.elementsEqual("acpi_no_memhotplug".utf8) {
     line += String(Substring(word)) + " "
   }
   return line + "panic=5 \(processors.words) reset_devices acpi_no_memhotplug" + (append.isEmpty ? "" : " " + append)

@@ -1,6 +1,8 @@
 public import DumpBasics
 internal import CaptureInit
 internal import DumpTarget
+internal import LinuxSystem
+internal import SoftBoot
 
 /// What `mcore arm` would do.
 public struct ArmCheck: Sendable {
@@ -50,6 +52,9 @@ public func checkArm(_ request: ArmRequest) throws(DumpError) -> ArmCheck {
     "memory for the crash kernel: \(humanBytes(machine.crashMemory)) set aside, \(humanBytes(plan.neededMemory)) needed "
       + "(crashkernel=\(check.crashkernelMegabytes)M has room for all targets)")
   do throws(DumpError) { try plan.requireSomething() } catch { check.refusal = error }
+  let record = "\(request.directory)/armed"
+  let loop = CrashLoop(ArmedRecord(readFrom: record), bootID: machine.bootID, now: System.secondsSince1970)
+  if check.refusal == nil, loop.isLoop, !request.isForced { check.refusal = loop.refusal(at: record) }
   if check.refusal == nil, machine.crashMemory < plan.neededMemory {
     check.refusal = DumpError(
       .full, "too little memory is set aside for a crash kernel", at: "crashkernel=",

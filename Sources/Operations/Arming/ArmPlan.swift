@@ -28,7 +28,8 @@ struct ArmPlan {
   private(set) var last: TargetPlan?
   /// What an operator should hear; nothing of it costs the dump.
   var warnings: [String] {
-    hooks.warnings + [last].compactMap { $0 }.filter { $0.crashWord == nil }.map { "last=\($0.line)" }
+    targets.compactMap(\.warning) + hooks.warnings
+      + [last].compactMap { $0 }.filter { $0.crashWord == nil }.map { "last=\($0.line)" }
   }
   /// How they are reached; nil where there is none.
   private(set) var network: NetworkRecord?
@@ -68,7 +69,14 @@ struct ArmPlan {
     moduleOptions = ModuleOptions(machine)
     processors = CrashProcessors(wanted: 1, machine, spare: 0)
     moduleDirectory = "\(machine.root)/lib/modules/\(machine.release)"
-    var wanted = settings.targets
+    var wanted: [(word: String, origin: String)] = []
+    for target in settings.targets where !wanted.contains(where: { $0.word == target.word }) { wanted.append(target) }
+    if settings.format.isPaged {
+      problems.append(
+        DumpError(
+          .usage, "format=\(settings.format.rawValue): a crash kernel does not write it", at: path,
+          advice: "elf.gz, elf.zst and elf it does; mcore convert makes the other of it"))
+    }
     // A window takes the dump, and nothing else does.
     if let window = request.window {
       wanted = [("memory:\(window)", "--window")]
@@ -85,7 +93,8 @@ struct ArmPlan {
     switch index {
     case .success(let index):
       var planner = TargetPlanner(machine, index, settings: words, asks: request.asks)
-      for (word, origin) in wanted { targets.append(planner.plan(word, origin)) }
+      var checked = CheckedModules(machine, moduleDirectory)
+      for (word, origin) in wanted { targets.append(checked.checked(planner.plan(word, origin), index)) }
       for word in mirrorWords { mirrors.append(planner.plan(String(word.dropFirst(mirrorKey.count)), "mirror=")) }
       let lastKey = "last="
       if let word = value("last", words) {

@@ -11,13 +11,26 @@ extension Machine {
     for unit in ["kdump-tools.service", "kdump.service"] where System.linkTarget(of: "\(wanted)/\(unit)") != nil {
       // Debian's is switched off by its file of defaults too.
       if unit == "kdump-tools.service", let text = try? text("/etc/default/kdump-tools"),
-        !text.utf8.split(separator: 0x0a).contains(where: { $0.elementsEqual("USE_KDUMP=1".utf8) })
+        shellValue("USE_KDUMP", in: text) != "1"
       {
         continue
       }
       found.append(unit)
     }
     return found
+  }
+
+  /// The last value that a file for the shell gives a variable, without quotes and what follows a blank; nil
+  /// where it gives none.
+  private func shellValue(_ name: String, in text: String) -> String? {
+    var value: String?
+    for line in text.utf8.split(separator: 0x0a) {
+      let line = line.drop { $0 == 0x20 || $0 == 0x09 }
+      guard line.starts(with: "\(name)=".utf8) else { continue }
+      let behind = line.dropFirst(name.utf8.count + 1).prefix { ![0x20, 0x09, 0x0d, 0x23, 0x3b].contains($0) }
+      value = String(Substring(behind)).filter { $0 != "\"" && $0 != "'" }
+    }
+    return value
   }
 
   /// Major and minor number of the kernel's release.

@@ -45,7 +45,7 @@ private func addModules(_ plan: ArmPlan, _ archive: CpioArchive, scratch: String
       if ModuleFiles.unpack(source, program, to: scratch) {
         try archive.add(file, contentsOf: scratch)
       } else {
-        // The kernel unpacks some kinds by itself (CONFIG_MODULE_DECOMPRESS, Linux 5.17).
+        // The kernel unpacks its own kind by itself: `CheckedModules` has asked it.
         file = "modules/\(path.utf8.split(separator: 0x2f).last.map { String(Substring($0)) } ?? name)"
         try archive.add(file, contentsOf: source)
       }

@@ -27,6 +27,13 @@ struct CrashLoop {
 
   var isLoop: Bool { crashes.count >= CrashLoop.limit }
 
+  /// Why nothing is armed.
+  func refusal(at path: String) -> DumpError {
+    DumpError(
+      "not armed: \(text), and it may go on so for ever", at: path,
+      advice: "find the cause, then mcore arm --force, or mcore disarm to forget the crashes")
+  }
+
   /// For people.
   var text: String {
     var times = ""

@@ -28,6 +28,10 @@ struct HookFiles {
           guard System.kind(of: machine.root + path) == .regular, System.isExecutable(machine.root + path) else {
             throw DumpError(.usage, "no executable file", at: path, advice: "chmod +x it, or take it away")
           }
+          // env(1), which starts it, would take it for a variable.
+          if name.utf8.contains(0x3d) {
+            throw DumpError(.usage, "a name with = in it can't be run", at: path, advice: "give it another name")
+          }
           try trial.add(program: path, as: "hooks/\(stage)/\(name)")
           try HookFiles.addNeeds(of: machine.root + path, to: &trial)
           programs = trial

@@ -6,7 +6,13 @@ internal import SoftBoot
 struct Machine {
   var root = ""
 
-  func text(_ path: String) throws(DumpError) -> String { try System.text(of: root + path, limit: 1 << 16) }
+  /// - Throws: also where the file is longer than anything of that kind: what is cut would be taken for all.
+  func text(_ path: String) throws(DumpError) -> String {
+    let limit = 4 << 20
+    let text = try System.text(of: root + path, limit: limit)
+    guard text.utf8.count < limit else { throw DumpError("longer than \(humanBytes(UInt64(limit)))", at: path) }
+    return text
+  }
 
   /// Without the newline at its end; nil where it can't be read.
   func line(_ path: String) -> String? {

@@ -1,3 +1,4 @@
+internal import CaptureInit
 internal import Capture
 internal import CoreEncoding
 internal import DumpBasics
@@ -102,6 +103,8 @@ public func armStatus(_ request: ArmRequest = ArmRequest(), probes: Bool = true)
     } else if record.memory != machine.memory, record.usesMemory || !machine.keepsCrashMap {
       status.problems.append("memory was added or removed since: run mcore arm again")
     }
+  } else if !System.isRoot {
+    status.problems.append("only root can tell whether the crash kernel that is loaded is that of mcore: sudo mcore status")
   } else {
     status.problems.append("the crash kernel that is loaded is not that of mcore: run mcore arm")
   }
@@ -173,13 +176,13 @@ extension ArmStatus {
     request.isForced = true
     // Armed with targets of its own, or with a window: those count.
     if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
-    guard let plan = try? ArmPlan(request, machine) else { return }
-    for problem in plan.problems { notes.append("\(problem)") }
-    panicOn = plan.running.panicOn.map(\.text)
-    for sysctl in record.map({ Sysctl.ofBoot(machine, $0) }) ?? [] where machine.line("/proc/sys/\(sysctl.name)") != sysctl.after
-    {
-      notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm")
+    let plan: ArmPlan
+    do throws(DumpError) { plan = try ArmPlan(request, machine) } catch {
+      problems.append("what is armed can't be checked: \(error)")
+      return
     }
+    for problem in plan.problems { notes.append("\(problem)") }
+    checkTriggers(plan.running.panicOn, machine, record)
     let words = plan.targets.map(\.word) + plan.mirrors.map(\.word)
     lastDump = newestDump(in: dumpDirectories(words, machine))
     for disk in words.compactMap({ (try? TargetSpec($0))?.rawDisk }) {
@@ -196,15 +199,45 @@ extension ArmStatus {
     {
       notes.append("the network is not what it was when it was armed: mcore arm")
     }
-    // What was armed counts, not what the settings have come to say since.
-    guard isLoaded, let record, !record.targets.isEmpty else { return }
-    let known = zip(plan.targets, targets)
-    // A far side that nobody finds now has no crash word, and is told by its own.
-    let isUsable = { (word: String) in
-      known.first { $0.0.crashWord.map(shownTarget) == word || $0.0.isRemote && $0.0.word == word }?.1.isUsable ?? true
+    if isLoaded, let record, !record.targets.isEmpty { judgeArmed(record, plan, machine) }
+  }
+
+  /// What ends in a panic now, which is not always what was asked for.
+  private mutating func checkTriggers(_ wanted: [PanicTrigger], _ machine: Machine, _ record: ArmedRecord?) {
+    panicOn = wanted.filter { machine.isSet($0) }.map(\.text)
+    guard isLoaded, let record, record.bootID == machine.bootID else { return }
+    let changed = Sysctl.ofBoot(machine, record).filter { machine.line("/proc/sys/\($0.name)") != $0.after }
+    for sysctl in changed { notes.append("\(sysctl.name) is no longer \(sysctl.after), as panic-on= wants it: mcore arm") }
+    for trigger in wanted where !machine.isSet(trigger) && !changed.contains(where: { trigger.needs($0.name, machine) }) {
+      notes.append("panic-on=\(trigger.text) is not set: mcore arm sets it, or says why it can't")
     }
-    if record.targets.contains(where: isUsable) { return }
-    problems.append("none of the targets can take a dump: mcore arm --check says more")
+  }
+
+  /// What was armed counts, not what the settings have come to say since.
+  private mutating func judgeArmed(_ record: ArmedRecord, _ plan: ArmPlan, _ machine: Machine) {
+    let known = zip(plan.targets, targets)
+    var isAnyUsable = false
+    for word in record.targets {
+      // A far side that nobody finds now has no crash word, and is told by its own.
+      let now = known.first { $0.0.crashWord.map(shownTarget) == word || $0.0.isRemote && $0.0.word == word }?.1
+      if let now {
+        if now.isUsable { isAnyUsable = true }
+      } else if machine.hasDisk(ofTarget: word) {
+        isAnyUsable = true
+        notes.append("\(printable(word)) is armed, and the settings lead elsewhere by now: mcore arm")
+      } else {
+        notes.append("\(printable(word)) is armed, and that disk is not there: mcore arm")
+      }
+    }
+    if !isAnyUsable { problems.append("none of the targets that are armed can take a dump") }
+  }
+}
+
+extension Machine {
+  /// Whether the disk that an armed target names is there. True for what is on no disk.
+  fileprivate func hasDisk(ofTarget word: String) -> Bool {
+    guard let spec = try? TargetSpec(word), spec.deviceAndPath != nil || spec.rawDisk != nil else { return true }
+    return (spec.rawDisk?.path ?? spec.devicePath) != nil
   }
 }
 

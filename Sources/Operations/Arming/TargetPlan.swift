@@ -18,6 +18,8 @@ struct TargetPlan {
   var memoryWindows: String?
   /// Names of kernel modules, without what they depend on.
   var modules: [String] = []
+  /// What may be otherwise in another kernel.
+  var warning: String?
   /// What is put together before.
   var assemblies: [DeviceAssembly] = []
 
@@ -78,6 +80,7 @@ struct TargetPlanner {
         let meant = try MountTable.meant(those, subvolume: spec.subvolume, path: path, device: device) {
           System.kind(of: machine.root + $0) == .directory
         }
+        if let mount = meant ?? those.last { try requireOneDisk(mount) }
         let type = (meant ?? those.last)?.type ?? TargetPlanner.fileSystem(of: resolved)
         try reach(number, type, path, &plan, subvolume: spec.subvolume ?? (type == "btrfs" ? meant?.root : nil))
       } else if let path = spec.directoryPath {
@@ -108,6 +111,11 @@ struct TargetPlanner {
     guard path.utf8.first == 0x2f else {
       throw DumpError(.usage, "this path does not begin at the root", at: path, advice: "write it with a slash in front")
     }
+    if System.blockDevice(machine.root + path) != nil {
+      throw DumpError(
+        .usage, "this is a disk, and no place on it is named", at: path,
+        advice: "write \(path):/DIRECTORY for its file system, or raw:\(path) for a disk without one")
+    }
     if let kind = System.kind(of: machine.root + path), kind != .directory {
       throw DumpError(.usage, "this is no directory", at: path, advice: "name a directory: each dump gets one of its own in it")
     }
@@ -137,9 +145,31 @@ struct TargetPlanner {
       }
       number = found
     }
+    try requireOneDisk(mount)
     let path = mount.root == "/" ? rest : rest == "/" ? mount.root : mount.root + rest
     // From the top on: what a crash kernel mounts without a word need not be that.
     try reach(number, mount.type, path, &plan, subvolume: mount.type == "btrfs" ? "/" : nil)
+  }
+
+  /// A crash kernel mounts a file system by one device.
+  private func requireOneDisk(_ mount: Mount) throws(DumpError) {
+    let advice = "its dump goes by way of memory: write target=memory: behind it"
+    if mount.hasSecondDevice {
+      throw DumpError(
+        .unsupported, "its file system has a second device (logdev= or rtdev=), which a crash kernel does not hand over",
+        at: mount.point, advice: advice)
+    }
+    guard mount.type == "btrfs" else { return }
+    let name = DeviceChain.name(mount.source)
+    let pools = "\(machine.root)/sys/fs/btrfs"
+    for pool in (try? System.names(in: pools)) ?? [] {
+      let disks = (try? System.names(in: "\(pools)/\(pool)/devices")) ?? []
+      if disks.count > 1, disks.contains(name) {
+        throw DumpError(
+          .unsupported, "its btrfs lies on \(disks.count) disks, which a crash kernel does not put together", at: mount.point,
+          advice: advice)
+      }
+    }
   }
 
   private func reach(
@@ -157,7 +187,12 @@ struct TargetPlanner {
       throw DumpError(.usage, "a quotation mark or a newline in the path can't be handed to a crash kernel", at: path)
     }
     let part = subvolume.map { "[\($0)]" } ?? ""
-    plan.crashWord = "\(chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)")\(part):\(path)"
+    let tag = chain.assemblies.isEmpty ? tag(name) : "/dev/\(name)"
+    if chain.assemblies.isEmpty, tag.utf8.first == 0x2f {
+      plan.warning =
+        "\(plan.word) is armed as \(tag), since udev knows no UUID of it: a crash kernel may find its disks in another order"
+    }
+    plan.crashWord = "\(tag)\(part):\(path)"
   }
 
   // MARK: without a file system

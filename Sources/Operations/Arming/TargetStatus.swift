@@ -49,6 +49,9 @@ struct TargetStatus: Sendable {
     ])
   }
 
+  /// A target with room for less than this part of a dump does not count.
+  private static let leastShare: UInt64 = 16
+
   /// Seconds that a far side gets to answer.
   private static let limit: UInt64 = 20
 
@@ -73,6 +76,12 @@ struct TargetStatus: Sendable {
     }
     guard reason == nil, !isMemory, let directory = TargetStatus.directory(plan.word, machine) else { return }
     free = System.freeBytes(directory)
+    // A dump is cut where its room ends, and what matters most stands first: but of so little nothing is
+    // left.
+    if let free, free < estimate / TargetStatus.leastShare {
+      fault = "only \(humanBytes(free)) are free, and a dump now takes about \(humanBytes(estimate)) at most"
+      return
+    }
     guard probes, System.kind(of: directory) == .directory else { return }
     let probe = "\(directory)/.mcore-probe"
     do throws(DumpError) {

@@ -52,7 +52,17 @@ extension PanicTrigger {
   }
 }
 
+extension PanicTrigger {
+  /// Whether that file below /proc/sys is one that it sets.
+  func needs(_ name: String, _ machine: Machine) -> Bool { settings(machine).contains { $0.name == name } }
+}
+
 extension Machine {
+  /// Whether all that a trigger needs is set now.
+  func isSet(_ trigger: PanicTrigger) -> Bool {
+    trigger.settings(self).allSatisfy { line("/proc/sys/\($0.name)") == $0.value }
+  }
+
   /// Sets what the triggers need. `earlier` is what was set before in this boot, and still is: it keeps the
   /// values of before that. Returns what is to be put back one day, and a line for each that can't be set.
   func set(_ triggers: [PanicTrigger], earlier: [Sysctl]) -> (set: [Sysctl], problems: [String]) {

@@ -28,7 +28,7 @@ public struct CheckedSettings: Sendable {
     let settings = Settings(all)
     targets = settings.targets.map { ($0.value, $0.origin ?? path) }
     (level, format, transfer) = (settings.level.value, settings.format.value, settings.transfer)
-    var problems = settings.problems
+    var problems = CheckedSettings.textProblems(file, path) + settings.problems
     running = RunningSettings(all, problems: &problems)
     self.problems = problems
     let notForCrashKernel = SettingKey.notForCrashKernel
@@ -37,5 +37,29 @@ public struct CheckedSettings: Sendable {
       var scratch = Settings([])
       if (try? key.apply(value, word, &scratch)) != nil { words.append("\(key.name)=\(value)") }
     }
+  }
+
+  /// What would be taken for another thing than was meant: an open quotation mark takes all that follows it
+  /// in its line into one word.
+  private static func textProblems(_ file: String, _ path: String) -> [DumpError] {
+    var problems: [DumpError] = []
+    if file.utf8.starts(with: [0xef, 0xbb, 0xbf]) {
+      problems.append(
+        DumpError(.usage, "the file begins with a byte order mark", at: path, advice: "save it as UTF-8 without one"))
+    }
+    for (index, line) in file.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+      for word in line.split(separator: 0x20) {
+        if word.first == 0x23 { break }
+        if word.contains(0x22) {
+          if line.count(where: { $0 == 0x22 }) % 2 != 0 {
+            problems.append(
+              DumpError(
+                .usage, "a quotation mark has no end", at: "\(path), line \(index + 1)", advice: "close it in the same line"))
+          }
+          break
+        }
+      }
+    }
+    return problems
   }
 }

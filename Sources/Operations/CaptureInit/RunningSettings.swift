@@ -18,6 +18,8 @@ public struct RunningSettings: Sendable, Equatable {
   public var report = true
   /// CPUs of the crash kernel; 0 is as many as there is room for.
   public var cpus = 0
+  /// More words for the crash kernel's command line.
+  public var append = ""
   /// What ends in a panic.
   public var panicOn = [PanicTrigger(kind: .oops)]
 
@@ -30,6 +32,7 @@ public struct RunningSettings: Sendable, Equatable {
     ("notify", { assign($0 == "none" ? .some(nil) : $0.isEmpty ? nil : .some($0), &$1.notify) }),
     ("motd", { assign(yesOrNo($0), &$1.motd) }),
     ("report", { assign(yesOrNo($0), &$1.report) }),
+    ("append", { assign($0 == "none" ? "" : $0.isEmpty || $0.utf8.contains(0x0a) ? nil : $0, &$1.append) }),
     ("cpus", { assign($0 == "auto" ? 0 : decimal($0, 1...1024).map { Int($0) }, &$1.cpus) }),
   ]
 

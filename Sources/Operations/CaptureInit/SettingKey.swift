@@ -148,6 +148,7 @@ struct SettingKey: Sendable {
     ) { (value, origin, settings) throws(DumpError) in assign(decimal(value, 0...1000), origin, &settings.attempts) },
     running("panic-on", PanicTrigger.form, "what ends in a panic, set by mcore arm (default oops)"),
     running("cpus", "auto, or 1 to 1024", "CPUs of the crash kernel, set by mcore arm (default auto)"),
+    running("append", "none, or words", "more words for the crash kernel's command line (default none)"),
     running("keep", "all, or 1 to 1000", "dumps that stay; older ones go at a boot (default all)"),
     running("keep-days", "all, or 1 to 36500", "days that a dump stays (default all)"),
     running("min-free", Limits.sizeForm, "room that old dumps make at a boot (default none)"),

@@ -1,4 +1,4 @@
-internal import Capture
+public import Capture
 internal import CoreEncoding
 public import DumpBasics
 internal import DumpSource
@@ -19,6 +19,8 @@ public struct ListedDump: Sendable {
   public var status: String
   /// Whether mcore wrote it.
   public var isOurs = false
+  /// Whether the directory is a symbolic link.
+  var isElsewhere = false
   /// What is the same for the same bug: 16 hex digits.
   public var signature: String?
   /// Why it can't be read.
@@ -62,6 +64,7 @@ private let signatureSeconds: UInt64 = 60
 private func listed(_ path: String, _ name: DumpDirectoryName, _ witness: ReportWitness?) -> ListedDump {
   var dump = ListedDump(path: path, time: name.time, release: name.release, status: "unreadable")
   do throws(DumpError) {
+    dump.isElsewhere = System.linkTarget(of: path) != nil
     dump.signature = recordedSignature(path)
     let facts = try inspect(try openDump(path), path, witness: dump.signature == nil ? witness : nil)
     if let signature = facts.explanation?.signature { dump.signature = signature.hash }
@@ -123,7 +126,7 @@ extension UTCTime {
 }
 
 /// `mcore list`: a line for each dump, or JSON (docs/install.md).
-public func listText(_ dumps: [ListedDump], json: Bool) -> String {
+public func listText(_ dumps: [ListedDump], onDisks disks: [ListedRawDump] = [], json: Bool) -> String {
   if json {
     let entries = dumps.map { dump in
       JSON.object([
@@ -133,12 +136,16 @@ public func listText(_ dumps: [ListedDump], json: Bool) -> String {
         ("file_bytes", .unsigned(dump.bytes)), ("problem", .optional(dump.problem)),
       ])
     }
-    return JSON.object([("version", .string("1.0")), ("dumps", .array(entries))]).text()
+    let raw = disks.map {
+      JSON.object([("disk", .string($0.disk)), ("name", .optional($0.name)), ("waits", .bool($0.isWaiting))])
+    }
+    return JSON.object([("version", .string("1.0")), ("dumps", .array(entries)), ("disks", .array(raw))]).text()
   }
-  return dumps.map { dump in
+  let lines = dumps.map { dump in
     let time = dump.time.map { UTCTime(secondsSince1970: $0).text } ?? "at an unknown time"
     let what = dump.reason ?? dump.problem ?? "no panic message found in the log"
     let kernel = printable(dump.release ?? "unknown kernel")
     return "\(time)  \(kernel)  \(humanBytes(dump.bytes))  \(dump.status)  \(printable(what))\n  \(printable(dump.path))"
-  }.joined(separator: "\n")
+  }
+  return (lines + disks.map { printable($0.line) }).joined(separator: "\n")
 }

@@ -30,7 +30,9 @@ public func writeMissingReport(_ dump: ListedDump) throws(DumpError) -> Bool {
 
 /// The signature that stands in a dump directory's manifest; nil where there is none.
 func recordedSignature(_ directory: String) -> String? {
-  guard let text = try? System.text(of: "\(directory)/dump.json", limit: manifestLimit) else { return nil }
+  let path = "\(directory)/dump.json"
+  // A pipe of that name would never be read to its end.
+  guard System.kind(of: path) == .regular, let text = try? System.text(of: path, limit: manifestLimit) else { return nil }
   return ManifestText(text)?.signature
 }
 

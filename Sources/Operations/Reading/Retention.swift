@@ -1,4 +1,5 @@
 internal import Capture
+internal import CoreFormat
 internal import CrashedKernel
 public import DumpBasics
 internal import DumpSource
@@ -8,10 +9,11 @@ internal import LinuxSystem
 /// What a dump directory of ours may hold. One with anything else in it is somebody's, and stays.
 private let ownNames = ["dmesg.txt", "report.txt", "report.json", "report.html", "dump.json"]
 
+/// The dump itself in each format, and its index.
+private let dumpNames = OutputFormat.allCases.flatMap { [$0.fileName, "\($0.fileName).gzi"] }
+
 /// Whether mcore writes a file of that name beside a dump, or it is the dump.
-func isOwnName(_ name: String) -> Bool {
-  ownNames.contains(name) || name == abandonedName || name.utf8.starts(with: "vmcore.".utf8)
-}
+func isOwnName(_ name: String) -> Bool { ownNames.contains(name) || name == abandonedName || dumpNames.contains(name) }
 
 /// Which dumps go. A rule that is 0 removes nothing.
 public struct Retention: Sendable, Equatable {
@@ -34,40 +36,53 @@ public struct Retention: Sendable, Equatable {
 
 /// Removes old dumps of mcore from a directory, and returns the paths of those that are gone. What is not
 /// whole, what another tool or machine wrote, and what holds more than a dump is neither counted nor removed;
-/// the newest is never removed.
-public func removeOldDumps(in directory: String, _ rules: Retention) throws(DumpError) -> [String] {
-  try removeOldDumps(in: directory, rules, now: System.secondsSince1970) { System.freeBytes(directory) }
+/// the newest is never removed, nor what is behind a symbolic link, nor any of `sparing`, by their paths.
+///
+/// `problems` hears of each dump that should go and can't: the others go all the same.
+public func removeOldDumps(
+  in directory: String, _ rules: Retention, sparing: Set<String> = [], problems: (DumpError) -> Void = { _ in }
+) throws(DumpError) -> [String] {
+  try removeOldDumps(in: directory, rules, now: System.secondsSince1970, sparing: sparing, problems: problems) {
+    System.freeBytes(directory)
+  }
 }
 
 /// `free` is asked anew after each dump that is gone.
 func removeOldDumps(
-  in directory: String, _ rules: Retention, now: Int64, free: () -> UInt64?
+  in directory: String, _ rules: Retention, now: Int64, sparing: Set<String> = [], problems: (DumpError) -> Void = { _ in },
+  free: () -> UInt64?
 ) throws(DumpError) -> [String] {
   if rules.isEmpty { return [] }
   var own: [ListedDump] = []
-  for dump in try listDumps(in: directory) where dump.isWhole && dump.isOurs {
+  for dump in try listDumps(in: directory) where dump.isWhole && dump.isOurs && !dump.isElsewhere {
     if try isOfNode(dump, rules.node), try holdsDumpAlone(dump) { own.append(dump) }
   }
   let oldest = now - Int64(clamping: rules.days) * 86_400
   var removed: [String] = []
-  func remove(_ dump: ListedDump) throws(DumpError) {
-    try removeFiles(of: dump)
-    removed.append(dump.path)
+  func remove(_ dump: ListedDump) {
+    if sparing.contains(dump.path) { return }
+    do throws(DumpError) {
+      try removeFiles(of: dump)
+      removed.append(dump.path)
+    } catch { problems(error) }
   }
   var staying: [ListedDump] = []
   for (place, dump) in own.enumerated() {
     let isExpired = rules.days > 0 && dump.time.map { $0 < oldest } ?? false
-    if place > 0, isExpired || rules.keep > 0 && place >= rules.keep { try remove(dump) } else { staying.append(dump) }
+    if place > 0, isExpired || rules.keep > 0 && place >= rules.keep { remove(dump) } else { staying.append(dump) }
   }
   if rules.minFree > 0 {
-    while staying.count > 1, let room = free(), room < rules.minFree, let dump = staying.popLast() { try remove(dump) }
+    while staying.count > 1, let room = free(), room < rules.minFree, let dump = staying.popLast() { remove(dump) }
   }
   if !removed.isEmpty { try System.synchronizeDirectory(directory) }
   return removed
 }
 
 private func holdsDumpAlone(_ dump: ListedDump) throws(DumpError) -> Bool {
-  try System.names(in: dump.path).allSatisfy { ownNames.contains($0) || $0.utf8.starts(with: "vmcore.".utf8) }
+  try System.names(in: dump.path).allSatisfy {
+    (ownNames.contains($0) || dumpNames.contains($0)) && System.linkTarget(of: "\(dump.path)/\($0)") == nil
+      && System.kind(of: "\(dump.path)/\($0)") == .regular
+  }
 }
 
 /// By `init_uts_ns` in the dump.

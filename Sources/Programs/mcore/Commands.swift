@@ -71,7 +71,7 @@ struct Save: ParsableCommand {
     help: "/proc/vmcore, a dump, /proc/kcore for the kernel that runs, or raw:/dev/DISK for one that waits on a raw disk.")
   var source: String
 
-  @Argument(help: "Where to: see below.")
+  @Argument(help: "Where to: see below.", completion: .file())
   var targets: [String]
 
   private func limits() throws -> Limits {
@@ -142,7 +142,8 @@ struct Convert: ParsableCommand {
   @Argument(
     help: ArgumentHelp(
       "The dump file or its directory, or all parts of a split set; then the file to write, or - for standard output.",
-      valueName: "dump> ... <out"))
+      valueName: "dump> ... <out"),
+    completion: .file())
   var files: [String]
 
   func validate() throws {
@@ -168,10 +169,10 @@ struct Repair: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
-  @Argument(help: "The file to write, or - for standard output.")
+  @Argument(help: "The file to write, or - for standard output.", completion: .file())
   var out: String
 
   func run() throws {
@@ -202,7 +203,7 @@ struct Info: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "The dump file or its directory; or all parts of a split set.")
+  @Argument(help: "The dump file or its directory; or all parts of a split set.", completion: .file())
   var dumps: [String]
 
   func run() throws {
@@ -235,7 +236,7 @@ struct Dmesg: ParsableCommand {
 
   @OptionGroup var knowledge: KnowledgeOptions
 
-  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.")
+  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.", completion: .file())
   var dumps: [String]
 
   private func options() throws -> DmesgOptions {
@@ -298,7 +299,7 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var work: WorkOptions
 
-  @Argument(help: "The dump file or its directory; or all parts of a split set.")
+  @Argument(help: "The dump file or its directory; or all parts of a split set.", completion: .file())
   var dumps: [String]
 
   func run() throws {

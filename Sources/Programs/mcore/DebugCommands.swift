@@ -15,7 +15,7 @@ struct DebugOptions: ParsableArguments {
   @Option(help: "Memory for what was decompressed: \(Limits.sizeForm).")
   var cache = "64M"
 
-  @Argument(help: "The dump file or its directory, of any format.")
+  @Argument(help: "The dump file or its directory, of any format.", completion: .file())
   var dump: String
 
   @Argument(parsing: .postTerminator, help: "Words for the program.")

@@ -12,7 +12,7 @@ struct Index: ParsableCommand {
   @Option(name: .shortAndLong, help: "The index (default: the dump's name with .gzi).")
   var output: String?
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   func run() throws {

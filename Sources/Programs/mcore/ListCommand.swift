@@ -9,13 +9,13 @@ struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the dumps of this machine, the newest first.",
     discussion: """
-      Of each place: a directory with dumps, or a raw disk (raw:/dev/DISK) on which one waits. Without any: /var/crash, and \
-      all disks of this machine. 'mcore save raw:/dev/DISK DIRECTORY' copies one from a disk to files and marks it as saved.
+      Of each place: a directory with dumps, or a raw disk (raw:/dev/DISK) on which one waits. Without any: /var/crash, the \
+      directories that are targets in /etc/mcore.conf, and all disks of this machine. 'mcore save raw:/dev/DISK DIRECTORY' copies one from a disk to files and marks it as saved.
 
       Exit status: 0 every one is whole, 1 a place can't be read, 3 one is cut, can't be read or waits on a disk.
       """)
 
-  @Flag(help: "Print JSON. Directories alone have it.")
+  @Flag(help: "Print JSON.")
   var json = false
 
   @Option(help: "Remove whole dumps of mcore but for the newest ones, so many, and say which.")
@@ -41,11 +41,15 @@ struct List: ParsableCommand {
   @Flag(help: "For the service after a boot: run the command of notify= for each new dump.")
   var notify = false
 
-  @Argument(help: "Directories, and raw:/dev/DISK.")
+  @Argument(help: "Directories, and raw:/dev/DISK.", completion: .file())
   var places: [String] = []
 
   func validate() throws {
     if let keep, !(1...1000).contains(keep) { throw ValidationError("--keep is 1 to 1000, not \(keep)") }
+    let jobs = [announce ? "--announce" : nil, collect ? "--collect" : nil, notify ? "--notify" : nil].compactMap { $0 }
+    if jobs.count > 1 || !jobs.isEmpty && (json || keep != nil || keepDays != nil || minFree != nil || !places.isEmpty) {
+      throw ValidationError("\(jobs[0]) goes by /etc/mcore.conf alone, and takes nothing beside it")
+    }
     if let keepDays, !(1...36_500).contains(keepDays) { throw ValidationError("--keep-days is 1 to 36500, not \(keepDays)") }
     _ = try retention()
   }
@@ -83,12 +87,16 @@ struct List: ParsableCommand {
     let disks = places.filter { $0.hasPrefix("raw:") || $0.hasPrefix("/dev/") }.map {
       $0.hasPrefix("raw:") ? String($0.dropFirst(4)) : $0
     }
-    let directories = places.isEmpty ? ["/var/crash"] : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
+    let directories = places.isEmpty ? dumpPlaces() : places.filter { !$0.hasPrefix("raw:") && !$0.hasPrefix("/dev/") }
     var isWhole = true
     let rules = try retention()
     try failing { () throws(DumpError) in
       for directory in directories where !rules.isEmpty {
-        for path in try removeOldDumps(in: directory, rules) { standardError("mcore: removed \(printable(path))") }
+        let removed = try removeOldDumps(in: directory, rules) {
+          standardError("mcore: warning: a dump that should go stays: \($0)")
+          isWhole = false
+        }
+        for path in removed { standardError("mcore: removed \(printable(path))") }
       }
     }
     try failing { () throws(DumpError) in
@@ -97,12 +105,10 @@ struct List: ParsableCommand {
       for directory in directories where !places.isEmpty || System.kind(of: directory) != nil {
         dumps += try listDumps(in: directory, withSignatures: json)
       }
-      let text = listText(dumps, json: json)
-      if !text.isEmpty { try standardOutput(text + "\n") }
-      if json { return }
       let waiting = places.isEmpty ? (try? listRawDumps([])) ?? [] : disks.isEmpty ? [] : try listRawDumps(disks)
-      for dump in waiting { try standardOutput(printable(dump.line) + "\n") }
-      isWhole = !waiting.contains(where: \.isWaiting) && !dumps.contains { !$0.isWhole }
+      let text = listText(dumps, onDisks: waiting, json: json)
+      if !text.isEmpty { try standardOutput(text + "\n") }
+      if waiting.contains(where: \.isWaiting) || dumps.contains(where: { !$0.isWhole }) { isWhole = false }
     }
     if !isWhole { throw ExitCode(3) }
   }

@@ -26,7 +26,8 @@ import Mounting
 
     @Argument(
       help: ArgumentHelp(
-        "The dump file or its directory, or all parts of a split set; then a directory.", valueName: "dump> ... <dir"))
+        "The dump file or its directory, or all parts of a split set; then a directory.", valueName: "dump> ... <dir"),
+      completion: .file())
     var files: [String]
 
     func validate() throws {

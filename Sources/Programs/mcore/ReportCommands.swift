@@ -17,7 +17,7 @@ struct Report: ParsableCommand {
   @Flag(help: "One page of HTML for a ticket: nothing is loaded from elsewhere.")
   var html = false
 
-  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.")
+  @Argument(help: "The dump file or its directory, or /proc/vmcore; or all parts of a split set.", completion: .file())
   var dumps: [String]
 
   func validate() throws {
@@ -47,7 +47,7 @@ struct Bt: ParsableCommand {
   @Flag(help: "JSON, as in the report.")
   var json = false
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   @Argument(help: "The stack of this task.")
@@ -66,7 +66,7 @@ struct Ps: ParsableCommand {
   @Flag(help: "JSON, as in the report.")
   var json = false
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   func run() throws {
@@ -77,7 +77,7 @@ struct Ps: ParsableCommand {
 struct Sym: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Say what lies at an address (0x…), or where a name does.")
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   @Argument(help: "Addresses or names.")
@@ -94,7 +94,7 @@ struct Sym: ParsableCommand {
 struct Types: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Print a type of the crashed kernel: members with their offsets.")
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   @Argument(help: "Structures, unions, enumerations, typedefs (task_struct), or members (task_struct.thread.sp).")
@@ -112,7 +112,7 @@ struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print a structure of the crashed kernel with its values.", discussion: "mcore show DUMP task_struct init_task")
 
-  @Argument(help: "The dump file or its directory.")
+  @Argument(help: "The dump file or its directory.", completion: .file())
   var dump: String
 
   @Argument(help: "A structure or union.")

@@ -60,6 +60,15 @@ import Testing
     // All is well up to the system call; and nothing stays behind.
     #expect(fake.reason().contains("cannot kexecFileLoad: Operation not permitted"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.directory) == [])
+    // What was set before, and the crashes before, are not forgotten when a load fails.
+    var earlier = try ArmRecord(Machine(root: fake.request.root)).armed
+    earlier.sysctls = ["kernel/panic_on_oops=0:1"]
+    earlier.crashes = [System.secondsSince1970 - 60]
+    try earlier.write(in: fake.request.directory)
+    #expect(fake.reason().contains("cannot kexecFileLoad"))
+    #expect(ArmedRecord(readFrom: fake.request.directory + "/armed") == earlier)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: fake.request.directory) == ["armed"])
+    try FileManager.default.removeItem(atPath: fake.request.directory + "/armed")
     try fake.write("/sys/kernel/kexec_crash_size", "40000000\n")
     #expect(fake.reason().contains("38.1 MiB of memory are set aside") && fake.reason().contains("crashkernel="))
     // What is needed is an estimate; none at all is none.

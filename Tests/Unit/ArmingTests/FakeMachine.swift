@@ -24,6 +24,7 @@ struct FakeMachine {
       ("/proc/cmdline", "root=/dev/vda1 console=ttyS0 quiet\n"), ("/sys/kernel/kexec_crash_size", "268435456\n"),
       ("/sys/kernel/kexec_crash_loaded", "0\n"), ("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n"),
       ("/sys/devices/system/cpu/present", "0-1\n"), ("/sys/devices/system/cpu/online", "0-1\n"),
+      ("/proc/sys/kernel/panic_on_oops", "1\n"),
       ("/proc/cpuinfo", "processor\t: 0\napicid\t\t: 4\ninitial apicid\t: 4\n\nprocessor\t: 1\napicid\t\t: 5\n"),
       ("/proc/iomem", "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n00100000-7ffdbfff : System RAM\n"),
       ("/sys/firmware/memmap/0/start", "0x0\n"), ("/sys/firmware/memmap/0/end", "0x9fbff\n"),
@@ -39,6 +40,19 @@ struct FakeMachine {
     let url = URL(fileURLWithPath: request.root + path)
     try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
     try text.write(to: url, atomically: true, encoding: .utf8)
+    if url.lastPathComponent == "modules.dep" { try writeModules(text, url.deletingLastPathComponent()) }
+  }
+
+  /// A file for each module that the list names.
+  private func writeModules(_ list: String, _ directory: URL) throws {
+    // "1", packed by xz.
+    let packed = "/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAAMQAAAADtypWUhQ4vKgABGQGlLIHMH7bzfQEAAAAABFla"
+    for line in list.split(separator: "\n") {
+      let file = directory.appendingPathComponent(String(line.prefix { $0 != ":" }))
+      if FileManager.default.fileExists(atPath: file.path) { continue }
+      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try (file.pathExtension == "xz" ? #require(Data(base64Encoded: packed)) : Data()).write(to: file)
+    }
   }
 
   func reason() -> String {

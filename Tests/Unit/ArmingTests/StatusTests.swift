@@ -67,7 +67,48 @@ import Testing
     Faults.set([.init(call: .write, after: 0, errno: 28, times: 100)])
     let none = armStatus(fake.request)
     Faults.set([])
-    #expect(none.problems == ["none of the targets can take a dump: mcore arm --check says more"])
+    #expect(none.problems == ["none of the targets that are armed can take a dump"])
+  }
+
+  /// The disk that was armed is gone, or has another UUID by now, whatever the settings lead to.
+  @Test func anArmedDiskThatIsGoneIsNoTarget() throws {
+    var record = try #require(ArmedRecord(readFrom: fake.request.directory + "/armed"))
+    for word in ["UUID=bbbb-data:/dumps", "raw:/dev/mcore-nothing", "/dev/mcore-nothing:/x"] {
+      record.targets = [word]
+      try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+      let status = armStatus(fake.request)
+      #expect(status.problems == ["none of the targets that are armed can take a dump"])
+      #expect(status.notes == ["\(word) is armed, and that disk is not there: mcore arm"])
+      #expect(status.metrics.contains("\nmcore_captured 0\n"))
+    }
+    record.targets += ["memory:"]
+    try record.text.write(toFile: fake.request.directory + "/armed", atomically: true, encoding: .utf8)
+    #expect(armStatus(fake.request).isCaptured)
+  }
+
+  @Test func whatCanNotBeCheckedIsNotCaptured() throws {
+    try FileManager.default.removeItem(atPath: fake.request.root + "/etc/mcore.conf")
+    try fake.write("/etc/mcore.conf/x", "a directory")
+    let status = armStatus(fake.request)
+    #expect(status.problems.count == 1 && status.problems[0].contains("what is armed can't be checked"), "\(status.problems)")
+  }
+
+  @Test func aFileThatIsTooLongIsNotCut() throws {
+    try fake.write("/etc/mcore.conf", String(repeating: "# padding\n", count: 20_000) + "target=/var/crash\n")
+    #expect(try ArmPlan(fake.request, Machine(root: fake.request.root)).targets.map(\.word) == ["/var/crash"])
+    try fake.write("/etc/mcore.conf", String(repeating: "# padding\n", count: 500_000))
+    #expect(throws: DumpError.self) { try ArmPlan(fake.request, Machine(root: fake.request.root)) }
+  }
+
+  /// What panic-on= asks for, and what this kernel does.
+  @Test func whatPanicsIsWhatIsSet() throws {
+    try fake.write("/etc/mcore.conf", "target=memory: panic-on=oops,warn,hung-task:300s")
+    try fake.write("/proc/sys/kernel/panic_on_warn", "0\n")
+    try fake.write("/proc/sys/kernel/hung_task_panic", "1\n")
+    try fake.write("/proc/sys/kernel/hung_task_timeout_secs", "300\n")
+    let status = armStatus(fake.request)
+    #expect(status.text.contains("panics on: oops, hung-task:300s\n"), "\(status.text)")
+    #expect(status.notes.contains { $0.contains("panic-on=warn is not set") })
   }
 
   /// `mcore arm --target memory:` on a machine whose settings name a disk.
@@ -95,8 +136,13 @@ import Testing
     try FileManager.default.createDirectory(atPath: wanted, withIntermediateDirectories: true)
     try FileManager.default.createSymbolicLink(atPath: wanted + "/kdump-tools.service", withDestinationPath: "/lib/x")
     #expect(armStatus(fake.request).problems.first?.contains("systemctl disable --now kdump-tools.service") == true)
-    try fake.write("/etc/default/kdump-tools", "USE_KDUMP=0\n")
-    #expect(armStatus(fake.request).isCaptured)
+    for (text, isRival) in [
+      ("USE_KDUMP=0\n", false), ("#USE_KDUMP=1\n", false), ("USE_KDUMP=\"1\"\n", true), ("USE_KDUMP=1 # yes\n", true),
+      (" USE_KDUMP='1'\n", true), ("USE_KDUMP=1\nUSE_KDUMP=0\n", false),
+    ] {
+      try fake.write("/etc/default/kdump-tools", text)
+      #expect(armStatus(fake.request).isCaptured != isRival, "\(text)")
+    }
   }
 
   @Test func aKernelThatHandsOverIsNoticed() throws {

@@ -62,6 +62,64 @@ private struct DiskMachine {
 }
 
 @Suite(.serialized) struct TargetPlanTests {
+  /// A crash kernel mounts by one device: what needs more is left to memory:.
+  @Test func aFileSystemOnSeveralDisksIsRefused() throws {
+    let machine = try DiskMachine()
+    func reason(_ mount: String) throws -> String {
+      try machine.fake.write("/proc/self/mountinfo", "20 1 254:1 / / rw - \(mount)\n")
+      return try machine.plan("target=/var/crash").targets[0].reason?.description ?? "none"
+    }
+    for type in ["xfs", "btrfs"] { try machine.fake.write("/lib/modules/6.1.0-test/kernel/\(type).ko", "") }
+    try machine.fake.write(
+      "/lib/modules/6.1.0-test/modules.dep",
+      "kernel/virtio_blk.ko:\nkernel/virtio_pci.ko:\nkernel/xfs.ko:\nkernel/btrfs.ko:\nkernel/ext4.ko.xz:\n")
+    #expect(try reason("xfs /dev/vda1 rw,attr2,noquota") == "none")
+    #expect(try reason("xfs /dev/vda1 rw,attr2,logdev=/dev/vdb1,noquota").contains("logdev="))
+    let pool = "/sys/fs/btrfs/0c1d/devices"
+    try machine.fake.write(pool + "/vda1/size", "1")
+    #expect(try reason("btrfs /dev/vda1 rw,subvol=/") == "none")
+    try machine.fake.write(pool + "/vdb1/size", "1")
+    #expect(try reason("btrfs /dev/vda1 rw,subvol=/").contains("lies on 2 disks"))
+  }
+
+  /// A driver that is missing or damaged costs the targets that need it, and no other.
+  @Test func modulesThatCanNotBeHadCostTheirTarget() throws {
+    let machine = try DiskMachine()
+    let settings = "target=/var/crash target=memory:"
+    #expect(try machine.plan(settings).reachable.count == 2)
+    let file = machine.fake.request.root + "/lib/modules/6.1.0-test/kernel/ext4.ko.xz"
+    try Data("garbage".utf8).write(to: URL(fileURLWithPath: file))
+    var plan = try machine.plan(settings)
+    #expect(plan.reachable.map(\.word) == ["memory:"] && plan.targets[0].line.contains("is damaged"), "\(plan.lines)")
+    try FileManager.default.removeItem(atPath: file)
+    plan = try machine.plan(settings)
+    #expect(plan.reachable.map(\.word) == ["memory:"] && plan.targets[0].line.contains("modules.dep lists it"), "\(plan.lines)")
+  }
+
+  @Test func whatIsWrongInTheFileIsToldWithItsLine() throws {
+    let machine = try DiskMachine()
+    let problems = { (text: String) in try machine.plan(text).problems.map(\.description) }
+    #expect(try problems("target=memory:\n\"target=/var/crash level=all\n").first?.contains("line 2") == true)
+    #expect(try problems("target=memory: # it's \" here\n").isEmpty)
+    #expect(try problems("\u{feff}target=memory:\n").first?.contains("byte order mark") == true)
+    #expect(try problems("target=memory: format=kdump-zlib\n").first?.contains("mcore convert") == true)
+    // The same one twice is one.
+    #expect(try machine.plan("target=/var/crash\ntarget=/var/crash\n").targets.count == 1)
+    #expect(try machine.plan("target=memory: \"append=pci=nomsi irqpoll\"").running.append == "pci=nomsi irqpoll")
+  }
+
+  /// Without them a crash kernel may not find its disk.
+  @Test func whatIsSaidOfTheHardwareGoesAlong() throws {
+    let machine = try DiskMachine()
+    try machine.fake.write(
+      "/proc/cmdline",
+      "root=/dev/vda1 quiet pci=nommconf noapic intel_iommu=off libata.force=noncq crashkernel=256M console=ttyS0 splash\n")
+    let real = Machine(root: machine.fake.request.root)
+    let line = crashCommandLine(real, CrashProcessors(wanted: 1, real, spare: 0), "more=1")
+    #expect(line.hasPrefix("pci=nommconf noapic intel_iommu=off libata.force=noncq console=ttyS0 panic=5 "), "\(line)")
+    #expect(line.hasSuffix(" reset_devices acpi_no_memhotplug more=1"))
+  }
+
   @Test func aDirectoryOfTheRunningSystemIsOnItsDisk() throws {
     let machine = try DiskMachine()
     let plan = try machine.plan("target=/var/crash level=used\ntarget=memory: # then\nwait=5")
@@ -214,6 +272,7 @@ private struct DiskMachine {
   @Test func statusSaysWhereTheDumpGoes() throws {
     let machine = try DiskMachine()
     let request = machine.fake.request
+    try machine.fake.write("/etc/mcore.conf", "target=/var/crash target=memory:")
     try machine.fake.write("/sys/kernel/kexec_crash_loaded", "1\n")
     try FileManager.default.createDirectory(atPath: request.directory, withIntermediateDirectories: false)
     var record = try ArmRecord(Machine(root: request.root)).armed

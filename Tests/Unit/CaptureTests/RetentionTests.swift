@@ -82,6 +82,36 @@ import Testing
     #expect(try names.count == 4)
   }
 
+  /// What lies elsewhere is somebody's archive, and what is not a file is no dump.
+  @Test func nothingIsRemovedThroughALink() throws {
+    let directory = scratch.file("dumps")
+    let manager = FileManager.default
+    try manager.createDirectory(atPath: scratch.file("archive"), withIntermediateDirectories: false)
+    let old = "2024-01-01T00-00-00Z-6.1.0-test"
+    try manager.moveItem(atPath: "\(directory)/\(old)", toPath: scratch.file("archive/\(old)"))
+    try manager.createSymbolicLink(atPath: "\(directory)/\(old)", withDestinationPath: scratch.file("archive/\(old)"))
+    try manager.createDirectory(
+      atPath: "\(directory)/2025-01-01T00-00-00Z-6.1.0-test/vmcore.d", withIntermediateDirectories: false)
+    #expect(try removeOldDumps(in: directory, Retention(keep: 1)).isEmpty)
+    #expect(try manager.contentsOfDirectory(atPath: scratch.file("archive/\(old)")).count >= 2)
+    #expect(try manager.contentsOfDirectory(atPath: "\(directory)/2025-01-01T00-00-00Z-6.1.0-test").contains("dump.json"))
+    try manager.removeItem(atPath: "\(directory)/2025-01-01T00-00-00Z-6.1.0-test/vmcore.d")
+    #expect(
+      try removeOldDumps(in: directory, Retention(keep: 1), sparing: ["\(directory)/2025-01-01T00-00-00Z-6.1.0-test"]).isEmpty)
+    #expect(try removeOldDumps(in: directory, Retention(keep: 1)).count == 1)
+  }
+
+  /// A FIFO of that name would keep a reader waiting for ever.
+  @Test func aPipeInADirectoryOfDumpsIsNotOpened() throws {
+    for name in ["dump.json", "vmcore.elf.gz"] {
+      let dump = scratch.file("dumps/2026-01-01T00-00-00Z-6.1.0-test/\(name)")
+      try FileManager.default.removeItem(atPath: dump)
+      #expect(mkfifo(dump, 0o600) == 0)
+    }
+    let listed = try listDumps(in: scratch.file("dumps"))
+    #expect(listed.map(\.isWhole) == [false, true, true] && listed[0].status == "unreadable")
+  }
+
   @Test func whatIsNotAWholeDumpOfOursStays() throws {
     let directory = scratch.file("dumps")
     try "mine".write(toFile: directory + "/2024-01-01T00-00-00Z-6.1.0-test/notes", atomically: true, encoding: .utf8)

@@ -15,6 +15,9 @@ package struct Mount: Sendable, Equatable {
   /// overlay: the directory that takes what is written (`ovl_show_options` in fs/overlayfs, Linux 6.1).
   package var upperDirectory: String?
 
+  /// xfs: whether its log, or what is written in real time, lies on another device.
+  package var hasSecondDevice = false
+
   /// Whether `root` is that subvolume, and no directory in it.
   var isWholeSubvolume: Bool { subvolume == nil || subvolume == root }
 }
@@ -40,7 +43,8 @@ package enum MountTable {
     return Mount(
       device: DeviceNumber(major: major, minor: minor), root: fields[3], point: fields[4],
       isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2], subvolume: option("subvol="),
-      upperDirectory: fields[dash + 1] == "overlay" ? option("upperdir=") : nil)
+      upperDirectory: fields[dash + 1] == "overlay" ? option("upperdir=") : nil,
+      hasSecondDevice: option("logdev=") != nil || option("rtdev=") != nil)
   }
 
   /// Blanks, tabs, newlines and backslashes stand as `\040` and so on.

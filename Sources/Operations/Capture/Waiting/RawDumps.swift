@@ -128,6 +128,9 @@ public func shownTarget(_ word: String) -> String { (try? TargetSpec(word).shown
 /// A dump on a raw disk, as `mcore list` shows it.
 public struct ListedRawDump: Sendable {
   public var line: String
+  public var disk: String
+  /// Of the dump directory that it would get; nil where the header is damaged.
+  public var name: String?
   /// Nobody has saved it to files yet.
   public var isWaiting: Bool
 }
@@ -143,7 +146,7 @@ public func listRawDumps(_ disks: [String]) throws(DumpError) -> [ListedRawDump]
       do throws(DumpError) { found = try disk.header() } catch {
         guard disks.isEmpty else { throw error }
         let line = "raw:\(disk.path)  damaged header: \(error)"
-        dumps.append(ListedRawDump(line: line, isWaiting: true))
+        dumps.append(ListedRawDump(line: line, disk: disk.path, name: nil, isWaiting: true))
         continue
       }
       guard let header = found else {
@@ -156,7 +159,7 @@ public func listRawDumps(_ disks: [String]) throws(DumpError) -> [ListedRawDump]
         ListedRawDump(
           line:
             "raw:\(disk.path)  \(header.length > 0 ? header.state.rawValue : "empty")  \(header.name)  \(size)  written \(written)",
-          isWaiting: header.state != .saved))
+          disk: disk.path, name: header.name, isWaiting: header.state != .saved))
     } catch { if !disks.isEmpty { throw error } }
   }
   return dumps
