@@ -19,7 +19,7 @@ build: ## both programs, in .build/release/
 	@# Its own scratch path, since other options would make both programs anew each time.
 	swift build -c release --static-swift-stdlib $$(scripts/codecs.sh --flags Zstd,SHA256 Libdeflate,Zstd,SHA256) -Xswiftc -Osize \
 	  -Xswiftc -Xfrontend -Xswiftc -disable-reflection-metadata -Xswiftc -Xfrontend -Xswiftc -function-sections \
-	  -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always --scratch-path .build/capture --product mcore-capture
+	  -Xswiftc -Xfrontend -Xswiftc -internalize-at-link -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always --scratch-path .build/capture --product mcore-capture
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 

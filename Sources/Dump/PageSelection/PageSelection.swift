@@ -46,8 +46,7 @@ public struct PageSelection: Sendable {
     _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil,
     core: KernelCore? = nil, pageSize: PageSize, stretchLimit: Int = PageSelection.stretchLimit
   ) {
-    let stated = Level.stated(by: source).map { level.within($0).name }
-    self.level = stated ?? (level == .all ? source.statement?.level : nil) ?? level.name
+    self.level = level.name
     self.pageSize = pageSize
     kept = []
     if level == .all, let note = source.metadata?.note {
@@ -98,8 +97,12 @@ public struct PageSelection: Sendable {
   private mutating func carryOver(from source: any DumpSource) {
     guard let metadata = source.metadata else {
       absent = absent.merged(with: source.leftOut)
+      if level == Level.all.name {
+        level = source.statement?.level ?? source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? level
+      }
       return
     }
+    if level == Level.all.name { level = metadata.note.level }
     let unreadable = RangeSet.joined(metadata.trailer?.unreadable ?? [])
     if !unreadable.isEmpty {
       kept = kept.flatMap { run in

@@ -154,7 +154,7 @@ struct TargetPlanner {
   /// A crash kernel mounts a file system by one device.
   private func requireOneDisk(_ mount: Mount) throws(DumpError) {
     let advice = "its dump goes by way of memory: write target=memory: behind it"
-    if mount.hasSecondDevice {
+    if mount.options.split(separator: ",").contains(where: { $0.hasPrefix("logdev=") || $0.hasPrefix("rtdev=") }) {
       throw DumpError(
         .unsupported, "its file system has a second device (logdev= or rtdev=), which a crash kernel does not hand over",
         at: mount.point, advice: advice)

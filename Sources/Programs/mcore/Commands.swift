@@ -111,7 +111,7 @@ struct Save: ParsableCommand {
       request.witness = witness
       request.check = damagedGroups
       request.vmcoreInfo = knowledge.vmcoreinfo
-      return try save(request, reporter)
+      return try saveAgain(request, from: [source], reporter)
     }
   }
 }

@@ -15,8 +15,8 @@ package struct Mount: Sendable, Equatable {
   /// overlay: the directory that takes what is written (`ovl_show_options` in fs/overlayfs, Linux 6.1).
   package var upperDirectory: String?
 
-  /// xfs: whether its log, or what is written in real time, lies on another device.
-  package var hasSecondDevice = false
+  /// Of the file system itself, with commas between them.
+  package var options = ""
 
   /// Whether `root` is that subvolume, and no directory in it.
   var isWholeSubvolume: Bool { subvolume == nil || subvolume == root }
@@ -44,7 +44,7 @@ package enum MountTable {
       device: DeviceNumber(major: major, minor: minor), root: fields[3], point: fields[4],
       isWritable: !isReadOnly && !superReadOnly, type: fields[dash + 1], source: fields[dash + 2], subvolume: option("subvol="),
       upperDirectory: fields[dash + 1] == "overlay" ? option("upperdir=") : nil,
-      hasSecondDevice: option("logdev=") != nil || option("rtdev=") != nil)
+      options: fields.dropFirst(dash + 3).first ?? "")
   }
 
   /// Blanks, tabs, newlines and backslashes stand as `\040` and so on.

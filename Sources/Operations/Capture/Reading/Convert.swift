@@ -24,7 +24,7 @@ public func convert(
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
   request.check = damagedGroups
-  return try save(request, from: try openDump(dumps), reporter)
+  return try saveAgain(request, from: dumps, reporter)
 }
 
 public func convert(

@@ -34,9 +34,14 @@ struct PassProgress: Sendable, Equatable {
 extension DumpFacts {
   /// How much of a dump that is cut is there.
   var progressText: String {
-    if !passes.isEmpty { return passes.map(\.text).joined(separator: ", ") }
-    let missing = absentPages.reduce(0) { $0 + ($1.reason == .level ? 0 : $1.pages) }
-    return "\(keptPages) of \(keptPages + missing) pages"
+    #if Kdump
+      // Page for page there are no passes.
+      if passes.isEmpty {
+        let missing = absentPages.reduce(0) { $0 + ($1.reason == .level ? 0 : $1.pages) }
+        return "\(keptPages) of \(keptPages + missing) pages"
+      }
+    #endif
+    return passes.map(\.text).joined(separator: ", ")
   }
 
   /// Takes over that the dump ends early: what is not there, and how far each pass goes.

@@ -1,7 +1,6 @@
 public import DumpBasics
 package import DumpSource
 internal import LinuxSystem
-internal import PageSelection
 
 /// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
@@ -12,7 +11,7 @@ public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpEr
 package func save(
   _ request: SaveRequest, from source: any DumpSource, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
-  let capture = try PreparedCapture(asFarAsThere(request, source, reporter), source, reporter)
+  let capture = try PreparedCapture(request, source, reporter)
   var attempts: [Attempt.Outcome] = []
   /// True when there is nothing left to try.
   func isSettled(_ target: String, needsRoom: Bool, hasNext: Bool) -> Bool {
@@ -58,17 +57,4 @@ private func settled(_ attempts: [Attempt.Outcome], _ capture: PreparedCapture) 
   }
   throw attempts.last?.reason
     ?? DumpError(.usage, "no target given", advice: "name a directory, a file, or a device with a path")
-}
-
-/// `request` for what `source` still has. A dump of ours that was made at this level or a lower one is taken
-/// as it is: its pages are classified already, and what it says of them stays.
-private func asFarAsThere(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) -> SaveRequest {
-  guard let stated = Level.stated(by: source), request.level != .all else { return request }
-  let left = request.level.within(stated)
-  if left != request.level {
-    reporter.message("the source has level \(stated.name): what that left out can't come back")
-  }
-  var request = request
-  if source.statement != nil, left == stated { request.level = .all }
-  return request
 }
