@@ -133,7 +133,7 @@ let package = Package(
         "DumpBasics", "LinuxSystem", "CoreEncoding", "DumpSource", "CrashedKernel", "PageClasses", "PageSelection", "DumpPlan",
         "CoreFormat", "DumpTarget", "Pipeline", "SoftBoot", "Workers",
       ]),
-    // What only a running system asks of dumps: mcore-capture does without.
+    // What is read of dumps that are there, and what explains a crash.
     Room.operations.target(
       "Reading",
       [
@@ -142,7 +142,10 @@ let package = Package(
       ]),
     Room.operations.target(
       "CaptureInit",
-      ["DumpBasics", "LinuxSystem", "Capture", "CoreFormat", "DumpTarget", "PageClasses", "PageSelection", "SoftBoot", "Workers"]),
+      [
+        "DumpBasics", "LinuxSystem", "DumpSource", "CrashedKernel", "Capture", "CoreFormat", "DumpTarget", "PageClasses",
+        "PageSelection", "Reading", "SoftBoot", "Workers",
+      ]),
     Room.operations.target(
       "Arming",
       [

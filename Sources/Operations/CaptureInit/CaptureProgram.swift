@@ -12,6 +12,7 @@ public func runCaptureProgram(_ arguments: @autoclosure () -> [String]) -> Int32
   if System.processID == 1 { FirstProcess().run() }
   let arguments = arguments()
   if arguments.first == FirstProcess.childWord { return runAsChild(Array(arguments.dropFirst())) }
+  if arguments.first == ReportChild.word { return ReportChild.run(Array(arguments.dropFirst())) }
   if arguments.contains(where: { ["--help", "-h", "help"].contains($0) }) { return printed(Help.text) }
   if arguments.contains(where: { ["--version", "version"].contains($0) }) { return printed(toolVersion + "\n") }
   return runByHand(arguments)

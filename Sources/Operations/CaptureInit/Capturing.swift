@@ -25,7 +25,8 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
       waitForDisks(settings, reporter)
       return report(
         try saveRaw(
-          settings.source.value, to: settings.targets.map(\.value), settings.transfer, threads: settings.threads.value, reporter),
+          settings.source.value, to: settings.targets.map(\.value), settings.transfer, threads: settings.threads.value,
+          witness: settings.witness, reporter),
         reporter)
     }
     try requireSource(settings.source.value)
@@ -43,6 +44,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     request.mirrors = settings.mirrors.map(\.value)
     request.lastResort = settings.last?.value
     request.kernelFactsPath = Hooks.kernelFactsPath
+    request.witness = settings.witness
     request.region.normal = normalKernel(settings)
     if request.source == vmcoreSource { request.armedMemory = ArmedMemory(readFrom: ArmedMemory.standardPath) }
     // By a child before this one, which was killed: then the start of a dump is in memory.

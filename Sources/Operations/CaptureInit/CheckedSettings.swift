@@ -30,6 +30,7 @@ public struct CheckedSettings: Sendable {
     (level, format, transfer) = (settings.level.value, settings.format.value, settings.transfer)
     var problems = CheckedSettings.textProblems(file, path) + settings.problems
     running = RunningSettings(all, problems: &problems)
+    running.report = settings.report.value
     self.problems = problems
     let notForCrashKernel = SettingKey.notForCrashKernel
     for word in all {

@@ -66,8 +66,10 @@ struct FirstProcess {
     var words = FirstProcess.childWords(settings)
     // A child that was killed (out of memory, say) gets another chance with as little memory as can be, and
     // then one in which the kernel's page map, which may be damaged in a way that nobody thought of, is not
-    // looked at.
-    let others = [("with one thread", ["threads=1"]), ("with every page", ["threads=1", "trust=nothing"])]
+    // looked at. The report is left to the next boot.
+    let others = [
+      ("with one thread", ["threads=1", "report=no"]), ("with every page", ["threads=1", "report=no", "trust=nothing"]),
+    ]
     for attempt in 0...others.count {
       do throws(DumpError) {
         let result = try System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words, tellsStatus: true))
@@ -95,7 +97,7 @@ struct FirstProcess {
     guard settings.last != nil else { return }
     var settings = settings
     settings.targets = []
-    let words = FirstProcess.childWords(settings) + ["threads=1", "trust=nothing"]
+    let words = FirstProcess.childWords(settings) + ["threads=1", "trust=nothing", "report=no"]
     _ = try? System.run(Command("/proc/self/exe", [FirstProcess.childWord] + words, tellsStatus: true), limitSeconds: 120)
   }
 
@@ -114,6 +116,7 @@ struct FirstProcess {
       "wait=\(settings.wait.value)",
       "watchdog=\(settings.watchdog.value.rawValue)", "normal=\(settings.normal.value)", "attempts=\(settings.attempts.value)",
       "stall-time=\(stall == 0 ? "none" : "\(stall)")", "force=\(settings.force.value ? "yes" : "no")",
+      "report=\(settings.report.value ? "yes" : "no")",
     ]
     words += files.compactMap { name, path in path.map { "\(name)=\($0.value)" } }
     words += settings.region.map { ["region=\($0.value)"] } ?? []

@@ -14,7 +14,7 @@ public struct RunningSettings: Sendable, Equatable {
   public var notify: String?
   /// Whether a line at login tells of new dumps.
   public var motd = true
-  /// Whether a report stands beside each dump. mcore-capture writes none.
+  /// Whether a report stands beside each dump.
   public var report = true
   /// CPUs of the crash kernel; 0 is as many as there is room for.
   public var cpus = 0
@@ -31,7 +31,6 @@ public struct RunningSettings: Sendable, Equatable {
     ("min-free", { assign(Limits.bytes($0), &$1.minFree) }),
     ("notify", { assign($0 == "none" ? .some(nil) : $0.isEmpty ? nil : .some($0), &$1.notify) }),
     ("motd", { assign(yesOrNo($0), &$1.motd) }),
-    ("report", { assign(yesOrNo($0), &$1.report) }),
     ("append", { assign($0 == "none" ? "" : $0.isEmpty || $0.utf8.contains(0x0a) ? nil : $0, &$1.append) }),
     ("cpus", { assign($0 == "auto" ? 0 : decimal($0, 1...1024).map { Int($0) }, &$1.cpus) }),
   ]

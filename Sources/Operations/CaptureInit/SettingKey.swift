@@ -154,7 +154,11 @@ struct SettingKey: Sendable {
     running("min-free", Limits.sizeForm, "room that old dumps make at a boot (default none)"),
     running("notify", "none, or a command", "run for each new dump at the next boot (default none)"),
     running("motd", "yes, no", "a line at login tells of new dumps (default yes)"),
-    running("report", "yes, no", "a report beside each dump, after a boot and by mcore save (default yes)"),
+    SettingKey(
+      name: "report", allowed: "yes, no", help: "a report beside each dump: what crashed, and how (default yes)"
+    ) { (value, origin, settings) throws(DumpError) in
+      assign(yesOrNo(value), origin, &settings.report)
+    },
     SettingKey(
       name: "last", allowed: "/dev/DISK, PARTUUID=..., PARTLABEL=...",
       help: "a disk, set aside, for the log and the registers when every target failed (default none)"

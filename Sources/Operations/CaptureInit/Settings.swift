@@ -1,3 +1,4 @@
+internal import Capture
 internal import CoreFormat
 internal import DumpBasics
 internal import DumpTarget
@@ -81,6 +82,10 @@ struct Settings: Sendable, Equatable {
   var hookTime = Placed<UInt64>(60)
   /// Seconds that the disks of targets get to appear.
   var wait = Placed<UInt64>(30)
+
+  /// Whether a report stands beside the dump.
+  var report = Placed(true)
+  var witness: (any KernelWitness)? { report.value ? ReportChild() : nil }
 
   /// How dumps travel.
   var transfer: TransferOptions {

@@ -101,6 +101,7 @@ func saveFromMemory(_ settings: Settings, _ reporter: any Reporter) throws(DumpE
     windows: search.windows, expectation: search.expectation, targets: lastingTargets(settings))
   request.threads = settings.threads.value
   request.transfer = settings.transfer
+  request.witness = settings.witness
   request.attemptLimit = UInt32(clamping: settings.attempts.value)
   waitForDisks(settings, reporter)
   guard let result = try saveRegion(memory, request, reporter) else {

@@ -59,15 +59,15 @@ struct ManifestText {
   mutating func addFile(_ name: String, _ bytes: UInt64, _ sha256: String?) {
     let entry = JSON.object([("bytes", .unsigned(bytes)), ("sha256", .optional(sha256))]).text(indent: "    ")
     let line = "    \(JSON.string(name).text()): "
-    guard let place = text.firstRange(of: ManifestText.filesStart), !text.contains("\n" + line) else { return }
-    text.insert(contentsOf: "\(line)\(entry),\n", at: place.upperBound)
+    guard let place = text.end(of: ManifestText.filesStart), text.end(of: "\n" + line) == nil else { return }
+    text.insert(contentsOf: "\(line)\(entry),\n", at: place)
   }
 
   /// Adds members at the end; one that is there already stays as it is.
   mutating func add(_ members: [(String, JSON)]) {
     for (name, value) in members {
       let start = "  \(JSON.string(name).text()): "
-      if text.contains("\n" + start) { continue }
+      if text.end(of: "\n" + start) != nil { continue }
       text.removeLast(3)
       text += ",\n" + start + value.text(indent: "  ") + "\n}\n"
     }
@@ -75,11 +75,27 @@ struct ManifestText {
 
   /// 16 hex digits. What stands there is a claim like all else in a file.
   var signature: String? {
-    guard let start = text.firstRange(of: ManifestText.signatureStart) else { return nil }
-    let hash = text[start.upperBound...].utf8.prefix(64).split(separator: UInt8(ascii: "\""))
+    guard let start = text.end(of: ManifestText.signatureStart) else { return nil }
+    let hash = text[start...].utf8.prefix(64).split(separator: UInt8(ascii: "\""))
     guard hash.count > 3, hash[1].elementsEqual("hash".utf8), hash[3].count == 16,
       hash[3].allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
     else { return nil }
     return String(decoding: hash[3], as: UTF8.self)
+  }
+}
+
+extension String {
+  /// Where the first `part` in it ends. (What the standard library has for that comes with all of its regular
+  /// expressions: 1.1 MB.)
+  fileprivate func end(of part: String) -> Index? {
+    let wanted = Array(part.utf8)
+    guard let first = wanted.first else { return startIndex }
+    var rest = utf8[...]
+    while let start = rest.firstIndex(of: first) {
+      rest = rest[start...]
+      if rest.starts(with: wanted) { return rest.index(start, offsetBy: wanted.count) }
+      rest = rest.dropFirst()
+    }
+    return nil
   }
 }

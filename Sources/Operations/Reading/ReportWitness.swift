@@ -1,25 +1,31 @@
 public import Capture
 internal import CoreEncoding
 public import CrashedKernel
+internal import DumpBasics
 internal import KernelReport
 internal import LinuxSystem
 
 /// What the full program says of a crashed kernel: signature, types against VMCOREINFO, the report's files.
 public struct ReportWitness: KernelWitness {
   /// Names of the files that a report is.
-  static let fileNames = ["report.txt", "report.json"]
+  public static let fileNames = ["report.txt", "report.json"]
   /// A report of a real dump takes a second or two; one of a damaged dump must not hold up the others.
-  private static let secondsLimit: UInt64 = 30
+  public static let secondsLimit: UInt64 = 30
   /// Stacks of CPUs, and as many of tasks that wait: bounds the memory to some 10 MiB.
   private static let stackLimit = 128
 
   private let writesFiles: Bool
+  private let seconds: UInt64
 
-  /// `writesFiles`: whether the report itself is wanted, as `report.txt` and `report.json`.
-  public init(writesFiles: Bool = false) { self.writesFiles = writesFiles }
+  /// - Parameters:
+  ///   - writesFiles: whether the report itself is wanted, as `report.txt` and `report.json`.
+  ///   - seconds: after so long it ends with what it has.
+  public init(writesFiles: Bool = false, seconds: UInt64 = ReportWitness.secondsLimit) {
+    (self.writesFiles, self.seconds) = (writesFiles, seconds)
+  }
 
   public func explain(_ kernel: CrashedKernel) -> Explanation {
-    let end = System.monotonicNanoseconds + ReportWitness.secondsLimit * 1_000_000_000
+    let end = clampedSum(System.monotonicNanoseconds, seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
     let report = CrashReport(kernel, stackLimit: ReportWitness.stackLimit) { System.monotonicNanoseconds >= end }
     var explanation = Explanation()
     // What a cut left of the stack would make another signature, under which nobody looks for this crash.

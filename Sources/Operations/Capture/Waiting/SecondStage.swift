@@ -20,6 +20,8 @@ public struct SecondStageRequest: Sendable {
   public var transfer = TransferOptions()
   /// For checking a dump that was put together without a head; 0 is one for each CPU.
   public var threads = 0
+  /// Nil where nobody is there to ask.
+  public var witness: (any KernelWitness)?
 
   public init(windows: [PhysicalRange], expectation: RegionExpectation, targets: [String]) {
     self.windows = windows
@@ -119,7 +121,7 @@ private struct SecondStage {
     var findings = damage(outcome)
     let isWhole = outcome.isWhole || isWholeByItself(outcome, destination.dumpPath)
     if isWhole, !outcome.isWhole { findings.append("the dump's own checksums show that it is whole") }
-    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts)
+    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts, witness: request.witness)
     let status = copy.writeSideFiles(to: destination, travelled: travelled(outcome), &findings)
     if isWhole {
       return SaveResult(status: status, path: try destination.complete(), bytesWritten: written, findings: findings)
