@@ -69,7 +69,12 @@ final class PreparedCapture {
   }
 
   private func explained() -> Explanation? {
+    let start = System.monotonicNanoseconds
     let explanation = request.witness?.explain(kernel)
+    if explanation?.files.isEmpty == false {
+      let tenths = (System.monotonicNanoseconds - start) / 100_000_000
+      reporter.message("report made in \(tenths / 10).\(tenths % 10) s")
+    }
     for finding in explanation?.findings ?? [] where !findings.contains(finding) { reporter.warning(finding) }
     for line in explanation?.supplements ?? [] { reporter.message("by the kernel's types: \(printable(line))") }
     return explanation
