@@ -27,6 +27,9 @@ complain "functions of libm, which mcore-capture is linked without (lean.ld):" \
   "$(grep -rnE '(^|[^.A-Za-z0-9_])(a?(sin|cos|tan)h?|atan2|pow|exp2?|expm1|log(2|10|1p|b)|cbrt|hypot|erfc?|[tl]gamma|fdim|remquo|nextafter|[jy]n)\(' \
      Sources --include='*.swift' | grep -v '^Sources/Programs/mcore/' | grep -v ':  *//' | grep -v 'func ' || true)"
 
+complain "what mcore-capture is linked without (lean.ld): properties of Unicode's characters, and what brings regular expressions along:" \
+  "$(grep -rnE '\.properties\b|import (_StringProcessing|RegexBuilder)|\.firstRange\(of:|\.wholeMatch\(' Sources --include='*.swift' || true)"
+
 # Debian's own Python, whatever another one is called python3 here.
 python_code='Tests/Kernels initramfs scripts'
 # shellcheck disable=SC2086 # the list is meant to be split into words

@@ -83,7 +83,8 @@ package struct ReportChild: KernelWitness {
       let explanation = ReportWitness(writesFiles: true, seconds: seconds).explain(kernel)
       for file in explanation.files { try System.replaceFile("\(arguments[1])/\(file.name)", with: file.bytes) }
       var lines = ["agreed=\(explanation.agreed)"]
-      lines += explanation.findings.map { "finding=\(printable($0))" } + explanation.supplements.map { "supplement=\(printable($0))" }
+      lines +=
+        explanation.findings.map { "finding=\(printable($0))" } + explanation.supplements.map { "supplement=\(printable($0))" }
       if let signature = explanation.signature {
         lines += ["hash=\(signature.hash)", "kind=\(printable(signature.kind))"]
         lines += signature.frames.map { "frame=\(printable($0))" }

@@ -6,7 +6,7 @@ internal import DumpSource
 internal import LinuxSystem
 
 /// Writes `report.txt` and `report.json` into a dump directory that lacks them, and the signature into its
-/// `dump.json`: mcore-capture has no room for a report. Returns whether it wrote anything.
+/// `dump.json`: the crash kernel could not make them, or was told not to. Returns whether it wrote anything.
 ///
 /// Only dumps of mcore that are finished: whole, or given up. A directory with anything else in it is left
 /// alone. Each file comes into being whole or not at all, and the dump itself is only read.

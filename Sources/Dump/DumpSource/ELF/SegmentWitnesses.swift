@@ -153,8 +153,8 @@ struct SegmentWitnesses {
     }
   }
 
-  /// Whether segment `index` of the table lies in the file, and no other one, note or header where it lies. Where
-  /// segments fill the file, a wrong place never does.
+  /// Whether segment `index` of the table lies in the file, and no other one, note or header where it lies.
+  /// Where segments fill the file, a wrong place never does.
   private func isAlone(_ index: Int) -> Bool {
     let one = entries[index]
     guard let end = SegmentWitnesses.end(one.offset, one.fileSize), end <= fileEnd,

@@ -2,8 +2,8 @@ public import DumpBasics
 internal import DumpSource
 internal import PageSelection
 
-/// `save` of a source that may be a dump: it says the level that it has when it is written, whatever was asked
-/// for.
+/// `save` of a source that may be a dump: it says the level that it has when it is written, whatever was
+/// asked for.
 ///
 /// A dump of ours that was made at this level or a lower one is taken as it is: its pages are classified
 /// already, and what it says of them stays.

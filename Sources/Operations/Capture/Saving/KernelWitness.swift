@@ -4,7 +4,7 @@ internal import DumpBasics
 
 /// Somebody who knows more of a crashed kernel than VMCOREINFO says: its names, types and stacks.
 ///
-/// mcore-capture has none, for its size. The full program passes one in.
+/// Programs pass one in: this module does not know how a report is made.
 public protocol KernelWitness: Sendable {
   /// Ends within a time of its own, and never fails: what is not known is left out.
   func explain(_ kernel: CrashedKernel) -> Explanation

@@ -121,7 +121,9 @@ private struct SecondStage {
     var findings = damage(outcome)
     let isWhole = outcome.isWhole || isWholeByItself(outcome, destination.dumpPath)
     if isWhole, !outcome.isWhole { findings.append("the dump's own checksums show that it is whole") }
-    let copy = CopiedDump(fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts, witness: request.witness)
+    let copy = CopiedDump(
+      fileName: fileName, bytes: written, sha256: digest?.finish(), isWhole: isWhole, failed: failed.attempts,
+      witness: request.witness)
     let status = copy.writeSideFiles(to: destination, travelled: travelled(outcome), &findings)
     if isWhole {
       return SaveResult(status: status, path: try destination.complete(), bytesWritten: written, findings: findings)
