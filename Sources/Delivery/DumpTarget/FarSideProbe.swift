@@ -15,6 +15,12 @@ extension TargetSpec {
       }
       return FarSideProbe.amount("mcore-free ", answer).map { clampedProduct($0, 1024) }
     }
+    if let target = kind as? HTTPTarget, ObjectStore.isSigned(transfer.curlConfig) {
+      // Who may not list what is there gets 403 for what is not there.
+      let codes = try ObjectStore(Curl(transfer)).statuses([target.base + "mcore-probe"])
+      if let code = codes.first, code >= 500 { throw DumpError("the store answers with status \(code)", at: target.base) }
+      return nil
+    }
     if let target = kind as? HTTPTarget {
       // A directory that may not be listed takes files all the same.
       let codes = try Curl(transfer).statuses(["--head", "--max-time", "\(limit)"], [target.base])

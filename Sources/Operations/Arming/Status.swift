@@ -176,9 +176,14 @@ extension ArmStatus {
     request.isForced = true
     // Armed with targets of its own, or with a window: those count.
     if let record, request.targets.isEmpty, record.window != nil { request.targets = record.targets }
+    // By --kernel and --initrd, which nothing else tells of.
+    if let record, !record.kernel.isEmpty, request.kernel == nil {
+      request.kernel = record.kernel
+      if !record.initrd.isEmpty { request.initrd = record.initrd }
+    }
     let plan: ArmPlan
     do throws(DumpError) { plan = try ArmPlan(request, machine) } catch {
-      problems.append("what is armed can't be checked: \(error)")
+      if isLoaded, record != nil { problems.append("what is armed can't be checked: \(error)") }
       return
     }
     for problem in plan.problems { notes.append("\(problem)") }

@@ -1,4 +1,4 @@
-"""Servers that take dumps: OpenSSH's sshd and nginx, each with a configuration, keys and a port of its own on 127.0.0.1."""
+"""Servers that take dumps: OpenSSH's sshd, nginx and an object store, each with a configuration, keys and a port of its own on 127.0.0.1."""
 
 import contextlib
 import getpass
@@ -10,7 +10,10 @@ import socket
 import subprocess
 import time
 
+from guest.paths import REPOSITORY
+
 LIMIT = 20
+OBJECT_STORE = pathlib.Path(__file__).parent / "object_store.py"
 
 
 def free_port() -> int:
@@ -131,6 +134,64 @@ class SSHServer(Server):
         return [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
 
 
+def make_certificate(directory: pathlib.Path) -> tuple:
+    """Of 127.0.0.1, for a day: the certificate and its key."""
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=test",
+    ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, timeout=LIMIT)
+    return certificate, key
+
+
+class ObjectStore(Server):
+    """An object store that speaks S3 and checks signatures, with TLS and one bucket."""
+
+    def __init__(self, directory: pathlib.Path):
+        super().__init__(directory)
+        made = subprocess.run([REPOSITORY / "scripts/moto-venv.sh"], check=True, capture_output=True, text=True, timeout=900)
+        self.python = pathlib.Path(made.stdout.strip()) / "bin/python"
+        self.certificate, self.key = make_certificate(directory)
+
+    def command(self):
+        words = [self.python, OBJECT_STORE, "serve", self.port, self.certificate, self.key, self.directory]
+        return [str(word) for word in words]
+
+    def answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError((self.directory / "log").read_text())
+        return (self.directory / "user").exists()
+
+    @property
+    def user(self) -> str:
+        return (self.directory / "user").read_text()
+
+    def options(self, user=None) -> list:
+        config = self.directory / "curl"
+        signed = f'aws-sigv4 = "aws:amz:us-east-1:s3"\nuser = "{user or self.user}"\n'
+        config.write_text(f'cacert = "{self.certificate}"\n{signed}')
+        return ["--curl-config", str(config)]
+
+    def target(self, prefix: str) -> str:
+        return f"https://127.0.0.1:{self.port}/dumps/{prefix}/"
+
+    def fetch(self, out: pathlib.Path) -> int:
+        """Every object becomes a file. Returns how many uploads were begun and not completed."""
+        words = [self.python, OBJECT_STORE, "fetch", self.port, self.certificate, self.directory, out]
+        ended = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, timeout=120)
+        return int(ended.stdout)
+
+
 class WebServer(Server):
     """nginx with TLS: /dav/ has WebDAV, /put/ takes PUT alone, /shut/ refuses, /token/ wants one, /small/ takes a MiB,
     /away/ sends who puts something elsewhere."""
@@ -142,18 +203,10 @@ class WebServer(Server):
         self.root = directory / "root"
         for name in ("dav", "put", "shut", "token", "small", "away"):
             (self.root / name).mkdir(parents=True)
-        self.certificate = directory / "certificate.pem"
-        key = directory / "key.pem"
-
-        def openssl(*words):
-            subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=LIMIT)
-
-        openssl(
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=test"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-keyout", key, "-out", self.certificate),
-        )
+        self.certificate, key = make_certificate(directory)
         if has_expired:
-            openssl("x509", "-in", self.certificate, "-signkey", key, "-days", "-1", "-out", self.certificate)
+            words = ["openssl", "x509", "-in", self.certificate, "-signkey", key, "-days", "-1", "-out", self.certificate]
+            subprocess.run([str(word) for word in words], check=True, capture_output=True, timeout=LIMIT)
         self.config = directory / "curl"
         self.config.write_text(f'cacert = "{self.certificate}"\n')
         self.token_config = directory / "curl-token"

@@ -13,7 +13,7 @@ import unittest
 from guest import dumps
 from guest.paths import REPOSITORY
 
-from .servers import SSHServer, WebServer, free_port, wait_until
+from .servers import ObjectStore, SSHServer, WebServer, free_port, wait_until
 
 BIN = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release"))
 MCORE = BIN / "mcore"
@@ -166,6 +166,53 @@ class OverHTTPS(TargetTests):
         dump = self.only(self.server.root / "token")
         self.assert_whole(dump)
         self.assertNotIn(self.server.TOKEN, (dump / "dump.json").read_text())
+
+
+class ToAnObjectStore(TargetTests):
+    """S3: signed requests, the dump in parts."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.stack.enter_context(ObjectStore(self.work / "store"))
+
+    def test_a_dump_is_there_as_a_whole_and_no_other_is_written_over(self):
+        for _ in range(2):
+            self.save(self.store.options(), self.store.target("a/b"))
+        self.assertEqual(self.store.fetch(self.there), 0)
+        first, second = sorted((self.there / "a/b").iterdir())
+        self.assertEqual(second.name, first.name + "-2")
+        for dump in (first, second):
+            manifest = self.assert_whole(dump)
+            # More than one part.
+            self.assertGreater(manifest["files"]["vmcore.elf.gz"]["bytes"], 8 << 20)
+
+    def test_what_a_limit_ends_is_an_object_all_the_same(self):
+        self.save(["--max-size", "9M", *self.store.options()], self.store.target("cut"), status=3)
+        self.assertEqual(self.store.fetch(self.there), 0)
+        dump = self.only(self.there / "cut")
+        self.assertGreater((dump / "vmcore.elf.gz").stat().st_size, 8 << 20)
+        self.assertEqual(json.loads((dump / "dump.json").read_text())["status"], "cut")
+        self.assertTrue((dump / "INCOMPLETE.txt").exists())
+        self.mcore("verify", "-q", dump, status=3)
+
+    def test_a_wrong_secret_is_told_and_seen_by_nobody(self):
+        secret = self.store.user + "x"
+        ended = self.save(self.store.options(secret), self.store.target("a"), self.local)
+        self.assertIn("the server refuses access: status 403", ended.text)
+        self.assertNotIn(self.store.user.split(":")[1], ended.text)
+        manifest = self.assert_whole(self.only(self.local))
+        self.assertEqual(len(manifest["attempts"]), 1)
+        self.assertEqual(self.store.fetch(self.there), 0)
+        self.assertEqual(list(self.there.iterdir()), [])
+
+    def test_a_store_that_is_killed_in_the_middle_loses_to_the_next_target(self):
+        process = self.start(*self.store.options(), "--max-rate", "4M", self.core, self.store.target("a"), self.local)
+        # One part has arrived.
+        wait_until(lambda: b"partNumber=1" in (self.store.directory / "log").read_bytes(), "a part is there", 60)
+        self.store.process.kill()
+        ended = self.end(process)
+        self.assertIn("trying the next", ended.text)
+        self.assert_whole(self.only(self.local))
 
 
 class ToACommand(TargetTests):

@@ -93,6 +93,19 @@ import Testing
     #expect(status.problems.count == 1 && status.problems[0].contains("what is armed can't be checked"), "\(status.problems)")
   }
 
+  /// Armed by --kernel and --initrd: the running kernel's files are not where others have them.
+  @Test func theKernelThatWasArmedIsTheOneThatIsLookedFor() throws {
+    var request = fake.request
+    (request.kernel, request.initrd) = (nil, nil)
+    let status = armStatus(request)
+    #expect(status.isCaptured && status.targets.count == 2, "\(status.text)")
+    try FileManager.default.removeItem(atPath: fake.scratch.file("vmlinuz"))
+    #expect(armStatus(request).problems.contains { $0.contains("what is armed can't be checked") })
+    // Where nothing is armed, that is all there is to say.
+    try FileManager.default.removeItem(atPath: fake.request.directory + "/armed")
+    #expect(armStatus(request).problems.count == 1)
+  }
+
   @Test func aFileThatIsTooLongIsNotCut() throws {
     try fake.write("/etc/mcore.conf", String(repeating: "# padding\n", count: 20_000) + "target=/var/crash\n")
     #expect(try ArmPlan(fake.request, Machine(root: fake.request.root)).targets.map(\.word) == ["/var/crash"])

@@ -102,7 +102,9 @@ func whatIsSecretInAnAddressIsRefusedAndNotRepeated(word: String) {
   #expect(table.count == 4)
   #expect(
     table[0]
-      == Mount(device: .init(major: 254, minor: 1), root: "/", point: "/", isWritable: true, type: "ext4", source: "/dev/vda1"))
+      == Mount(
+        device: .init(major: 254, minor: 1), root: "/", point: "/", isWritable: true, type: "ext4", source: "/dev/vda1",
+        options: "rw,errors=remount-ro"))
   #expect(table[1].point == "/mnt/my disk" && !table[1].isWritable)
   #expect(table[2].root == "/sub" && !table[2].isWritable)
   #expect(table[3].point == "/b\\x")

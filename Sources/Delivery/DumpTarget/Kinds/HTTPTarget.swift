@@ -2,7 +2,8 @@ internal import DumpBasics
 internal import LinuxSystem
 
 /// `https://host/path/`: each file by a PUT of its own, through the system's curl. Where the server has
-/// WebDAV the dump gets a directory that is renamed when it is whole.
+/// WebDAV the dump gets a directory that is renamed when it is whole. Where curl is told to sign requests it
+/// is an object store that speaks S3.
 struct HTTPTarget: TargetKind {
   static let form = "https://HOST[:PORT]/path/"
   /// Ends in a slash.
@@ -37,6 +38,9 @@ struct HTTPTarget: TargetKind {
 
   func open(_ dump: any DumpOffer) throws(DumpError) -> any Destination {
     try requireFile(dump.transfer.curlConfig, of: "curl-config")
+    if ObjectStore.isSigned(dump.transfer.curlConfig) {
+      return try ObjectStoreDestination(Curl(dump.transfer), in: base, dumpName: dump.directoryName)
+    }
     return try HTTPDestination(Curl(dump.transfer), in: base, dumpName: dump.directoryName)
   }
 }
@@ -57,7 +61,7 @@ struct Curl: Sendable {
 
   /// What stands before the status of an answer: curl may have words of its own beside it.
   private static let mark = "mcore-status "
-  private static let writeOut = ["--write-out", "\n\(mark)%{http_code}\n"]
+  static let writeOut = ["--write-out", "\n\(mark)%{http_code}\n"]
 
   func put(_ url: String) -> Command {
     command(["--fail", "--upload-file", "-", "--output", "/dev/null"] + Curl.writeOut + [url])
@@ -69,7 +73,7 @@ struct Curl: Sendable {
     return (200..<300).contains(status) ? nil : refused(status, url)
   }
 
-  private static func codes(_ output: String) -> [UInt64] {
+  static func codes(_ output: String) -> [UInt64] {
     output.utf8.split(separator: 0x0a).compactMap { String(Substring($0)).dropping(prefix: mark).flatMap { number($0) } }
   }
 
