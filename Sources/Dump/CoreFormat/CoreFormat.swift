@@ -23,6 +23,9 @@ public enum OutputFormat: String, Sendable, CaseIterable {
   /// The dump's file name in a dump directory.
   public var fileName: String { "vmcore.\(rawValue)" }
 
+  /// Whether its codec can be told how hard to try.
+  public var hasSpeed: Bool { self != .elf && !isPaged }
+
   /// `effort` says how hard the codec tries; `changes`: whether it may be set to another one.
   public func makeEncoder(_ effort: Effort = .balanced, changes: Bool = false) throws(DumpError) -> any GroupEncoder {
     switch self {

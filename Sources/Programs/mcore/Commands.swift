@@ -82,6 +82,7 @@ struct Save: ParsableCommand {
   }
 
   func validate() throws {
+    try requireCodec(speed, format)
     let limits = try limits()
     if isRawWord(source), !transfer.mirror.isEmpty {
       throw ValidationError("the dump on a raw disk goes to one target; copy the directory then (--mirror is for new dumps)")
@@ -148,6 +149,7 @@ struct Convert: ParsableCommand {
 
   func validate() throws {
     guard files.count >= 2 else { throw ValidationError("name a dump and the file to write") }
+    try requireCodec(speed, format)
   }
 
   func run() throws {
@@ -177,6 +179,13 @@ struct Repair: ParsableCommand {
 
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in try repair(dump, to: out, threads: work.threads, reporter) }
+  }
+}
+
+/// A speed for a format that has none would be passed over in silence.
+private func requireCodec(_ speed: Speed, _ format: OutputFormat) throws {
+  if speed != .balanced, !format.hasSpeed {
+    throw ValidationError("--speed is for \(OutputFormat.allCases.filter(\.hasSpeed).map(\.rawValue).joined(separator: " and ")), not for \(format.rawValue)")
   }
 }
 
