@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -18,7 +19,7 @@ from guest.paths import REPOSITORY, fetch_kernel
 
 from .elf import Core
 from .series import for_each
-from .test_dumps import MCORE, command, mcore
+from .test_dumps import BIN, MCORE, command, mcore
 
 SERIES = os.environ.get("MCORE_TEST_REPORT", "6.1").split()
 DAMAGES = int(os.environ.get("MCORE_TEST_REPORT_DAMAGES", "200"))
@@ -516,6 +517,28 @@ class TwoKernels(unittest.TestCase):
             (other / "dump.json").write_text(json.dumps(manifest))
             (dump,) = json.loads(mcore("list", "--json", lean).stdout)["dumps"]
             self.assertEqual(dump["signature"], signature["hash"])
+
+    def test_a_capture_has_the_report_and_does_without_it(self):
+        """mcore-capture makes it by a process of its own: whatever becomes of that, the dump is whole."""
+        source = crash_dump("6.1", "oops")
+        with tempfile.TemporaryDirectory(prefix="mcore-capture-") as directory:
+            capture = f"{BIN}/mcore-capture source={source} target={directory} threads=1"
+            # Where nothing can be put down, there is none.
+            read_only = f"mount --bind /run /run && mount -o remount,ro,bind /run && exec {capture}"
+            for words, kept in ((["sh", "-c", capture], True), (["unshare", "--mount", "sh", "-c", read_only], False)):
+                command(*words)
+                dump = max(pathlib.Path(directory).iterdir(), key=lambda path: path.stat().st_mtime_ns)
+                mcore("verify", "-q", dump)
+                manifest = json.loads((dump / "dump.json").read_text())
+                text = (dump / "report.txt").read_bytes()
+                if kept:
+                    self.assertEqual(text, mcore("report", source).stdout)
+                    self.assertEqual(manifest["signature"], self.info("6.1", "oops")["signature"])
+                else:
+                    self.assertTrue(text.startswith(b"There is no report: "), text)
+                    self.assertIsNone(manifest["signature"])
+                    self.assertFalse((dump / "report.json").exists())
+                shutil.rmtree(dump)
 
     def test_types_are_a_witness_of_vmcoreinfo(self):
         for series in ("6.1", "7.x"):
