@@ -26,6 +26,8 @@ package struct KallsymsTables {
   package let names: VirtualAddress
   package let offsets: VirtualAddress
   package let base: UInt64?
+  /// Where the table of tokens lies.
+  package let tokens: VirtualAddress
   /// The tokens' text, one after the other; token n is `bounds[n]`.
   package let text: [UInt8]
   package let bounds: [Range<Int>]
@@ -46,6 +48,7 @@ package struct KallsymsTables {
     self.names = names
     self.offsets = offsets
     base = info.symbol("kallsyms_relative_base").flatMap { try? memory.u64($0) }
+    tokens = tokenTable
     self.text = text
     self.bounds = bounds
   }
@@ -62,6 +65,7 @@ package struct KallsymsTables {
     names = VirtualAddress(found.names)
     offsets = VirtualAddress(found.offsets)
     base = found.base
+    tokens = VirtualAddress(found.tokens)
     text = found.text
     self.bounds = bounds
   }
