@@ -37,8 +37,8 @@ public indirect enum JSON: Sendable, Equatable {
     }
   }
 
-  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls too: a terminal may act
-  /// on them).
+  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls and what turns text
+  /// around too: a terminal may act on them).
   static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
@@ -49,6 +49,8 @@ public indirect enum JSON: Sendable, Equatable {
       case "\t": result += "\\t"
       case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value):
         result += "\\u" + padded(scalar.value, 4, radix: 16)
+      case _ where isInvisibleFormat(scalar.value):
+        for unit in scalar.utf16 { result += "\\u" + padded(unit, 4, radix: 16) }
       default: result.unicodeScalars.append(scalar)
       }
     }

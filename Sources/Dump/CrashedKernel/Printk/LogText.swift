@@ -31,7 +31,7 @@ struct LogText: Sendable {
   }
 
   /// Printable text passes, UTF-8 included; everything else becomes `\xNN`: control characters of both kinds,
-  /// and bytes that are no UTF-8.
+  /// what turns the direction of text, and bytes that are no UTF-8.
   private mutating func escape(_ text: [UInt8], continuation: Int) {
     var index = 0
     while index < text.count {
@@ -67,7 +67,9 @@ struct LogText: Sendable {
     switch (first, bytes[1]) {
     // Control characters, overlong forms, surrogates, beyond U+10FFFF.
     case (0xc2, 0x80..<0xa0), (0xe0, 0x80..<0xa0), (0xed, 0xa0...), (0xf0, 0x80..<0x90), (0xf4, 0x90...): return 0
-    default: return length
+    default: break
     }
+    let scalar = bytes[1..<length].reduce(UInt32(first) & (0x7f >> UInt32(length))) { $0 << 6 | UInt32($1 & 0x3f) }
+    return isInvisibleFormat(scalar) ? 0 : length
   }
 }

@@ -7,12 +7,13 @@ extension KernelQueries {
     let tasks = TaskList(view).tasks
     guard !tasks.isEmpty else { throw failure("no tasks can be read") }
     if json { return JSON.array(tasks.map(\.json)).text() }
-    var lines = ["  PID   PROC CPU ST TASK               NAME"]
+    // PIDs go up to 4,194,304.
+    var lines = ["    PID    PROC  CPU ST TASK               NAME"]
     for task in tasks {
       lines.append(
-        right(String(task.pid), 5) + right(String(task.process), 7) + right(task.cpu.map { String($0) } ?? "-", 4)
-          + "  \(task.state)"
-          + (task.isOnCPU ? "*" : " ") + hex(task.address) + " " + (task.mm == 0 ? "[\(task.name)]" : task.name))
+        right(String(task.pid), 7) + " " + right(String(task.process), 7) + " " + right(task.cpu.map { String($0) } ?? "-", 4)
+          + " \(task.state)\(task.isOnCPU ? "*" : " ") \(hex(task.address)) "
+          + (task.isKernelThread ? "[\(task.name)]" : task.name))
     }
     return lines.joined(separator: "\n")
   }
