@@ -45,7 +45,11 @@ final class KernelView {
     if names == nil {
       note("no names: the kernel's kallsyms can't be reached from VMCOREINFO, or contradicts it")
     } else if types == nil {
-      note("no types: the kernel has no BTF, or it can't be read")
+      note(
+        "no types: the kernel has no BTF, or it can't be read, or its names are those of functions alone"
+          + " (no CONFIG_KALLSYMS_ALL)")
+    } else if types?.isWhole == false {
+      note("the kernel's types are damaged: those behind number \(types?.count ?? 0) are missing")
     }
     if let lost = names?.lostNames, lost > 0 { note("\(lost) names of functions and variables are lost to damage") }
     if let shortfall = kernel.source.shortfall { note(KernelView.text(shortfall)) }

@@ -51,14 +51,18 @@ struct MemoryPicture {
     guard let table = view.symbol("node_data") else { return [] }
     let count = min(nodeLimit, Int(clamping: view.info.length("node_data") ?? 1))
     var found: [(Int, UInt64)] = []
+    var broken: [UInt64] = []
     for number in 0..<count {
       let place = table &+ UInt64(number * 8)
       // Most of the table is empty: there are fewer nodes than there could be.
       guard let node = view.u64(place), isKernelAddress(node) || node == 0 else {
-        view.note("node \(number) of the memory can't be found: node_data is broken at \(hex(place))")
+        broken.append(place)
         continue
       }
       if node != 0 { found.append((number, node)) }
+    }
+    if let first = broken.first {
+      view.note("node_data is broken at \(hex(first)): \(broken.count) of \(count) entries lead to no node")
     }
     if found.isEmpty { view.note("no zones of memory: no node of node_data can be read") }
     return found

@@ -98,6 +98,9 @@ final class TypeTable {
     return strings[name].flatMap { $0 < 0 ? nil : $0 }
   }
 
+  /// Whether all types could be gone through: the record of a damaged one does not say where the next begins.
+  private(set) var isWhole = false
+
   private func goThroughTypes() {
     let wanted = Set(strings.values)
     for place in wanted { named[place] = [] }
@@ -110,6 +113,7 @@ final class TypeTable {
       if name != 0, wanted.contains(Int(name)) { add(count - 1, to: Int(name)) }
       place += size
     }
+    isWhole = place == typesEnd
   }
 
   /// Types of one name: a kernel has three at most, and many claim to.
@@ -212,6 +216,15 @@ final class TypeTable {
       add(firstType + index, to: place)
     }
     return preferred(named[place] ?? [])
+  }
+
+  /// The type of the variable of this name. A kernel's types name those that each CPU has of its own.
+  func variable(named name: String) -> Int? {
+    guard let place = place(of: name) else { return nil }
+    for index in places.indices where places[index] > 0 && bytes.u32(Int(places[index])).map({ Int($0) }) == place {
+      if kind(firstType + index) == .variable { return target(firstType + index) }
+    }
+    return nil
   }
 
   /// Kinds that a name stands for, the first that there is.
