@@ -45,8 +45,12 @@ struct Field {
 
   /// How many values there are in it, and how many of them could not be read.
   var tally: (values: Int, unreadable: Int) {
-    var tally = (values: value == nil ? 0 : 1, unreadable: 0)
-    if case .unreadable = value { tally.unreadable = 1 }
+    var tally = (values: 0, unreadable: 0)
+    switch value {
+    case nil, .opaque: break
+    case .unreadable: tally = (1, 1)
+    default: tally.values = 1
+    }
     for field in fields {
       let inner = field.tally
       tally.values += inner.values

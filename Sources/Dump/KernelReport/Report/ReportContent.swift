@@ -86,8 +86,7 @@ struct ReportContent {
       reason = log.panicMessage
       let lines = log.lines
       self.log = lines.suffix(ReportContent.logLines).map { printable(String($0.prefix(300))) }
-      // The last line need not be a record's first.
-      uptime = log.entries.last?.nanoseconds ?? lines.suffix(ReportContent.logLines).reversed().lazy.compactMap(ReportContent.time).first
+      uptime = ReportContent.uptime(log)
     } else {
       notes.append("no log: it can't be read from the dump")
     }
@@ -125,6 +124,11 @@ struct ReportContent {
   var telling: Frame? {
     let known = (crashed?.trace.frames ?? []).filter { $0.registers != nil }
     return known.first { $0.place.function != "__crash_kexec" } ?? known.first
+  }
+
+  /// The time of a log's last record. Its last line need not have one: a record may have several lines.
+  static func uptime(_ log: KernelLog) -> UInt64? {
+    log.entries.last?.nanoseconds ?? log.lines.suffix(logLines).reversed().lazy.compactMap(time).first
   }
 
   /// The nanoseconds of `[   12.345678] text`.
