@@ -61,12 +61,14 @@ struct Bt: ParsableCommand {
   func run() throws {
     let choice: KernelQueries.Choice =
       if let pid { .pid(pid) } else if let cpu { .cpu(cpu) } else if all { .all } else if cpus { .cpus } else { .crashed }
-    try failing { () throws(DumpError) in try standardOutput(try queries(dump).stacks(choice, json: json) + "\n") }
+    try printing(dump, isOfAll: choice == .all) { (queries) throws(DumpError) in try queries.stacks(choice, json: json) }
   }
 }
 
 struct Ps: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "List the tasks of a dump. A * marks those that ran.")
+  static let configuration = CommandConfiguration(
+    abstract: "List the tasks of a dump. A * marks those that ran.",
+    discussion: "Ends with 3 where the dump is cut, or a list of tasks is broken: then some are missing.")
 
   @Flag(help: "JSON, as in the report.")
   var json = false
@@ -75,19 +77,13 @@ struct Ps: ParsableCommand {
   var dump: String
 
   func run() throws {
-    var isPartial = false
-    try failing { () throws(DumpError) in
-      let queries = try queries(dump)
-      try standardOutput(try queries.tasks(json: json) + "\n")
-      isPartial = queries.isPartial
-      if isPartial { for note in queries.notes { standardError("mcore: \(printable(note))") } }
-    }
-    if isPartial { throw ExitCode(3) }
+    try printing(dump, isOfAll: true) { (queries) throws(DumpError) in try queries.tasks(json: json) }
   }
 }
 
 struct Sym: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Say what lies at an address (0x…), or where a name does.")
+  static let configuration = CommandConfiguration(abstract: "Say what lies at an address (0x…), or where a name does.",
+    discussion: "Names are those of the kernel and of its modules.")
 
   @Argument(help: "The dump file or its directory.")
   var dump: String
@@ -104,7 +100,7 @@ struct Sym: ParsableCommand {
 }
 
 struct Types: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Print a type of the crashed kernel: members with their offsets.")
+  static let configuration = CommandConfiguration(abstract: "Print a type of the crashed kernel or of its modules: members with their offsets.")
 
   @Argument(help: "The dump file or its directory.")
   var dump: String
@@ -155,6 +151,18 @@ struct Show: ParsableCommand {
       return try queries.value(of: what, at: address, path: member, cpu: cpu, json: json)
     }
   }
+}
+
+/// Prints an answer. `isOfAll`: it should tell of all tasks, and where it can't, that is said and the status is 3.
+private func printing(_ dump: String, isOfAll: Bool, _ ask: (KernelQueries) throws(DumpError) -> String) throws {
+  var isPartial = false
+  try failing { () throws(DumpError) in
+    let queries = try queries(dump)
+    try standardOutput(try ask(queries) + "\n")
+    isPartial = isOfAll && queries.isPartial
+    if isPartial { for note in queries.notes { standardError("mcore: \(printable(note))") } }
+  }
+  if isPartial { throw ExitCode(3) }
 }
 
 /// Prints what there is to say, then what is wrong with it; ends with 1 where there is something.

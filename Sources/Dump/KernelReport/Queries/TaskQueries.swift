@@ -36,6 +36,14 @@ extension KernelQueries {
       case .pid(let pid): if let task = processor.task.flatMap({ tasks[$0] }), task.pid == pid { add(processor) }
       }
     }
+    // Without names of variables a kernel does not say which CPU it was; its stack does.
+    if choice == .crashed, found.isEmpty, !processors.isTold {
+      for processor in processors.all {
+        add(processor)
+        if found.last?.trace.isOfPanic == true { break }
+        found.removeLast()
+      }
+    }
     let running = Set(processors.all.compactMap(\.task))
     for task in tasks.tasks where !running.contains(task.address) {
       switch choice {

@@ -176,7 +176,7 @@ struct ReportContent {
     running.sort { $0.cpu < $1.cpu }
     addRunnable(tasks)
     // A kernel that has no names of variables does not say which; its stack does.
-    if crashed == nil, view.symbol("panic_cpu") == nil, view.symbol("crashing_cpu") == nil,
+    if crashed == nil, !processors.isTold,
       let index = others.firstIndex(where: { $0.trace.isOfPanic })
     {
       crashed = others.remove(at: index)

@@ -19,6 +19,8 @@ struct Processors {
   let all: [Processor]
   /// The one that panicked.
   let crashed: Int?
+  /// Whether the kernel could tell which one panicked, if one did.
+  let isTold: Bool
 
   static func count(_ view: KernelView) -> Int {
     guard let place = view.symbol("nr_cpu_ids"), let count = view.u32(place), (1...UInt32(limit)).contains(count) else {
@@ -61,6 +63,7 @@ struct Processors {
     }
     self.all = all
     let stated = ["crashing_cpu", "panic_cpu"].compactMap { name in view.symbol(name).flatMap { view.u32($0) } }
+    isTold = !stated.isEmpty
     // -1: none has panicked.
     crashed =
       stated.first { $0 < UInt32(Processors.limit) }.map { Int($0) }
