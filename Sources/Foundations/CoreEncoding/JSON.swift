@@ -47,10 +47,8 @@ public indirect enum JSON: Sendable, Equatable {
       case "\\": result += "\\\\"
       case "\n": result += "\\n"
       case "\t": result += "\\t"
-      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value):
+      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || isInvisibleFormat(scalar.value):
         result += "\\u" + padded(scalar.value, 4, radix: 16)
-      case _ where isInvisibleFormat(scalar.value):
-        for unit in scalar.utf16 { result += "\\u" + padded(unit, 4, radix: 16) }
       default: result.unicodeScalars.append(scalar)
       }
     }

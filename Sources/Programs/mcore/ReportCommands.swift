@@ -153,7 +153,8 @@ struct Show: ParsableCommand {
   }
 }
 
-/// Prints an answer. `isOfAll`: it should tell of all tasks, and where it can't, that is said and the status is 3.
+/// Prints an answer. `isOfAll`: it should tell of all tasks, and where it can't, that is said and the status
+/// is 3.
 private func printing(_ dump: String, isOfAll: Bool, _ ask: (KernelQueries) throws(DumpError) -> String) throws {
   var isPartial = false
   try failing { () throws(DumpError) in

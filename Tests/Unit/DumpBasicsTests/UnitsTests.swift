@@ -9,5 +9,5 @@ import Testing
 }
 
 @Test func whatSteersATerminalIsMadeVisible() {
-  #expect(printable("a\u{1b}b\u{202e}c\u{2069}d\n\u{e4}\u{5d0}") == "a\\x1bb\\u{202e}c\\u{2069}d\\x0a\u{e4}\u{5d0}")
+  #expect(printable("a\u{1b}b\u{202e}c\u{2069}d\n\u{e4}\u{5d0}") == "a\\x1bb\\u202ec\\u2069d\\x0a\u{e4}\u{5d0}")
 }

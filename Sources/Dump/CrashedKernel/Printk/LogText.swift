@@ -69,7 +69,8 @@ struct LogText: Sendable {
     case (0xc2, 0x80..<0xa0), (0xe0, 0x80..<0xa0), (0xed, 0xa0...), (0xf0, 0x80..<0x90), (0xf4, 0x90...): return 0
     default: break
     }
-    let scalar = bytes[1..<length].reduce(UInt32(first) & (0x7f >> UInt32(length))) { $0 << 6 | UInt32($1 & 0x3f) }
-    return isInvisibleFormat(scalar) ? 0 : length
+    if length == 4 { return length }
+    let low = UInt32(bytes[length - 1] & 63) | UInt32(length == 3 ? bytes[1] & 63 : first & 31) << 6
+    return isInvisibleFormat(length == 3 ? low | UInt32(first & 15) << 12 : low) ? 0 : length
   }
 }

@@ -99,7 +99,8 @@ struct KallsymsSearch {
         let base = try? memory.u64(VirtualAddress(names &- 16)), base >> 56 == 0xff
       else { continue }
       let size = (UInt64(count) * 4 + 7) & ~7
-      return Found(count: count, names: names, offsets: names &- 16 &- size, base: base, tokens: tokenTable, text: text, starts: starts)
+      return Found(
+        count: count, names: names, offsets: names &- 16 &- size, base: base, tokens: tokenTable, text: text, starts: starts)
     }
     return nil
   }
