@@ -38,6 +38,7 @@ enum WantedNames {
     "last_progress_ts", "watchdog_ts", "workers", "work_struct", "entry", "func", "worker", "current_func", "task",
     "rss_stat", "pgtables_bytes", "oom_score_adj", "nsproxy", "mnt_ns", "mnt_namespace", "mounts", "rb_node", "rb_left",
     "rb_right", "rb_root", "mount", "mnt_list", "mnt_node", "mnt", "mnt_sb", "mnt_flags", "mnt_root", "mnt_devname",
-    "mnt_parent", "mnt_mountpoint", "dentry", "d_name", "d_parent", "s_flags", "counters", "btf_module", "btf", "data", "data_size",
+    "mnt_parent", "mnt_mountpoint", "dentry", "d_name", "d_parent", "s_flags", "counters", "btf_module", "btf", "data",
+    "data_size",
   ]
 }

@@ -82,7 +82,8 @@ struct Ps: ParsableCommand {
 }
 
 struct Sym: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Say what lies at an address (0x…), or where a name does.",
+  static let configuration = CommandConfiguration(
+    abstract: "Say what lies at an address (0x…), or where a name does.",
     discussion: "Names are those of the kernel and of its modules.")
 
   @Argument(help: "The dump file or its directory.")
@@ -100,7 +101,8 @@ struct Sym: ParsableCommand {
 }
 
 struct Types: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Print a type of the crashed kernel or of its modules: members with their offsets.")
+  static let configuration = CommandConfiguration(
+    abstract: "Print a type of the crashed kernel or of its modules: members with their offsets.")
 
   @Argument(help: "The dump file or its directory.")
   var dump: String

@@ -66,7 +66,8 @@ import Testing
     let tiny = TinyKernel()
     tiny.shortfall = Shortfall(expected: 0x40000, present: 0x20000)
     let content = content(tiny)
-    let line = "the dump is cut: 128.0 KiB of 256.0 KiB are there. What lay behind the cut is missing below, and counts are of what is left"
+    let line =
+      "the dump is cut: 128.0 KiB of 256.0 KiB are there. What lay behind the cut is missing below, and counts are of what is left"
     #expect(content.lines.first == "INCOMPLETE: " + line)
     #expect(notes(content) == [line])
     #expect(content.page(PageLog(nil), nil, tool: "t").contains("<p class=\"wrong\">INCOMPLETE: the dump is cut"))

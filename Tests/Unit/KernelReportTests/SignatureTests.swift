@@ -14,7 +14,10 @@ import Testing
     ("Kernel panic - not syncing: hung_task: blocked tasks (INFO: task touch:152 blocked for more than 5 seconds.)", "hung-task"),
     ("Kernel panic - not syncing: sysrq triggered crash", "sysrq"), ("sysrq: Trigger a crash", "sysrq"),
     ("Kernel panic - not syncing: RCU Stall (rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:)", "rcu-stall"),
-    ("Kernel panic - not syncing: Fatal exception (Oops: general protection fault, probably for non-canonical)", "general-protection"),
+    (
+      "Kernel panic - not syncing: Fatal exception (Oops: general protection fault, probably for non-canonical)",
+      "general-protection"
+    ),
     ("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009", "init-killed"),
     ("Kernel panic - not syncing: NMI: Not continuing", "nmi"),
     ("Kernel panic - not syncing: Oops: Fatal exception (Unable to handle kernel NULL pointer dereference at 0)", "null-pointer"),
@@ -46,11 +49,14 @@ import Testing
     #expect(!content.page(PageLog(nil), nil, tool: "t").contains("The other CPUs"))
   }
 
-  @Test(arguments: [
-    ("INFO: task touch:152 blocked for more than 5 seconds.", 152), ("INFO: task a: b:7:99 blocked for more than 120 seconds.", 99),
-    ("INFO: task x:12 blocked in I/O wait for more than 122 seconds.", 12), ("hung_task: blocked tasks", nil),
-    ("INFO: task x blocked for more than", nil),
-  ] as [(String, Int32?)]) func theReasonNamesTheTaskThatHangs(_ reason: String, _ pid: Int32?) {
+  @Test(
+    arguments: [
+      ("INFO: task touch:152 blocked for more than 5 seconds.", 152),
+      ("INFO: task a: b:7:99 blocked for more than 120 seconds.", 99),
+      ("INFO: task x:12 blocked in I/O wait for more than 122 seconds.", 12), ("hung_task: blocked tasks", nil),
+      ("INFO: task x blocked for more than", nil),
+    ] as [(String, Int32?)]) func theReasonNamesTheTaskThatHangs(_ reason: String, _ pid: Int32?)
+  {
     #expect(Signature.hungPID(reason) == pid)
   }
 
@@ -76,11 +82,12 @@ import Testing
       return content.tellingFrames.compactMap(\.place.function)
     }
     #expect(try functions("hung_task: blocked tasks").first == "__mutex_lock.constprop.0")
-    #expect(try functions("hung_task: blocked tasks (INFO: task first:102 blocked for more than 5 s") .first == "sys_write")
+    #expect(try functions("hung_task: blocked tasks (INFO: task first:102 blocked for more than 5 s").first == "sys_write")
   }
 
   /// A watchdog's timer panics: its own functions are the same for all bugs.
-  @Test(arguments: ["softlockup: hung tasks", "RCU Stall", "Hard LOCKUP"]) func aLockupIsWhatTheTimerInterrupted(_ reason: String) {
+  @Test(arguments: ["softlockup: hung tasks", "RCU Stall", "Hard LOCKUP"]) func aLockupIsWhatTheTimerInterrupted(_ reason: String)
+  {
     var content = ReportContent(CrashedKernel(TinyKernel())) { false }
     let registers = content.crashed?.trace.frames.first?.registers
     func frame(_ name: String, isInterrupted: Bool = false) -> Frame {

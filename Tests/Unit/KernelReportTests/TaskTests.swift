@@ -9,11 +9,13 @@ import Testing
   private func content(_ kernel: TinyKernel) -> ReportContent { ReportContent(CrashedKernel(kernel)) { false } }
 
   /// include/linux/sched.h: __task_state_index.
-  @Test(arguments: [
-    (0, 0, "R"), (1, 0, "S"), (2, 0, "D"), (4, 0, "T"), (8, 0, "t"), (0x40, 0, "P"), (0x402, 0, "I"), (0x102, 0, "D"),
-    (0x101, 0, "S"), (0x200, 0, "R"), (0x800, 0, "R"), (0x1000, 0, "D"), (0x8000, 0, "D"), (0x2001, 0, "S"), (0x80, 0x10, "X"),
-    (0x80, 0x20, "Z"), (0x80, 0x30, "Z"), (0x108, 0, "t"),
-  ] as [(UInt64, UInt64, Character)]) func statesAreTheKernels(_ state: UInt64, _ exit: UInt64, _ letter: Character) {
+  @Test(
+    arguments: [
+      (0, 0, "R"), (1, 0, "S"), (2, 0, "D"), (4, 0, "T"), (8, 0, "t"), (0x40, 0, "P"), (0x402, 0, "I"), (0x102, 0, "D"),
+      (0x101, 0, "S"), (0x200, 0, "R"), (0x800, 0, "R"), (0x1000, 0, "D"), (0x8000, 0, "D"), (0x2001, 0, "S"), (0x80, 0x10, "X"),
+      (0x80, 0x20, "Z"), (0x80, 0x30, "Z"), (0x108, 0, "t"),
+    ] as [(UInt64, UInt64, Character)]) func statesAreTheKernels(_ state: UInt64, _ exit: UInt64, _ letter: Character)
+  {
     #expect(TaskList.letter(state, exit) == letter)
   }
 
@@ -51,7 +53,10 @@ import Testing
     tiny.put(TinyKernel.tasks[2] + 12, u32: 4_194_303)
     let lines = try KernelQueries(CrashedKernel(tiny)).tasks(json: false).split(separator: "\n")
     let address = hex(TinyKernel.base + TinyKernel.tasks[2])
-    #expect(lines.first { $0.contains("first") }?.split(separator: " ") == ["4194303", "4194303", "0", "D", Substring(address), "first"])
+    #expect(
+      lines.first { $0.contains("first") }?.split(separator: " ") == [
+        "4194303", "4194303", "0", "D", Substring(address), "first",
+      ])
     #expect(Set(lines.map { $0.prefix { $0 != "x" }.count }).count <= 2)
   }
 
@@ -136,7 +141,8 @@ import Testing
     entry.lastReader = TaskInfo(address: 0, pid: 103, name: "second")
     #expect(
       content(tiny).waitText(entry)
-        == "waits for rwsem \(hex(TinyKernel.base + lock)) in my_writer, held by 3 readers, the last that took it: second (PID 103)")
+        == "waits for rwsem \(hex(TinyKernel.base + lock)) in my_writer, held by 3 readers, the last that took it: second (PID 103)"
+    )
     // A writer.
     tiny.put(lock, u64: 3)
     tiny.put(lock + 8, u64: tiny.place(TinyKernel.tasks[3]))
@@ -146,9 +152,15 @@ import Testing
 
   @Test(arguments: [
     (["__schedule", "schedule", "io_schedule", "__wait_for_common", "blk_execute_rq"], Wait.Kind.io, "blk_execute_rq"),
-    (["__schedule", "schedule", "schedule_timeout", "__wait_for_common", "wait_for_completion", "kthread_stop"], .other, "kthread_stop"),
+    (
+      ["__schedule", "schedule", "schedule_timeout", "__wait_for_common", "wait_for_completion", "kthread_stop"], .other,
+      "kthread_stop"
+    ),
     (["__schedule", "schedule", "percpu_rwsem_wait", "__percpu_down_read", "mnt_want_write"], .rwsem, "mnt_want_write"),
-    (["__schedule", "schedule", "bit_wait_io", "__wait_on_bit", "out_of_line_wait_on_bit", "__sync_dirty_buffer"], .other, "__sync_dirty_buffer"),
+    (
+      ["__schedule", "schedule", "bit_wait_io", "__wait_on_bit", "out_of_line_wait_on_bit", "__sync_dirty_buffer"], .other,
+      "__sync_dirty_buffer"
+    ),
     (["__schedule", "schedule", "do_nanosleep"], .other, "do_nanosleep"),
   ]) func theFunctionThatTellsIsNamed(_ functions: [String], _ kind: Wait.Kind, _ function: String) throws {
     let found = try wait(TinyKernel(), functions)

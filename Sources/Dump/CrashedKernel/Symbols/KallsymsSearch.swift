@@ -12,7 +12,6 @@ struct KallsymsSearch {
     var names: UInt64
     var offsets: UInt64
     var base: UInt64
-    var tokens: UInt64
     var text: [UInt8]
     var starts: [UInt8]
   }
@@ -99,8 +98,7 @@ struct KallsymsSearch {
         let base = try? memory.u64(VirtualAddress(names &- 16)), base >> 56 == 0xff
       else { continue }
       let size = (UInt64(count) * 4 + 7) & ~7
-      return Found(
-        count: count, names: names, offsets: names &- 16 &- size, base: base, tokens: tokenTable, text: text, starts: starts)
+      return Found(count: count, names: names, offsets: names &- 16 &- size, base: base, text: text, starts: starts)
     }
     return nil
   }

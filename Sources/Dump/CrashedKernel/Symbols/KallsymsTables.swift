@@ -26,8 +26,6 @@ package struct KallsymsTables {
   package let names: VirtualAddress
   package let offsets: VirtualAddress
   package let base: UInt64?
-  /// Where the table of tokens lies.
-  package let tokens: VirtualAddress
   /// The tokens' text, one after the other; token n is `bounds[n]`.
   package let text: [UInt8]
   package let bounds: [Range<Int>]
@@ -48,7 +46,6 @@ package struct KallsymsTables {
     self.names = names
     self.offsets = offsets
     base = info.symbol("kallsyms_relative_base").flatMap { try? memory.u64($0) }
-    tokens = tokenTable
     self.text = text
     self.bounds = bounds
   }
@@ -65,7 +62,6 @@ package struct KallsymsTables {
     names = VirtualAddress(found.names)
     offsets = VirtualAddress(found.offsets)
     base = found.base
-    tokens = VirtualAddress(found.tokens)
     text = found.text
     self.bounds = bounds
   }

@@ -108,8 +108,12 @@ extension ReportContent {
       }
       if !system.mounts.isEmpty {
         body.section("mounts", "Mounts: \(system.mountCount)") { page in
-          page.table(["on", "device", "type", ""], system.mounts.map { [$0.path, $0.device ?? "", $0.type, $0.isReadOnly ? "read-only" : ""] })
-          if system.mountCount > system.mounts.count { page.element("p", "… and \(system.mountCount - system.mounts.count) more") }
+          page.table(
+            ["on", "device", "type", ""],
+            system.mounts.map { [$0.path, $0.device ?? "", $0.type, $0.isReadOnly ? "read-only" : ""] })
+          if system.mountCount > system.mounts.count {
+            page.element("p", "… and \(system.mountCount - system.mounts.count) more")
+          }
         }
       }
       if !system.hardwareErrors.isEmpty {

@@ -28,7 +28,8 @@ struct Field {
   func lines(_ depth: Int, _ lines: inout [String]) {
     let place = bits > 0 ? "\(bitOffset / 8):\(bitOffset % 8)/\(bits)" : "\(bitOffset / 8)"
     lines.append(
-      String(repeating: "  ", count: depth) + right(place, 6) + "  \(name ?? "") : \(type)" + (value.map { " = \($0.text)" } ?? ""))
+      String(repeating: "  ", count: depth) + right(place, 6) + "  \(name ?? "") : \(type)"
+        + (value.map { " = \($0.text)" } ?? ""))
     for field in fields { field.lines(depth + 1, &lines) }
   }
 

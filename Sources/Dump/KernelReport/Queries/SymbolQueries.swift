@@ -10,7 +10,8 @@ extension KernelQueries {
     for word in words {
       do throws(DumpError) {
         for place in try symbol(word) {
-          lines.append(KernelQueries.address(word) == nil ? "\(hex(place.address)) \(place.name)" : "\(hex(place.address)) \(place.text)")
+          lines.append(
+            KernelQueries.address(word) == nil ? "\(hex(place.address)) \(place.name)" : "\(hex(place.address)) \(place.text)")
           entries.append(place.json)
         }
       } catch {

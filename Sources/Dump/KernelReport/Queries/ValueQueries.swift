@@ -6,7 +6,8 @@ extension KernelQueries {
   private static let knownTypes = [
     "init_task": "task_struct", "init_mm": "mm_struct", "init_net": "net", "init_uts_ns": "uts_namespace",
     "init_pid_ns": "pid_namespace", "init_user_ns": "user_namespace", "init_nsproxy": "nsproxy", "init_cred": "cred",
-    "init_css_set": "css_set", "init_signals": "signal_struct", "contig_page_data": "pglist_data", "swapper_space": "address_space",
+    "init_css_set": "css_set", "init_signals": "signal_struct", "contig_page_data": "pglist_data",
+    "swapper_space": "address_space",
     "boot_cpu_data": "cpuinfo_x86", "system_wq": "workqueue_struct", "cgrp_dfl_root": "cgroup_root",
   ]
 
@@ -25,8 +26,8 @@ extension KernelQueries {
     return try answer(types, type, try copies(symbol, address, cpu), path, json: json)
   }
 
-  /// `mcore show STRUCT ADDRESS`, `mcore show STRUCT SYMBOL`: the members with their values; `path` leads to one
-  /// of them.
+  /// `mcore show STRUCT ADDRESS`, `mcore show STRUCT SYMBOL`: the members with their values; `path` leads to
+  /// one of them.
   public func value(of structure: String, at word: String, path: String, cpu: Int?, json: Bool) throws(DumpError) -> Answer {
     let (types, type) = try table(with: structure)
     if let address = KernelQueries.address(word) {
@@ -39,7 +40,8 @@ extension KernelQueries {
 
   /// Where a variable lies: in one place, or in one for each CPU.
   private func copies(_ symbol: String, _ address: UInt64, _ cpu: Int?) throws(DumpError) -> [(cpu: Int?, address: UInt64)] {
-    guard let start = view.symbol("__per_cpu_start"), let end = view.symbol("__per_cpu_end"), start <= address, address < end else {
+    guard let start = view.symbol("__per_cpu_start"), let end = view.symbol("__per_cpu_end"), start <= address, address < end
+    else {
       if cpu != nil { throw DumpError(.usage, "\(symbol) is there once, not for each CPU") }
       return [(nil, address)]
     }
@@ -76,7 +78,8 @@ extension KernelQueries {
       }
       let head = cpu.map { "CPU \($0): " } ?? ""
       if let value = field.value {
-        texts.append("\(head)\(field.type) \(path.isEmpty ? "" : "\(name).")\(path.isEmpty ? "at \(hex(place))" : path) = \(value.text)")
+        texts.append(
+          "\(head)\(field.type) \(path.isEmpty ? "" : "\(name).")\(path.isEmpty ? "at \(hex(place))" : path) = \(value.text)")
       } else {
         var lines = ["\(head)\(types.name(types.bare(member.type)) ?? name) at \(hex(place))"]
         let inner = reader.fields(types.bare(member.type), place)

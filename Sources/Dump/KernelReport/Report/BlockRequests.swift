@@ -69,7 +69,8 @@ struct BlockRequests {
     else { return [] }
     var known: Set<UInt64> = []
     var found: [(String, UInt64)] = []
-    for block in view.list(head, inside: inside, limit: 4096, of: "file systems (super_blocks)") where view.text(block &+ identity, limit: 8) == "bdev" {
+    for block in view.list(head, inside: inside, limit: 4096, of: "file systems (super_blocks)")
+    where view.text(block &+ identity, limit: 8) == "bdev" {
       for node in view.list(block &+ inodes, inside: link, limit: BlockRequests.inodeLimit, of: "block devices") {
         if view.isTimeUp || found.count == BlockRequests.diskLimit { return found }
         // `bdev_inode` begins with its block device.

@@ -21,7 +21,8 @@ extension Signature {
       ]
     ), ("page-fault", ["BUG: unable to handle", "Unable to handle", "unable to handle", "kernel tried to execute"]),
     ("general-protection", ["general protection"]), ("soft-lockup", ["BUG: soft lockup", "softlockup", "soft lockup"]),
-    ("hard-lockup", ["Watchdog detected hard LOCKUP", "Hard LOCKUP", "hard LOCKUP"]), ("hung-task", ["hung_task", "INFO: task "]),
+    ("hard-lockup", ["Watchdog detected hard LOCKUP", "Hard LOCKUP", "hard LOCKUP"]),
+    ("hung-task", ["hung_task", "INFO: task "]),
     ("bug", ["kernel BUG", "BUG at ", "invalid opcode"]),
     (
       "out-of-memory",
@@ -33,7 +34,8 @@ extension Signature {
         "Fatal machine check", "Fatal local machine check", "Machine check", "machine check", "[Hardware Error]",
         "Timeout: Not all CPUs entered broadcast exception handler", "Timeout synchronizing machine check",
       ]
-    ), ("init-killed", ["Attempted to kill"]), ("divide-error", ["divide error"]), ("kasan", ["BUG: KASAN", "KASAN", "kasan.fault"]),
+    ), ("init-killed", ["Attempted to kill"]), ("divide-error", ["divide error"]),
+    ("kasan", ["BUG: KASAN", "KASAN", "kasan.fault"]),
     ("nmi", ["NMI", "Uhhuh. NMI", "An NMI occurred"]), ("rcu-stall", ["INFO: rcu", "RCU Stall"]),
     ("double-fault", ["double fault", "PANIC: double fault"]), ("warning", ["WARNING: ", "panic_on_warn"]),
   ]
@@ -69,7 +71,7 @@ extension Signature {
     return kinds.first { entry in entry.starts.contains { text.starts(with: $0.utf8) } }?.kind
   }
 
-  /// The process of `INFO: task NAME:PID blocked for more than 30 seconds.`; a name may have colons and blanks.
+  /// The process of `INFO: task NAME:PID blocked for more than 30 seconds.`; a name may have colons.
   static func hungPID(_ reason: String?) -> Int32? {
     guard let reason, let start = place(of: "INFO: task ", in: reason) else { return nil }
     let text = Array(reason.utf8)[start...]

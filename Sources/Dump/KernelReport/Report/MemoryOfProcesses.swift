@@ -44,7 +44,9 @@ extension MemoryPicture {
           task: task, bytes: UInt64(resident) << shift,
           swapped: (0..<1 << 40).contains(pages[2]) ? UInt64(pages[2]) << shift : nil,
           tables: view.value(mm, "mm_struct", "pgtables_bytes.counter").flatMap { $0 < 1 << 52 ? $0 : nil },
-          adjustment: signal.flatMap { view.value($0, "signal_struct", "oom_score_adj") }.map { Int64(Int16(truncatingIfNeeded: $0)) }))
+          adjustment: signal.flatMap { view.value($0, "signal_struct", "oom_score_adj") }.map {
+            Int64(Int16(truncatingIfNeeded: $0))
+          }))
     }
     return Array(found.sorted { $0.bytes > $1.bytes }.prefix(shown))
   }
@@ -65,7 +67,8 @@ extension MemoryPicture {
       }
       return sums
     }
-    guard let each = types.size(element), let count = types.member(element, "count"), let parts = types.member(element, "counters")
+    guard let each = types.size(element), let count = types.member(element, "count"),
+      let parts = types.member(element, "counters")
     else { return nil }
     let cpus = min(256, Processors.count(view))
     for index in 0..<4 {

@@ -59,7 +59,9 @@ extension SystemPicture.Mount {
     guard let block = view.value(mount, "mount", "mnt.mnt_sb"), isKernelAddress(block),
       let typeName = view.offset("file_system_type", "name")
     else { return nil }
-    let type = view.value(block, "super_block", "s_type").flatMap { view.u64($0 &+ typeName) }.flatMap { view.text($0, limit: 32) }
+    let type = view.value(block, "super_block", "s_type").flatMap { view.u64($0 &+ typeName) }.flatMap {
+      view.text($0, limit: 32)
+    }
     // MNT_READONLY (include/linux/mount.h), SB_RDONLY (include/linux/fs.h)
     let flags = view.value(mount, "mount", "mnt.mnt_flags") ?? 0
     let ofBlock = view.value(block, "super_block", "s_flags") ?? 0

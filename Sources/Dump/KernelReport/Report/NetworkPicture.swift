@@ -32,7 +32,9 @@ struct NetworkPicture {
     else { return }
     var namespaces = [first]
     if let list = view.symbol("net_namespace_list"), let link = view.offset("net", "list") {
-      namespaces += view.list(list, inside: link, limit: NetworkPicture.namespaceLimit, of: "network namespaces").filter { $0 != first }
+      namespaces += view.list(list, inside: link, limit: NetworkPicture.namespaceLimit, of: "network namespaces").filter {
+        $0 != first
+      }
     }
     for namespace in namespaces {
       let number = namespace == first ? nil : view.value(namespace, "net", "ns.inum")
@@ -80,7 +82,8 @@ struct NetworkPicture {
       let head = view.offset("inet6_dev", "addr_list"), let inside = view.offset("inet6_ifaddr", "if_list"),
       let place = view.offset("inet6_ifaddr", "addr")
     else { return [] }
-    return view.list(inner &+ head, inside: inside, limit: addressLimit, of: "addresses of a network device").compactMap { entry in
+    return view.list(inner &+ head, inside: inside, limit: addressLimit, of: "addresses of a network device").compactMap {
+      entry in
       guard let bytes = view.bytes(entry &+ place, 16), let length = view.value(entry, "inet6_ifaddr", "prefix_len") else {
         return nil
       }

@@ -71,8 +71,8 @@ extension ReportContent {
     }
   }
 
-  /// The task that the reason names, `INFO: task NAME:PID blocked for more than …`; else the one that waits the
-  /// longest of those that the kernel's watchdog looks at. `blocked`: those that wait the longest first.
+  /// The task that the reason names, `INFO: task NAME:PID blocked for more than …`; else the one that waits
+  /// the longest of those that the kernel's watchdog looks at. `blocked`: those that wait the longest first.
   private func hungTask(_ blocked: [TaskInfo]) -> TaskInfo? {
     guard Signature.kind(reason) == "hung-task" else { return nil }
     if let pid = Signature.hungPID(reason), let named = blocked.first(where: { $0.pid == pid }) { return named }

@@ -166,7 +166,9 @@ extension ReportContent {
     if load.count == 3 { text.item("load", load.joined(separator: " ") + " (1, 5, 15 minutes)") }
     for entry in running.prefix(64) {
       let task = entry.task.map { "\($0.name) (PID \($0.pid))" } ?? "?"
-      text.item("CPU \(entry.cpu)", task + (entry.runnable.map { ", \($0) runnable" } ?? "") + (runnableNames(entry).map { ": \($0)" } ?? ""))
+      text.item(
+        "CPU \(entry.cpu)",
+        task + (entry.runnable.map { ", \($0) runnable" } ?? "") + (runnableNames(entry).map { ": \($0)" } ?? ""))
     }
   }
 

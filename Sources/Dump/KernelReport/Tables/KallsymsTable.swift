@@ -26,20 +26,22 @@ final class KallsymsTable {
   /// Whether the time is up; asked now and then in a pass.
   private let isOver: () -> Bool
 
-  private static let blockSize = 256
+  static let blockSize = 256
 
   /// Nil when VMCOREINFO does not lead to the tables, or they give none of the symbols that it names too the
   /// address that it has. `init_uts_ns` is a variable: without CONFIG_KALLSYMS_ALL the tables have functions
   /// only, `_stext` among them.
   convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String], isOver: @escaping () -> Bool = { false }) {
     let probes = ["init_uts_ns", "_stext"].compactMap { name in info.symbol(name).map { (name, $0.rawValue) } }
-    guard !probes.isEmpty, let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory) else { return nil }
+    guard !probes.isEmpty, let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory) else {
+      return nil
+    }
     self.init(
       count: tables.count,
       // Real names take 13 to 18 bytes each. A damaged table must not be followed through all of memory.
       names: TableBytes(memory, tables.names.rawValue, count: 64 * tables.count + 4096),
       offsets: TableBytes(memory, tables.offsets.rawValue, count: 4 * tables.count), at: tables.offsets.rawValue,
-      base: tables.base, text: tables.text, bounds: tables.bounds, blocks: KallsymsTable.blocks(tables, memory), wanted: wanted,
+      base: tables.base, text: tables.text, bounds: tables.bounds, blocks: tables.blocks(info, memory), wanted: wanted,
       probes: probes, isOver: isOver)
   }
 
@@ -67,26 +69,6 @@ final class KallsymsTable {
     }
     guard let form = forms.first else { return nil }
     self.form = form
-  }
-
-  /// kallsyms_markers, which no symbol leads to: it ends where the tokens begin, and from 6.2 to 6.4 there are
-  /// three bytes for each symbol between the two (scripts/kallsyms.c).
-  private static func blocks(_ tables: KallsymsTables, _ memory: KernelMemory) -> [Int] {
-    let tokens = tables.tokens.rawValue
-    let names = tables.names.rawValue
-    let count = (tables.count + blockSize - 1) / blockSize
-    let size = UInt64(4 * count + 7) & ~7
-    for behind in [0, UInt64(3 * tables.count + 7) & ~7] {
-      let start = tokens &- behind &- size
-      guard start > names, start - names < UInt64(UInt32.max), let bytes = try? memory.read(VirtualAddress(start), count: 4 * count)
-      else { continue }
-      let reader = ByteReader(bytes, memory.byteOrder)
-      let places = (0..<count).compactMap { reader.u32(4 * $0).map { Int($0) } } + [Int(start - names)]
-      // Damage to the marks themselves leaves most of them in order.
-      let inOrder = zip(places, places.dropFirst()).count { $0 < $1 && $1 - $0 < 1 << 16 }
-      if places[0] == 0, inOrder >= count - max(1, count / 8) { return places }
-    }
-    return []
   }
 
   // MARK: by name

@@ -69,7 +69,10 @@ struct WaitFinder {
   private static func kind(_ function: String) -> Wait.Kind? {
     let mutex = ["__mutex_lock", "mutex_lock", "ww_mutex_lock", "__ww_mutex_lock", "rt_mutex_slowlock", "__rt_mutex_slowlock"]
     if mutex.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .mutex }
-    let semaphore = ["rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write", "percpu_rwsem_wait", "__percpu_down_read"]
+    let semaphore = [
+      "rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write", "percpu_rwsem_wait",
+      "__percpu_down_read",
+    ]
     if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .rwsem }
     if function == "down" || function == "__down" || function == "__down_common" || function == "___down_common" {
       return .semaphore
@@ -90,7 +93,9 @@ struct WaitFinder {
       wait.holder = owner
       return
     }
-    if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0, hold(&wait, blocker & ~7, isSure: true) {
+    if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0,
+      hold(&wait, blocker & ~7, isSure: true)
+    {
       return
     }
     guard let first = trace.frames.first else { return }
