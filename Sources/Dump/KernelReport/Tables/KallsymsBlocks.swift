@@ -10,9 +10,14 @@ extension KallsymsTables {
     guard let tokens = info.symbol("kallsyms_token_table")?.rawValue ?? tokensBehindNames(memory) else { return [] }
     let names = names.rawValue
     let blocks = (count + KallsymsTable.blockSize - 1) / KallsymsTable.blockSize
-    let size = UInt64(4 * blocks + 7) & ~7
-    for behind in [0, UInt64(3 * count + 7) & ~7] {
-      let start = tokens &- behind &- size
+    // All are aligned to 8, since 7.2 to 4 at places.
+    func aligned(_ size: Int, _ alignment: Int) -> Int { (size + alignment - 1) / alignment * alignment }
+    var distances: [Int] = []
+    for alignment in [4, 8] {
+      for behind in [0, 3 * count] { distances.append(aligned(4 * blocks, alignment) + aligned(behind, alignment)) }
+    }
+    for distance in distances {
+      let start = tokens &- UInt64(distance)
       guard start > names, start - names < UInt64(UInt32.max), let bytes = read(start, 4 * blocks) else { continue }
       let reader = ByteReader(bytes, memory.byteOrder)
       let places = (0..<blocks).compactMap { reader.u32(4 * $0).map { Int($0) } } + [Int(start - names)]

@@ -104,7 +104,10 @@ final class KallsymsTable {
         known[name] = index
         left -= 1
       }
-      if pass.index < end { break }
+      if pass.index < end {
+        lostNames += isFirst && !isOver() ? count - pass.index : 0
+        break
+      }
     }
     if isFirst { marks = pass.marks }
     for name in sought.names.values where known[name] == nil { known[name] = -1 }
