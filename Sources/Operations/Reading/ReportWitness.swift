@@ -22,12 +22,7 @@ public struct ReportWitness: KernelWitness {
     let end = System.monotonicNanoseconds + ReportWitness.secondsLimit * 1_000_000_000
     let report = CrashReport(kernel, stackLimit: ReportWitness.stackLimit) { System.monotonicNanoseconds >= end }
     var explanation = Explanation()
-    // What a cut left of the stack would make another signature, under which nobody looks for this crash.
-    if kernel.source.shortfall == nil {
-      explanation.signature = report.signature.map {
-        Explanation.Signature(hash: $0.hash, kind: $0.kind, frames: $0.frames)
-      }
-    }
+    explanation.signature = report.signature.map { Explanation.Signature(hash: $0.hash, kind: $0.kind, frames: $0.frames) }
     explanation.agreed = report.layout.agreed
     explanation.findings = report.layout.disagreements.map(\.text)
     explanation.supplements = report.layout.supplements

@@ -52,6 +52,7 @@ extension KernelQueries {
       default: break
       }
     }
+    if found.isEmpty, choice == .crashed { throw failure("no CPU is known to have panicked: --cpus prints the stacks of all") }
     guard !found.isEmpty else { throw failure("no such CPU or task, or no stack of it") }
     if json {
       return JSON.array(

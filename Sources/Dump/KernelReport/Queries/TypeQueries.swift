@@ -38,10 +38,13 @@ extension KernelQueries {
     let entries = head.flatMap { head in
       inside.map { view.list(head, inside: $0, limit: 1024, of: "modules' types (btf_modules)") }
     }
+    // All of them together are smaller than this: each is gone through.
+    var left = UInt64(TypeTable.sizeLimit)
     return (entries ?? []).lazy.compactMap { entry -> TypeTable? in
       guard let btf = view.value(entry, "btf_module", "btf"), let data = view.value(btf, "btf", "data"),
-        let size = view.value(btf, "btf", "data_size"), size <= UInt64(TypeTable.sizeLimit), let base = view.types
+        let size = view.value(btf, "btf", "data_size"), size <= left, let base = view.types
       else { return nil }
+      left -= size
       return TypeTable(TableBytes(view.memory, data, count: Int(size)), names: [], base: base)
     }
   }

@@ -113,7 +113,8 @@ struct ReportContent {
     if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
     if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
     if !view.isTimeUp { network = NetworkPicture(view) }
-    // What a cut left of a stack would be another signature. A kernel that runs on has not crashed.
+    // What a cut left of a stack would make another signature, under which nobody looks for this crash. A kernel
+    // that runs on has not crashed.
     if cut == nil, !kernel.source.isLive {
       signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     }
