@@ -109,6 +109,14 @@ final class KernelView {
   /// The address of a variable or function.
   func symbol(_ name: String) -> UInt64? { info.symbol(name)?.rawValue ?? names?.address(of: name) }
 
+  /// The address of a variable that every kernel of the usual configuration has. Without it `what` is missing
+  /// in the report, and that is said. A kernel whose names are those of functions alone has said so already.
+  func symbol(_ name: String, for what: String) -> UInt64? {
+    let address = symbol(name)
+    if address == nil, names != nil, symbol("init_task") != nil { note("no \(what): the kernel's names have no \(name)") }
+    return address
+  }
+
   /// Where CPU `cpu` has its copy of a per-CPU variable.
   func perCPU(_ name: String, _ cpu: Int) -> UInt64? {
     guard let variable = symbol(name), let offsets = symbol("__per_cpu_offset"),

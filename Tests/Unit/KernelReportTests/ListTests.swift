@@ -9,8 +9,8 @@ import Testing
 @Suite struct ListTests {
   private func content(_ kernel: TinyKernel) -> ReportContent { ReportContent(CrashedKernel(kernel)) { false } }
 
-  /// All but that it has no log.
-  private func notes(_ content: ReportContent) -> [String] { content.notes.filter { !$0.hasPrefix("no log") } }
+  /// Those of lists and of the dump as a whole: it lacks a log, slab caches and more.
+  private func notes(_ content: ReportContent) -> [String] { content.notes.filter { !$0.hasPrefix("no ") } }
   private func link(_ task: Int) -> UInt64 { TinyKernel.tasks[task] + 32 }
   private func broken(_ place: UInt64, _ counts: String) -> String {
     "the list of tasks is broken at \(hex(TinyKernel.base + place)): \(counts)"
@@ -81,5 +81,15 @@ import Testing
     let partial = try KernelQueries(CrashedKernel(damaged))
     #expect(try partial.tasks(json: false).utf8.count > 100)
     #expect(partial.isPartial)
+  }
+
+  @Test func whatTheKernelsNamesLackIsMissingAndTheNotesSaySo() {
+    #expect(content(TinyKernel()).notes.contains("no slab caches: the kernel's names have no slab_caches"))
+    #expect(content(TinyKernel()).notes.contains("no file systems: the kernel's names have no super_blocks"))
+    let tiny = TinyKernel()
+    tiny.put(0x4228, u64: .max)
+    let line = "no command line: what \(hex(TinyKernel.base + 0x4228)) leads to is not in the dump"
+    #expect(content(tiny).notes.contains(line))
+    #expect(!content(TinyKernel()).notes.contains(line))
   }
 }

@@ -40,6 +40,7 @@ struct MemoryPicture {
     totalPages = view.symbol("_totalram_pages").flatMap { view.u64($0) }
     let nodes = MemoryPicture.nodes(view)
     for (number, node) in nodes { addZones(view, number, node) }
+    if zones.isEmpty, view.types != nil { view.note("no zones of memory: no node leads to one that is in use") }
     addCounts(view)
     addHugePages(view)
     if !view.isTimeUp { addSlabs(view, nodes: nodes.map(\.number).max() ?? 0) }
@@ -48,14 +49,14 @@ struct MemoryPicture {
 
   private static func nodes(_ view: KernelView) -> [(number: Int, address: UInt64)] {
     if let one = view.info.symbol("contig_page_data") { return [(0, one.rawValue)] }
-    guard let table = view.symbol("node_data") else { return [] }
+    guard let table = view.symbol("node_data", for: "zones of memory") else { return [] }
     let count = min(nodeLimit, Int(clamping: view.info.length("node_data") ?? 1))
     var found: [(Int, UInt64)] = []
     var broken: [UInt64] = []
     for number in 0..<count {
       let place = table &+ UInt64(number * 8)
       // Most of the table is empty: there are fewer nodes than there could be.
-      guard let node = view.u64(place), isKernelAddress(node) || node == 0 else {
+      guard let node = view.u64(place), node == 0 || isKernelAddress(node) && view.u64(node) != nil else {
         broken.append(place)
         continue
       }
@@ -64,7 +65,6 @@ struct MemoryPicture {
     if let first = broken.first {
       view.note("node_data is broken at \(hex(first)): \(broken.count) of \(count) entries lead to no node")
     }
-    if found.isEmpty { view.note("no zones of memory: no node of node_data can be read") }
     return found
   }
 
@@ -93,7 +93,7 @@ struct MemoryPicture {
   }
 
   private mutating func addCounts(_ view: KernelView) {
-    guard let table = view.symbol("vm_node_stat") else { return }
+    guard let table = view.symbol("vm_node_stat", for: "counts of memory in use") else { return }
     let wanted = [
       "NR_ANON_MAPPED": "anon", "NR_FILE_PAGES": "file", "NR_SHMEM": "shmem", "NR_SLAB_RECLAIMABLE_B": "slab, reclaimable",
       "NR_SLAB_UNRECLAIMABLE_B": "slab, unreclaimable", "NR_PAGETABLE": "page tables", "NR_FILE_DIRTY": "dirty",
@@ -123,7 +123,8 @@ struct MemoryPicture {
   }
 
   private mutating func addSlabs(_ view: KernelView, nodes: Int) {
-    guard let head = view.symbol("slab_caches"), let inside = view.offset("kmem_cache", "list"), let types = view.types,
+    guard let head = view.symbol("slab_caches", for: "slab caches"), let inside = view.offset("kmem_cache", "list"),
+      let types = view.types,
       let nodeTable = view.member("kmem_cache", "node") ?? view.member("kmem_cache", "per_node"),
       let (element, count) = types.array(types.bare(nodeTable.type)), let each = types.size(element)
     else { return }

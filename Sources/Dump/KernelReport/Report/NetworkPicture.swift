@@ -27,7 +27,7 @@ struct NetworkPicture {
   private static let noCarrier: UInt64 = 1 << 2
 
   init(_ view: KernelView) {
-    guard let first = view.symbol("init_net"), let head = view.offset("net", "dev_base_head"),
+    guard let first = view.symbol("init_net", for: "network devices"), let head = view.offset("net", "dev_base_head"),
       let inside = view.offset("net_device", "dev_list")
     else { return }
     var namespaces = [first]

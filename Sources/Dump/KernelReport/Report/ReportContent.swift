@@ -113,8 +113,8 @@ struct ReportContent {
     if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
     if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
     if !view.isTimeUp { network = NetworkPicture(view) }
-    // What a cut left of a stack would make another signature, under which nobody looks for this crash. A kernel
-    // that runs on has not crashed.
+    // What a cut left of a stack would make another signature, under which nobody looks for this crash. A
+    // kernel that runs on has not crashed.
     if cut == nil, !kernel.source.isLive {
       signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
     }
@@ -151,7 +151,12 @@ struct ReportContent {
       version = view.text(start &+ 3 * 65, limit: 65)
     }
     machine = view.symbol("dump_stack_arch_desc_str").flatMap { view.text($0, limit: 128) }.flatMap { $0.isEmpty ? nil : $0 }
-    commandLine = view.symbol("saved_command_line").flatMap { view.u64($0) }.flatMap { view.text($0, limit: 4096) }
+    commandLine = view.symbol("saved_command_line", for: "command line").flatMap { view.u64($0) }.flatMap {
+      view.text($0, limit: 4096)
+    }
+    if commandLine == nil, let pointer = view.symbol("saved_command_line") {
+      view.note("no command line: what \(hex(pointer)) leads to is not in the dump")
+    }
     taint = view.symbol("tainted_mask").flatMap { view.u64($0) }.map(Taint.texts)
     if let average = view.symbol("avenrun") {
       // Fixed point with 11 bits (include/linux/sched/loadavg.h).

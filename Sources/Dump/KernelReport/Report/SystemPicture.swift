@@ -31,7 +31,7 @@ struct SystemPicture {
   }
 
   private mutating func addFileSystems(_ view: KernelView) {
-    guard let head = view.symbol("super_blocks"), let inside = view.offset("super_block", "s_list"),
+    guard let head = view.symbol("super_blocks", for: "file systems"), let inside = view.offset("super_block", "s_list"),
       let name = view.offset("super_block", "s_id"), let typeName = view.offset("file_system_type", "name")
     else { return }
     for block in view.list(head, inside: inside, limit: 4096, of: "file systems (super_blocks)") where fileSystems.count < 256 {

@@ -39,7 +39,7 @@ struct Workqueues {
     self.view = view
     self.places = places
     self.tasks = tasks
-    guard let head = view.symbol("workqueues"), let inside = view.offset("workqueue_struct", "list"),
+    guard let head = view.symbol("workqueues", for: "workqueues"), let inside = view.offset("workqueue_struct", "list"),
       let queues = view.offset("workqueue_struct", "pwqs"), let link = view.offset("pool_workqueue", "pwqs_node"),
       let list = view.offset("worker_pool", "worklist")
     else { return }

@@ -3,8 +3,8 @@ internal import DumpBasics
 
 extension KallsymsTables {
   /// Where names 0, 256, 512 … begin, from the first on, and where names end: kallsyms_markers, which no
-  /// symbol leads to. It ends where the tokens begin; from 6.2 to 6.4 there are three bytes for each symbol between
-  /// the two (scripts/kallsyms.c). Empty: not found.
+  /// symbol leads to. It ends where the tokens begin; in some kernels there are three bytes for each symbol
+  /// between the two (scripts/kallsyms.c). Empty: not found.
   func blocks(_ info: VMCoreInfo, _ memory: KernelMemory) -> [Int] {
     func read(_ address: UInt64, _ count: Int) -> [UInt8]? { try? memory.read(VirtualAddress(address), count: count) }
     guard let tokens = info.symbol("kallsyms_token_table")?.rawValue ?? tokensBehindNames(memory) else { return [] }
