@@ -1,5 +1,6 @@
 internal import CrashedKernel
 internal import DumpBasics
+internal import DumpSource
 
 /// The crashed kernel with names and types: what all parts of a report read it through.
 ///
@@ -12,6 +13,13 @@ final class KernelView {
   let types: TypeTable?
   /// What could not be had, and why: lines of the report.
   private(set) var notes: [String] = []
+  /// Whether a list of the kernel is not all there, or the dump itself is not.
+  var isPartial: Bool
+  /// Entries of lists that may still be looked at. Of one list there is a limit each; a damaged or crafted
+  /// dump can have as many lists as it has entries.
+  var listSteps = 1 << 22
+  /// Symbols of modules that may still be kept.
+  var moduleSymbols = 1 << 21
   private let isOver: () -> Bool
   private var isCut = false
   /// `structure.path` → the member; nil where there is none.
@@ -24,6 +32,7 @@ final class KernelView {
     self.memory = memory
     self.info = info
     self.isOver = isOver
+    isPartial = kernel.source.shortfall != nil
     names = KallsymsTable(info, memory, wanted: WantedNames.symbols, isOver: isOver)
     var types: TypeTable?
     if let names, let start = names.address(of: "__start_BTF"), let end = names.address(of: "__stop_BTF"), end > start,
@@ -36,13 +45,26 @@ final class KernelView {
     if names == nil {
       note("no names: the kernel's kallsyms can't be reached from VMCOREINFO, or contradicts it")
     } else if types == nil {
-      note("no types: the kernel has no BTF, or it can't be read")
+      note(
+        "no types: the kernel has no BTF, or it can't be read, or its names are those of functions alone"
+          + " (no CONFIG_KALLSYMS_ALL)")
+    } else if types?.isWhole == false {
+      note("the kernel's types are damaged: those behind number \(types?.count ?? 0) are missing")
     }
+    if let lost = names?.lostNames, lost > 0 { note("\(lost) names of functions and variables are lost to damage") }
+    if let shortfall = kernel.source.shortfall { note(KernelView.text(shortfall)) }
+  }
+
+  /// What it means that a dump ends too early.
+  static func text(_ shortfall: Shortfall) -> String {
+    "the dump is cut: \(humanBytes(shortfall.present)) of \(humanBytes(shortfall.expected)) are there. "
+      + "What lay behind the cut is missing below, and counts are of what is left"
   }
 
   /// Adds a line about what is missing; each line once, and not too many.
   func note(_ line: String) {
-    if notes.count < 64, !notes.contains(line) { notes.append(line) }
+    if notes.contains(line) { return }
+    if notes.count < 64 { notes.append(line) } else if notes.count == 64 { notes.append("… and more of the kind") }
   }
 
   /// Whether to stop with what there is. Says so once.
@@ -87,6 +109,14 @@ final class KernelView {
   /// The address of a variable or function.
   func symbol(_ name: String) -> UInt64? { info.symbol(name)?.rawValue ?? names?.address(of: name) }
 
+  /// The address of a variable that every kernel of the usual configuration has. Without it `what` is missing
+  /// in the report, and that is said. A kernel whose names are those of functions alone has said so already.
+  func symbol(_ name: String, for what: String) -> UInt64? {
+    let address = symbol(name)
+    if address == nil, names != nil, symbol("init_task") != nil { note("no \(what): the kernel's names have no \(name)") }
+    return address
+  }
+
   /// Where CPU `cpu` has its copy of a per-CPU variable.
   func perCPU(_ name: String, _ cpu: Int) -> UInt64? {
     guard let variable = symbol(name), let offsets = symbol("__per_cpu_offset"),
@@ -123,25 +153,6 @@ final class KernelView {
 
   func enumerators(_ name: String) -> [(name: String, value: Int64)] {
     types?.type(named: name).flatMap { types?.enumerators($0) } ?? []
-  }
-
-  // MARK: lists
-
-  /// What a list of the kernel holds: addresses of the structures that have their `list_head` `inside` bytes
-  /// from their start. Ends at the head, at `limit`, at a link that can't be read, or where it goes in
-  /// circles.
-  func list(_ head: UInt64, inside: UInt64, limit: Int) -> [UInt64] {
-    var found: [UInt64] = []
-    var link = u64(head)
-    var mark = head
-    while let here = link, here != head, here != 0, found.count < limit {
-      // Brent's algorithm: a circle that does not lead to the head meets the mark.
-      if here == mark { break }
-      if found.count.nonzeroBitCount == 1 { mark = here }
-      found.append(here &- inside)
-      link = u64(here)
-    }
-    return found
   }
 }
 

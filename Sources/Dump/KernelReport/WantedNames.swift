@@ -11,6 +11,7 @@ enum WantedNames {
     "bpf_kallsyms",
     "total_swapcache_pages", "nr_swap_pages", "total_swap_pages", "hstates", "hugetlb_max_hstate",
     "jiffies_64", "workqueues", "init_net", "net_namespace_list",
+    "__per_cpu_start", "__per_cpu_end", "btf_modules",
   ]
 
   static let types = [
@@ -35,5 +36,9 @@ enum WantedNames {
     "if_list", "addr", "prefix_len",
     "workqueue_struct", "pwqs", "pool_workqueue", "pwqs_node", "pool", "worker_pool", "worklist", "nr_workers", "nr_idle", "id",
     "last_progress_ts", "watchdog_ts", "workers", "work_struct", "entry", "func", "worker", "current_func", "task",
+    "rss_stat", "pgtables_bytes", "oom_score_adj", "nsproxy", "mnt_ns", "mnt_namespace", "mounts", "rb_node", "rb_left",
+    "rb_right", "rb_root", "mount", "mnt_list", "mnt_node", "mnt", "mnt_sb", "mnt_flags", "mnt_root", "mnt_devname",
+    "mnt_parent", "mnt_mountpoint", "dentry", "d_name", "d_parent", "s_flags", "counters", "btf_module", "btf", "data",
+    "data_size",
   ]
 }

@@ -37,8 +37,8 @@ public indirect enum JSON: Sendable, Equatable {
     }
   }
 
-  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls too: a terminal may act
-  /// on them).
+  /// RFC 8259, 7: quotation mark, reverse solidus and controls escaped (C1 controls and what turns text
+  /// around too: a terminal may act on them).
   static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
@@ -47,7 +47,7 @@ public indirect enum JSON: Sendable, Equatable {
       case "\\": result += "\\\\"
       case "\n": result += "\\n"
       case "\t": result += "\\t"
-      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value):
+      case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || isInvisibleFormat(scalar.value):
         result += "\\u" + padded(scalar.value, 4, radix: 16)
       default: result.unicodeScalars.append(scalar)
       }

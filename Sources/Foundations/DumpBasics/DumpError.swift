@@ -50,17 +50,27 @@ public struct DumpError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// `text` with everything that could steer a terminal made visible: C0 and C1 controls become `\xNN`.
-/// Newlines too: what calls this prints one line.
+/// `text` with everything that could steer a terminal made visible: C0 and C1 controls become `\xNN`, what
+/// turns the direction of text `\uNNNN`. Newlines too: what calls this prints one line.
 public func printable(_ text: String) -> String {
   var clean = ""
   clean.reserveCapacity(text.utf8.count)
   for scalar in text.unicodeScalars {
-    if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) {
-      clean += "\\x" + padded(scalar.value, 2, radix: 16)
+    if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || isInvisibleFormat(scalar.value) {
+      clean += (scalar.value < 0x100 ? "\\x" : "\\u") + padded(scalar.value, 2, radix: 16)
     } else {
       clean.unicodeScalars.append(scalar)
     }
   }
   return clean
+}
+
+/// Whether a character is never seen and makes the text around it look like another: it turns its direction,
+/// or joins and parts what stands beside it (Unicode's general category Cf, and the separators of lines).
+@inline(never)
+public func isInvisibleFormat(_ scalar: UInt32) -> Bool {
+  switch scalar {
+  case 0xad, 0x61c, 0x180e, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff, 0xfff9...0xfffb: true
+  default: false
+  }
 }

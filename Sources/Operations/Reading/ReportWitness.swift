@@ -28,12 +28,7 @@ public struct ReportWitness: KernelWitness {
     let end = clampedSum(System.monotonicNanoseconds, seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
     let report = CrashReport(kernel, stackLimit: ReportWitness.stackLimit) { System.monotonicNanoseconds >= end }
     var explanation = Explanation()
-    // What a cut left of the stack would make another signature, under which nobody looks for this crash.
-    if kernel.source.shortfall == nil {
-      explanation.signature = report.signature.map {
-        Explanation.Signature(hash: $0.hash, kind: $0.kind, frames: $0.frames)
-      }
-    }
+    explanation.signature = report.signature.map { Explanation.Signature(hash: $0.hash, kind: $0.kind, frames: $0.frames) }
     explanation.agreed = report.layout.agreed
     explanation.findings = report.layout.disagreements.map(\.text)
     explanation.supplements = report.layout.supplements

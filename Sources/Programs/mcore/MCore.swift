@@ -30,7 +30,8 @@ struct MCore: ParsableCommand {
       (ELF cores, plain or compressed, and makedumpfile's kdump format, flattened too). What mcore writes opens in crash, drgn and gdb after \
       'mcore convert --format elf', and in anything that reads gzip.
 
-      Exit status: 0 done; 1 failed; 2 wrong usage; 3 a dump was written and is usable, but with findings or cut short.
+      Exit status: 0 done; 1 failed; 2 wrong usage; 3 a dump was written and is usable, but with findings or cut short; \
+      ps, bt -a: not all tasks could be found.
 
       Examples:
         mcore save /proc/vmcore /var/crash          save the crashed kernel's memory

@@ -330,6 +330,15 @@ class JudgedReport:
         self.assertIn("QEMU", report["machine"])
         self.assertEqual(report["cgroup"], "/")
         self.assertEqual(report["file_systems"], [{"name": "vda", "type": "ext4", "frozen": False}])
+        mounts = {mount["on"]: mount for mount in report["mounts"]}
+        self.assertEqual(report["mount_count"], len(report["mounts"]))
+        self.assertEqual(mounts["/disk"], {"on": "/disk", "device": "/dev/vda", "type": "ext4", "read_only": False})
+        self.assertEqual(mounts["/proc"]["type"], "proc")
+        self.assertEqual(report["memory"]["page_bytes"], 4096)
+        self.assertIsInstance(report["uptime_seconds"], float)
+        for process in report["memory"]["processes"]:
+            self.assertGreater(process["page_table_bytes"], 4096)
+            self.assertEqual((process["swap_bytes"], process["oom_score_adj"]), (0, 0))
 
     def test_small_questions(self):
         def answer(*words):
@@ -347,6 +356,63 @@ class JudgedReport:
         self.assertEqual(answer("bt", self.kern, pid), answer("bt", self.kern))
         self.assertEqual(answer("bt", "-c", "1", self.kern), answer("bt", self.kern))
         mcore("sym", self.kern, "no_such_symbol", status=1)
+        # One unknown word does not end the rest.
+        said = mcore("sym", self.kern, "no_such_symbol", "schedule", status=1).stdout.decode()
+        self.assertEqual(said, f"{address} {name}\n")
+        # A module's names and types.
+        (line,) = answer("sym", self.kern, "virtblk_probe")
+        address, *rest = line.split()
+        self.assertEqual(rest, ["virtblk_probe", "[virtio_blk]"])
+        self.assertRegex(answer("sym", self.kern, address)[0], r"virtblk_probe\+0x0/0x\w+ \[virtio_blk\]$")
+        self.assertEqual(json.loads(mcore("sym", "--json", self.kern, "virtblk_probe").stdout)[0]["module"], "virtio_blk")
+        self.assertRegex(answer("types", self.kern, "virtio_blk.disk")[0], r": offset \d+, 8 bytes, struct gendisk \*$")
+        # Variables, and those that each CPU has.
+        self.assertEqual(answer("show", self.kern, "init_task.comm"), ['char[16] task_struct.comm = "swapper/0"'])
+        running = json.loads(mcore("show", "--json", self.kern, "runqueues.nr_running").stdout)
+        self.assertEqual([entry["cpu"] for entry in running], [0, 1])
+        self.assertEqual([entry["value"]["value"] for entry in running], [cpu["runnable"] for cpu in self.report["running"]])
+        self.assertEqual(len(answer("show", "-c", "1", self.kern, "runqueues.nr_running")), 1)
+        mcore("show", self.kern, "task_struct", "0xffff000000000000", "comm", status=1)
+        mcore("bt", "-a", "-c", "1", self.kern, status=2)
+
+    def test_damaged_lists_are_read_from_their_other_end(self):
+        plain = self.work / "lists.elf"
+        mcore("convert", "-q", "--format", "elf", self.kern, plain)
+        core = Core(plain)
+        base = int(core.vmcoreinfo()["NUMBER(phys_base)"])
+        lists = {"modules": "modules", "super_blocks": "file systems", "slab_caches": "slab caches", "workqueues": "workqueues"}
+        addresses = [int(line.split()[0], 16) for line in mcore("sym", plain, *lists, "init_task").stdout.decode().splitlines()]
+        heads = dict(zip([*lists, "init_task"], addresses, strict=True))
+        inside = int(re.search(r"offset (\d+)", mcore("types", plain, "task_struct.tasks").stdout.decode())[1])
+        heads["init_task"] += inside
+        expected = {**lists, "init_task": "tasks"}
+        for name, address in heads.items():
+            with self.subTest(list=name), open(plain, "r+b", buffering=0) as file:
+                place = offset_of(core, address - 0xFFFFFFFF80000000 + base)
+                file.seek(place)
+                old = file.read(8)
+                file.seek(place)
+                file.write(bytes(8))
+                report = json.loads(mcore("report", "--json", plain).stdout)
+                (note,) = report.pop("notes")
+                self.assertRegex(note, rf"^the list of {expected[name]}.* is broken at {address:#x}: 0 entries .*, which meet$")
+                self.assertEqual(report, {key: value for key, value in self.report.items() if key != "notes"})
+                if name == "init_task":
+                    mcore("ps", plain, status=3)
+                file.seek(place)
+                file.write(old)
+        mcore("ps", plain)
+
+    def test_a_cut_dump_says_so(self):
+        plain = self.work / "cut.elf"
+        mcore("convert", "-q", "--format", "elf", self.kern, plain)
+        with open(plain, "r+b") as file:
+            file.truncate(plain.stat().st_size * 3 // 4)
+        report = json.loads(mcore("report", "--json", plain).stdout)
+        self.assertTrue(any(note.startswith("the dump is cut: ") for note in report["notes"]), report["notes"])
+        self.assertIsNone(report["signature"])
+        self.assertTrue(mcore("report", plain).stdout.startswith(b"INCOMPLETE: the dump is cut: "))
+        self.assertIn(b"INCOMPLETE: the dump is cut: ", mcore("report", "--html", plain).stdout)
 
     def test_the_same_bug_has_the_same_signature_on_all_kernels(self):
         frames = ["sysrq_handle_crash", "__handle_sysrq", "write_sysrq_trigger"]

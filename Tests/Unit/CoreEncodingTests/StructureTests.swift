@@ -83,3 +83,8 @@ private func sampleNote() -> MCoreNote {
       }
       """)
 }
+
+@Test func stringsOfJSONAreSafeOnATerminal() {
+  #expect(
+    JSON.string("\u{1b}\u{85}\u{202e}\u{e4}\"").text() == "\"\\u001b\\u0085\\u202e\u{e4}\\\"\"")
+}

@@ -25,6 +25,17 @@ import Testing
     #expect(log.records == 5 && log.unfinished == 0 && log.damaged == 0 && log.findings.isEmpty)
   }
 
+  /// What is never seen and makes the text around it look like another; other letters pass.
+  @Test func whatTurnsTheDirectionOfTextIsMadeVisible() throws {
+    var ring = SyntheticRing()
+    ring.add("a\u{202e}b\u{2066}\u{feff}\u{61c}\u{e4}\u{202f}\u{1f600}\u{5d0}", at: 0)
+    #expect(
+      try ring.log().lines
+        == [
+          "[    0.000000] a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6\\xef\\xbb\\xbf\\xd8\\x9c\u{e4}\u{202f}\u{1f600}\u{5d0}"
+        ])
+  }
+
   @Test func bothGoodStatesArePrintedAndTheOthersAreNot() throws {
     var ring = SyntheticRing()
     ring.add("committed", at: 0, state: 1)

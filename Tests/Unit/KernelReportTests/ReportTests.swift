@@ -59,8 +59,9 @@ import Testing
 
   @Test func whoHoldsALockAndSleepsForAnotherReasonIsShownWithItsStack() {
     let tiny = TinyKernel()
-    // The second one sleeps (S), and is no longer in the mutex's way.
+    // The second one sleeps (S), called from elsewhere.
     tiny.put(TinyKernel.tasks[3], u32: 1)
+    tiny.put(TinyKernel.stacks[3] + 56 + 16, u64: tiny.place(0x1615))
     let content = content(tiny)
     #expect(content.waiting.map(\.task.name) == ["first"])
     #expect(content.holders.map(\.task.name) == ["second"])
@@ -102,6 +103,7 @@ import Testing
     let tiny = TinyKernel()
     tiny.put(TinyKernel.tasks[3] + 32, u64: tiny.place(TinyKernel.tasks[1] + 32))
     #expect(content(tiny).taskCount == 4)
+    #expect(content(tiny).notes.contains { contains($0, "the list of tasks is broken at") })
   }
 
   @Test func noMoreStacksAreKeptThanAsked() {
@@ -127,12 +129,9 @@ import Testing
     let other = Signature(
       kind: "null-pointer", functions: ["__crash_kexec", "vpanic", "panic", "my_bug.cold", "my_caller.part.0"])
     #expect(one == other)
-    #expect(one.frames == ["my_bug", "my_caller"])
-    #expect(one.hash != Signature(kind: "bug", functions: one.frames).hash)
-    #expect(one.hash.utf8.count == 16)
-    #expect(Signature.kind("BUG: kernel NULL pointer dereference, address: 0") == "null-pointer")
-    #expect(Signature.kind("Kernel panic - not syncing: softlockup: hung tasks") == "soft-lockup")
-    #expect(Signature.kind(nil) == "unknown")
+    #expect(one?.frames == ["my_bug", "my_caller"])
+    #expect(one?.hash != Signature(kind: "bug", functions: ["my_bug", "my_caller"])?.hash)
+    #expect(one?.hash.utf8.count == 16)
   }
 
   /// Whatever becomes of names, types, unwind tables, tasks and stacks: a report comes out, soon.

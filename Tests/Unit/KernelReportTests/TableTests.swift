@@ -63,6 +63,123 @@ import Testing
     #expect(table.text(of: 3).utf8.count < 400)
   }
 
+  /// Nameless members of 20 levels, each with 30 of the next: 30^20 ways to nothing.
+  @Test(.timeLimit(.minutes(1))) func namelessMembersInsideOneAnotherDoNotMultiply() throws {
+    var types = TypeBuilder()
+    let int = types.integer("int", size: 4)
+    for level in 0..<20 {
+      let inner = level == 0 ? int : types.count
+      _ = types.structure(
+        "level\(level)", size: 8, (0..<30).map { _ in ("", inner, 0) } + (level == 0 ? [("deepest", int, 4)] : []))
+    }
+    let table = try #require(TypeTable(TableBytes(types.bytes), names: []))
+    #expect(table.member("level19", "nothing") == nil)
+    #expect(table.member("level19", "deepest")?.offset == 4)
+  }
+
+  @Test func aLookForAMemberAsksWhetherTheTimeIsUp() throws {
+    var types = TypeBuilder()
+    let int = types.integer("int", size: 4)
+    _ = types.structure("wide", size: 8, (0..<9000).map { ("m\($0)", int, 0) })
+    var isLate = false
+    let table = try #require(TypeTable(TableBytes(types.bytes), names: ["wide", "m8999"]) { isLate })
+    #expect(table.member("wide", "m8999") != nil)
+    isLate = true
+    #expect(table.member("wide", "m8999") == nil)
+  }
+
+  /// A module's types go on where the kernel's end: numbers, and places of names.
+  @Test func typesOfAModuleGoOnFromTheKernels() throws {
+    var kernel = TypeBuilder()
+    let int = kernel.integer("int", size: 4)
+    let pair = kernel.structure("pair", size: 8, [("first", int, 0), ("second", int, 4)])
+    let base = try #require(TypeTable(TableBytes(kernel.bytes), names: ["pair"]))
+    var module = TypeBuilder(after: kernel)
+    let own = module.structure("own", size: 16, [("number", int, 0), ("pair", pair, 8)])
+    let table = try #require(TypeTable(TableBytes(module.bytes), names: [], base: base))
+    #expect(table.type(named: "own") == Int(own))
+    #expect(table.type(named: "pair") == Int(pair))
+    #expect(table.member("own", "pair.second")?.offset == 12)
+    #expect(table.members(Int(own)).map(\.name) == ["number", "pair"])
+    #expect(table.text(of: Int(pair)) == "struct pair")
+    #expect(base.type(named: "own") == nil)
+  }
+
+  @Test func typesThatEndTooEarlyAreNotWhole() throws {
+    var types = TypeBuilder()
+    _ = types.integer("int", size: 4)
+    let second = types.structure("last", size: 8, [])
+    var bytes = types.bytes
+    #expect(try #require(TypeTable(TableBytes(bytes), names: [])).isWhole)
+    // Its kind.
+    bytes[24 + 16 + 7] = 0x1f
+    let table = try #require(TypeTable(TableBytes(bytes), names: []))
+    #expect(!table.isWhole)
+    #expect(table.count == Int(second))
+  }
+
+  // MARK: names
+
+  /// 1000 names `f0`, `f1`, …: every token is one letter.
+  private static func names() -> (names: [UInt8], blocks: [Int], offsets: [UInt8]) {
+    var names: [UInt8] = []
+    var blocks: [Int] = []
+    var offsets: [UInt8] = []
+    for index in 0..<1000 {
+      if index % 256 == 0 { blocks.append(names.count) }
+      let text = Array("Tf\(index)".utf8)
+      names += [UInt8(text.count)] + text
+      offsets += [UInt8(index & 255), UInt8(index >> 8), 0, 0]
+    }
+    return (names, blocks + [names.count], offsets)
+  }
+
+  private static func table(_ names: [UInt8], _ blocks: [Int], _ offsets: [UInt8]) -> KallsymsTable? {
+    let letters = (0..<256).map { UInt8($0) }
+    return KallsymsTable(
+      count: 1000, names: TableBytes(names), offsets: TableBytes(offsets), at: 0, base: TinyKernel.base, text: letters,
+      bounds: (0..<256).map { $0..<$0 + 1 }, blocks: blocks, wanted: ["f300", "f700"],
+      probes: [("f999", TinyKernel.base + 999), ("f1", TinyKernel.base + 1)])
+  }
+
+  @Test func damageToOneNameCostsThoseBetweenTwoMarksOfTheKernel() throws {
+    var (names, blocks, offsets) = TableTests.names()
+    let sound = try #require(TableTests.table(names, blocks, offsets))
+    #expect(sound.lostNames == 0)
+    #expect(sound.address(of: "f300") == TinyKernel.base + 300)
+    // The length of the second name of the second block.
+    names[blocks[1] + 6] = 0x7f
+    let table = try #require(TableTests.table(names, blocks, offsets))
+    #expect(table.lostNames == 256)
+    #expect(table.address(of: "f300") == nil)
+    #expect(table.address(of: "f700") == TinyKernel.base + 700)
+    #expect(table.address(of: "f512") == TinyKernel.base + 512)
+    #expect(table.address(of: "f255") == TinyKernel.base + 255)
+    #expect(table.symbol(at: TinyKernel.base + 300)?.name == nil)
+    #expect(table.symbol(at: TinyKernel.base + 600)?.name == "f600")
+    // A wrong mark costs the names on its two sides.
+    names = TableTests.names().names
+    blocks[2] += 1
+    let marked = try #require(TableTests.table(names, blocks, offsets))
+    #expect(marked.lostNames == 512)
+    #expect(marked.address(of: "f900") == TinyKernel.base + 900)
+    offsets = []
+    #expect(TableTests.table(names, blocks, offsets) == nil)
+  }
+
+  @Test func aKernelWhoseNamesAreThoseOfFunctionsIsKnownByAFunction() throws {
+    let tiny = TinyKernel(symbols: ["_stext"])
+    // `init_uts_ns` is not among the names.
+    let bytes = Array("init_uts_ns".utf8)
+    let place = try #require((0x6100..<0x6400).first { tiny.image[$0...].starts(with: bytes) })
+    tiny.image[place] = UInt8(ascii: "X")
+    let kernel = CrashedKernel(tiny)
+    let table = try #require(KallsymsTable(kernel.vmcoreinfo!, kernel.memory!, wanted: []))
+    #expect(table.address(of: "panic") == TinyKernel.base + 0x1000)
+    let without = CrashedKernel(TinyKernel())
+    #expect(KallsymsTable(without.vmcoreinfo!, without.memory!, wanted: []) != nil)
+  }
+
   @Test(arguments: [[0x9f], [], [UInt8](repeating: 0xff, count: 64)]) func whatIsNoBTFIsNone(_ bytes: [UInt8]) {
     #expect(TypeTable(TableBytes(bytes), names: ["x"]) == nil)
   }

@@ -32,10 +32,10 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
   var notes: [DumpNote] = []
   /// Of VMCOREINFO.
   private(set) var lines: [String] = []
-  let shortfall: Shortfall? = nil
+  var shortfall: Shortfall?
   var image = [UInt8](repeating: 0, count: 0x40000)
 
-  init(orc form: UInt16 = 0x205, _ architecture: Architecture = .x86_64) {
+  init(orc form: UInt16 = 0x205, _ architecture: Architecture = .x86_64, pageSize: Int = 4096, symbols: [String] = []) {
     identity = MachineIdentity(architecture, .little)
     segments =
       PhysicalRange(start: TinyKernel.physical, count: 0x40000)
@@ -48,7 +48,7 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
     addUnwindTable(form)
     addVariables()
     addTasks()
-    addNotes()
+    addNotes(pageSize, symbols)
   }
 
   func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
@@ -137,14 +137,18 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
       "thread_struct", size: 32, [("flags", word, 0), ("sp", word, 8), ("cpu_context", context, 8)])
     _ = types.structure("pt_regs", size: 288, [("stackframe", types.array(word, 2), 272)])
     let info = types.structure("sched_info", size: 16, [("last_arrival", word, 0)])
+    let counters = types.structure("mm_rss_stat", size: 32, [("count", types.array(atomic, 4), 0)])
+    let splitCounters = types.structure("task_rss_stat", size: 20, [("events", int, 0), ("count", types.array(int, 4), 4)])
     let inner = types.structure("", size: 8, [("on_cpu", int, 0), ("cpu", types.const(int), 4)])
     _ = types.structure(
       "task_struct", size: 512,
       [
         ("__state", int, 0), ("exit_state", int, 4), ("pid", int, 8), ("tgid", int, 12), ("comm", comm, 16), ("tasks", list, 32),
         ("", inner, 48), ("mm", pointer, 56), ("signal", pointer, 64), ("thread_node", list, 72), ("thread", thread, 96),
-        ("sched_info", info, 128),
+        ("sched_info", info, 128), ("flags", int, 144), ("rss_stat", splitCounters, 148),
       ])
+    _ = types.structure("mm_struct", size: 64, [("rss_stat", counters, 8), ("pgtables_bytes", atomic, 40)])
+    _ = types.structure("rw_semaphore", size: 40, [("count", atomic, 0), ("owner", atomic, 8)])
     _ = types.structure("signal_struct", size: 16, [("thread_head", list, 0)])
     _ = types.structure("inactive_task_frame", size: 56, [("bp", word, 40), ("ret_addr", word, 48)])
     _ = types.structure("mutex", size: 32, [("owner", atomic, 0), ("wait_list", list, 16)])
@@ -175,7 +179,10 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
       put(task + 12, u32: UInt32(index == 0 ? 0 : 100 + index))
       put(task + 16, Array(names[index].utf8))
       put(task + 32, u64: place(TinyKernel.tasks[(index + 1) % 4] + 32))
+      put(task + 40, u64: place(TinyKernel.tasks[(index + 3) % 4] + 32))
       put(task + 48, u32: index == 1 ? 1 : 0)
+      // swapper is a thread of the kernel.
+      put(task + 144, u32: index == 0 ? 0x20_0000 : 0)
       put(task + 128, u64: 5_000_000_000)
     }
     put(0xc000, u32: 1)
@@ -207,13 +214,15 @@ final class TinyKernel: DumpSource, @unchecked Sendable {
     }
   }
 
-  private func addNotes() {
+  /// `more`: names of functions and variables that VMCOREINFO gives too.
+  private func addNotes(_ pageSize: Int, _ more: [String]) {
     let symbols: [(String, UInt64)] = [
       ("init_uts_ns", 0x4000), ("kallsyms_num_syms", 0x6000), ("kallsyms_relative_base", 0x6008), ("kallsyms_names", 0x6100),
       ("kallsyms_offsets", 0x7000), ("kallsyms_token_index", 0x7800), ("kallsyms_token_table", 0x7a00),
     ]
+    let all = symbols + (TinyKernel.functions + TinyKernel.variables).filter { more.contains($0.name) }.map { ($0.name, $0.at) }
     lines =
-      ["OSRELEASE=6.1.0-tiny", "PAGESIZE=4096"] + symbols.map { "SYMBOL(\($0.0))=\(String(place($0.1), radix: 16))" }
+      ["OSRELEASE=6.1.0-tiny", "PAGESIZE=\(pageSize)"] + all.map { "SYMBOL(\($0.0))=\(String(place($0.1), radix: 16))" }
     let info = lines.joined(separator: "\n") + "\n"
     var registers = ByteWriter()
     registers.zeros(112)

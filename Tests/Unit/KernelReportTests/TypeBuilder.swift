@@ -6,10 +6,21 @@ struct TypeBuilder {
   private var places: [String: UInt32] = ["": 0]
   private var types = ByteWriter()
   private(set) var count: UInt32 = 0
+  private var firstString: UInt32 = 0
+
+  init() {}
+
+  /// Of types that go on from those of `base`.
+  init(after base: TypeBuilder) {
+    places = base.places
+    count = base.count
+    firstString = UInt32(base.strings.count)
+    strings = []
+  }
 
   mutating func string(_ text: String) -> UInt32 {
     if let place = places[text] { return place }
-    let place = UInt32(strings.count)
+    let place = firstString + UInt32(strings.count)
     places[text] = place
     strings += Array(text.utf8) + [0]
     return place

@@ -31,7 +31,7 @@ struct LogText: Sendable {
   }
 
   /// Printable text passes, UTF-8 included; everything else becomes `\xNN`: control characters of both kinds,
-  /// and bytes that are no UTF-8.
+  /// what turns the direction of text, and bytes that are no UTF-8.
   private mutating func escape(_ text: [UInt8], continuation: Int) {
     var index = 0
     while index < text.count {
@@ -67,7 +67,10 @@ struct LogText: Sendable {
     switch (first, bytes[1]) {
     // Control characters, overlong forms, surrogates, beyond U+10FFFF.
     case (0xc2, 0x80..<0xa0), (0xe0, 0x80..<0xa0), (0xed, 0xa0...), (0xf0, 0x80..<0x90), (0xf4, 0x90...): return 0
-    default: return length
+    default: break
     }
+    if length == 4 { return length }
+    let low = UInt32(bytes[length - 1] & 63) | UInt32(length == 3 ? bytes[1] & 63 : first & 31) << 6
+    return isInvisibleFormat(length == 3 ? low | UInt32(first & 15) << 12 : low) ? 0 : length
   }
 }

@@ -22,8 +22,8 @@ struct Markup {
       case 0x27: html += "&#39;"
       case 0x0a: html += "\n"
       // Controls, and what turns the direction of the text around it.
-      case 0..<0x20, 0x7f...0x9f, 0x200e, 0x200f, 0x202a...0x202e, 0x2066...0x2069, 0xfeff:
-        html += "\\u{" + String(scalar.value, radix: 16) + "}"
+      case 0..<0x20, 0x7f...0x9f: html += "\\u{" + String(scalar.value, radix: 16) + "}"
+      case let value where isInvisibleFormat(value): html += "\\u{" + String(value, radix: 16) + "}"
       default: html.unicodeScalars.append(scalar)
       }
     }

@@ -68,6 +68,7 @@ extension ReportContent {
     head(&page)
     page.raw("<body><header>")
     page.element("h1", reason ?? "No panic message found in the log")
+    if let cut { page.element("p", style: "wrong", "INCOMPLETE: " + cut) }
     page.within("nav") { page in
       for (id, title) in body.sections {
         page.raw("<a href=\"#")
@@ -118,7 +119,7 @@ extension ReportContent {
       item("host", isNamed ? node : nil)
       item("machine", machine)
       item("time", crashTime.map { UTCTime(secondsSince1970: $0).text })
-      item("uptime", uptime.map { $0 + " s (the log's last line)" })
+      item("uptime", uptime.map { exactSeconds($0) + " s (the log's last line)" })
       item("tainted", taint.map { $0.isEmpty ? "no" : $0.joined(separator: "; ") })
       item("booted with", commandLine)
       item("signature", signature.map { "\($0.hash) (\(([$0.kind] + $0.frames).joined(separator: " ")))" })
@@ -163,7 +164,7 @@ extension ReportContent {
         }
       }
     }
-    if !others.isEmpty { page.element("h3", "The other CPUs") }
+    if !others.isEmpty { page.element("h3", othersHeading) }
     for other in others {
       page.folded { page in
         page.element("b", "CPU \(other.processor.number)")
@@ -194,7 +195,7 @@ extension ReportContent {
       }
     }
     for entry in holders {
-      page.waiter(entry, entry.task.state.description + ", holds what others wait for" + forHowLong(entry))
+      page.waiter(entry, holderText(entry))
     }
     for entry in waiting { page.waiter(entry, waitText(entry)) }
     if waitingCount > waiting.count { page.element("p", "… and \(waitingCount - waiting.count) more") }

@@ -12,9 +12,12 @@ extension ReportContent {
       }
     }
     page.table(
-      ["CPU", "task", "runnable"],
+      ["CPU", "task", "runnable", "others that could run"],
       running.map {
-        [String($0.cpu), $0.task.map { "\($0.name) (PID \($0.pid))" } ?? "?", $0.runnable.map { String($0) } ?? "?"]
+        [
+          String($0.cpu), $0.task.map { "\($0.name) (PID \($0.pid))" } ?? "?", $0.runnable.map { String($0) } ?? "?",
+          runnableNames($0) ?? "",
+        ]
       })
   }
 
@@ -53,7 +56,13 @@ extension ReportContent {
     if !memory.processes.isEmpty {
       page.element("h3", "Largest processes")
       page.table(
-        ["process", "resident"], memory.processes.map { ["\($0.task.name) (PID \($0.task.pid))", humanBytes($0.bytes)] })
+        ["process", "resident", "swap", "page tables", "oom_score_adj"],
+        memory.processes.map {
+          [
+            "\($0.task.name) (PID \($0.task.pid))", humanBytes($0.bytes), $0.swapped.map(humanBytes) ?? "?",
+            $0.tables.map(humanBytes) ?? "?", $0.adjustment.map { String($0) } ?? "?",
+          ]
+        })
     }
   }
 
@@ -95,6 +104,16 @@ extension ReportContent {
           page.table(
             ["on", "type", ""],
             system.fileSystems.map { [$0.name, $0.type, $0.isFrozen ? "FROZEN: its writers wait" : ""] })
+        }
+      }
+      if !system.mounts.isEmpty {
+        body.section("mounts", "Mounts: \(system.mountCount)") { page in
+          page.table(
+            ["on", "device", "type", ""],
+            system.mounts.map { [$0.path, $0.device ?? "", $0.type, $0.isReadOnly ? "read-only" : ""] })
+          if system.mountCount > system.mounts.count {
+            page.element("p", "… and \(system.mountCount - system.mounts.count) more")
+          }
         }
       }
       if !system.hardwareErrors.isEmpty {

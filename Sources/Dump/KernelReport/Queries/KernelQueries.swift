@@ -21,6 +21,15 @@ public struct KernelQueries {
   /// What could not be had.
   public var notes: [String] { view.notes }
 
+  /// Whether a list that was gone through was not whole, or the dump itself is not.
+  public var isPartial: Bool { view.isPartial }
+
+  /// An answer, and what is wrong with it.
+  public struct Answer: Sendable {
+    public var text: String
+    public var problems: [DumpError]
+  }
+
   /// Which stacks.
   public enum Choice: Sendable, Equatable { case crashed, all, cpus, cpu(Int), pid(Int32) }
 

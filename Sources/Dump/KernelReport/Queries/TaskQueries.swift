@@ -7,12 +7,13 @@ extension KernelQueries {
     let tasks = TaskList(view).tasks
     guard !tasks.isEmpty else { throw failure("no tasks can be read") }
     if json { return JSON.array(tasks.map(\.json)).text() }
-    var lines = ["  PID   PROC CPU ST TASK               NAME"]
+    // PIDs go up to 4,194,304.
+    var lines = ["    PID    PROC  CPU ST TASK               NAME"]
     for task in tasks {
       lines.append(
-        right(String(task.pid), 5) + right(String(task.process), 7) + right(task.cpu.map { String($0) } ?? "-", 4)
-          + "  \(task.state)"
-          + (task.isOnCPU ? "*" : " ") + hex(task.address) + " " + (task.mm == 0 ? "[\(task.name)]" : task.name))
+        right(String(task.pid), 7) + " " + right(String(task.process), 7) + " " + right(task.cpu.map { String($0) } ?? "-", 4)
+          + " \(task.state)\(task.isOnCPU ? "*" : " ") \(hex(task.address)) "
+          + (task.isKernelThread ? "[\(task.name)]" : task.name))
     }
     return lines.joined(separator: "\n")
   }
@@ -35,6 +36,14 @@ extension KernelQueries {
       case .pid(let pid): if let task = processor.task.flatMap({ tasks[$0] }), task.pid == pid { add(processor) }
       }
     }
+    // Without names of variables a kernel does not say which CPU it was; its stack does.
+    if choice == .crashed, found.isEmpty, !processors.isTold {
+      for processor in processors.all {
+        add(processor)
+        if found.last?.trace.isOfPanic == true { break }
+        found.removeLast()
+      }
+    }
     let running = Set(processors.all.compactMap(\.task))
     for task in tasks.tasks where !running.contains(task.address) {
       switch choice {
@@ -43,6 +52,7 @@ extension KernelQueries {
       default: break
       }
     }
+    if found.isEmpty, choice == .crashed { throw failure("no CPU is known to have panicked: --cpus prints the stacks of all") }
     guard !found.isEmpty else { throw failure("no such CPU or task, or no stack of it") }
     if json {
       return JSON.array(

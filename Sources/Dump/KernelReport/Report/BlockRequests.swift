@@ -69,8 +69,9 @@ struct BlockRequests {
     else { return [] }
     var known: Set<UInt64> = []
     var found: [(String, UInt64)] = []
-    for block in view.list(head, inside: inside, limit: 4096) where view.text(block &+ identity, limit: 8) == "bdev" {
-      for node in view.list(block &+ inodes, inside: link, limit: BlockRequests.inodeLimit) {
+    for block in view.list(head, inside: inside, limit: 4096, of: "file systems (super_blocks)")
+    where view.text(block &+ identity, limit: 8) == "bdev" {
+      for node in view.list(block &+ inodes, inside: link, limit: BlockRequests.inodeLimit, of: "block devices") {
         if view.isTimeUp || found.count == BlockRequests.diskLimit { return found }
         // `bdev_inode` begins with its block device.
         guard let disk = view.value(node &- inode, "block_device", "bd_disk"), isKernelAddress(disk), known.insert(disk).inserted,

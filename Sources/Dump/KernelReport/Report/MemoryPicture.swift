@@ -17,10 +17,6 @@ struct MemoryPicture {
     var objects: UInt64
     var objectSize: UInt64
   }
-  struct Process {
-    var task: TaskInfo
-    var bytes: UInt64
-  }
   struct HugePages {
     var pageBytes: UInt64
     var total: UInt64
@@ -34,27 +30,42 @@ struct MemoryPicture {
   private(set) var processes: [Process] = []
   private(set) var hugePages: [HugePages] = []
   private(set) var totalPages: UInt64?
+  let pageBytes: UInt64
 
   private static let nodeLimit = 1024
   static let shown = 10
 
   init(_ view: KernelView, _ tasks: TaskList) {
+    pageBytes = view.memory.pageSize.bytes
     totalPages = view.symbol("_totalram_pages").flatMap { view.u64($0) }
     let nodes = MemoryPicture.nodes(view)
     for (number, node) in nodes { addZones(view, number, node) }
+    if zones.isEmpty, view.types != nil { view.note("no zones of memory: no node leads to one that is in use") }
     addCounts(view)
     addHugePages(view)
     if !view.isTimeUp { addSlabs(view, nodes: nodes.map(\.number).max() ?? 0) }
-    if !view.isTimeUp { addProcesses(view, tasks) }
+    if !view.isTimeUp { processes = MemoryPicture.largest(view, tasks) }
   }
 
   private static func nodes(_ view: KernelView) -> [(number: Int, address: UInt64)] {
     if let one = view.info.symbol("contig_page_data") { return [(0, one.rawValue)] }
-    guard let table = view.symbol("node_data") else { return [] }
+    guard let table = view.symbol("node_data", for: "zones of memory") else { return [] }
     let count = min(nodeLimit, Int(clamping: view.info.length("node_data") ?? 1))
-    return (0..<count).compactMap { number in
-      view.u64(table &+ UInt64(number * 8)).flatMap { isKernelAddress($0) ? (number, $0) : nil }
+    var found: [(Int, UInt64)] = []
+    var broken: [UInt64] = []
+    for number in 0..<count {
+      let place = table &+ UInt64(number * 8)
+      // Most of the table is empty: there are fewer nodes than there could be.
+      guard let node = view.u64(place), node == 0 || isKernelAddress(node) && view.u64(node) != nil else {
+        broken.append(place)
+        continue
+      }
+      if node != 0 { found.append((number, node)) }
     }
+    if let first = broken.first {
+      view.note("node_data is broken at \(hex(first)): \(broken.count) of \(count) entries lead to no node")
+    }
+    return found
   }
 
   private mutating func addZones(_ view: KernelView, _ number: Int, _ node: UInt64) {
@@ -82,7 +93,7 @@ struct MemoryPicture {
   }
 
   private mutating func addCounts(_ view: KernelView) {
-    guard let table = view.symbol("vm_node_stat") else { return }
+    guard let table = view.symbol("vm_node_stat", for: "counts of memory in use") else { return }
     let wanted = [
       "NR_ANON_MAPPED": "anon", "NR_FILE_PAGES": "file", "NR_SHMEM": "shmem", "NR_SLAB_RECLAIMABLE_B": "slab, reclaimable",
       "NR_SLAB_UNRECLAIMABLE_B": "slab, unreclaimable", "NR_PAGETABLE": "page tables", "NR_FILE_DIRTY": "dirty",
@@ -112,11 +123,12 @@ struct MemoryPicture {
   }
 
   private mutating func addSlabs(_ view: KernelView, nodes: Int) {
-    guard let head = view.symbol("slab_caches"), let inside = view.offset("kmem_cache", "list"), let types = view.types,
+    guard let head = view.symbol("slab_caches", for: "slab caches"), let inside = view.offset("kmem_cache", "list"),
+      let types = view.types,
       let nodeTable = view.member("kmem_cache", "node") ?? view.member("kmem_cache", "per_node"),
       let (element, count) = types.array(types.bare(nodeTable.type)), let each = types.size(element)
     else { return }
-    for cache in view.list(head, inside: inside, limit: 4096) {
+    for cache in view.list(head, inside: inside, limit: 4096, of: "slab caches (slab_caches)") {
       if view.isTimeUp { break }
       var slabs: UInt64 = 0
       var objects: UInt64 = 0
@@ -138,38 +150,5 @@ struct MemoryPicture {
           objectSize: view.value(cache, "kmem_cache", "object_size") ?? 0))
     }
     self.slabs = Array(self.slabs.sorted { $0.bytes > $1.bytes }.prefix(MemoryPicture.shown))
-  }
-
-  private mutating func addProcesses(_ view: KernelView, _ tasks: TaskList) {
-    for task in tasks.tasks where task.isLeader && isKernelAddress(task.mm) {
-      if view.isTimeUp { break }
-      if let pages = MemoryPicture.resident(view, task.mm), pages > 0, pages < 1 << 40 {
-        processes.append(Process(task: task, bytes: pages << view.memory.pageSize.shift))
-      }
-    }
-    processes = Array(processes.sorted { $0.bytes > $1.bytes }.prefix(MemoryPicture.shown))
-  }
-
-  /// File, anonymous and shmem pages: counters 0, 1 and 3 of `rss_stat`.
-  private static func resident(_ view: KernelView, _ mm: UInt64) -> UInt64? {
-    guard let types = view.types, let stat = view.member("mm_struct", "rss_stat") else { return nil }
-    var sum: Int64 = 0
-    if let (element, _) = types.array(types.bare(stat.type)), let each = types.size(element) {
-      // Since 6.2: percpu_counter, with what CPUs hold back beside it.
-      guard let count = types.member(element, "count"), let parts = types.member(element, "counters") else { return nil }
-      for index in [0, 1, 3] {
-        let place = mm &+ UInt64(stat.offset + index * each)
-        sum &+= Int64(bitPattern: view.u64(place &+ UInt64(count.offset)) ?? 0)
-        guard let table = view.u64(place &+ UInt64(parts.offset)), let offsets = view.symbol("__per_cpu_offset"), table != 0
-        else { continue }
-        for cpu in 0..<min(256, Processors.count(view)) {
-          guard let offset = view.u64(offsets &+ UInt64(cpu * 8)), let part = view.u32(table &+ offset) else { continue }
-          sum &+= Int64(Int32(bitPattern: part))
-        }
-      }
-    } else {
-      for index in [0, 1, 3] { sum &+= Int64(bitPattern: view.u64(mm &+ UInt64(stat.offset + index * 8)) ?? 0) }
-    }
-    return sum > 0 ? UInt64(sum) : nil
   }
 }

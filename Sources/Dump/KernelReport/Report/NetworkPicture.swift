@@ -27,16 +27,18 @@ struct NetworkPicture {
   private static let noCarrier: UInt64 = 1 << 2
 
   init(_ view: KernelView) {
-    guard let first = view.symbol("init_net"), let head = view.offset("net", "dev_base_head"),
+    guard let first = view.symbol("init_net", for: "network devices"), let head = view.offset("net", "dev_base_head"),
       let inside = view.offset("net_device", "dev_list")
     else { return }
     var namespaces = [first]
     if let list = view.symbol("net_namespace_list"), let link = view.offset("net", "list") {
-      namespaces += view.list(list, inside: link, limit: NetworkPicture.namespaceLimit).filter { $0 != first }
+      namespaces += view.list(list, inside: link, limit: NetworkPicture.namespaceLimit, of: "network namespaces").filter {
+        $0 != first
+      }
     }
     for namespace in namespaces {
       let number = namespace == first ? nil : view.value(namespace, "net", "ns.inum")
-      for device in view.list(namespace &+ head, inside: inside, limit: NetworkPicture.deviceLimit) {
+      for device in view.list(namespace &+ head, inside: inside, limit: NetworkPicture.deviceLimit, of: "network devices") {
         if view.isTimeUp || devices.count == NetworkPicture.deviceLimit { return }
         if let device = NetworkPicture.device(view, device, namespace: number) { devices.append(device) }
       }
@@ -80,7 +82,8 @@ struct NetworkPicture {
       let head = view.offset("inet6_dev", "addr_list"), let inside = view.offset("inet6_ifaddr", "if_list"),
       let place = view.offset("inet6_ifaddr", "addr")
     else { return [] }
-    return view.list(inner &+ head, inside: inside, limit: addressLimit).compactMap { entry in
+    return view.list(inner &+ head, inside: inside, limit: addressLimit, of: "addresses of a network device").compactMap {
+      entry in
       guard let bytes = view.bytes(entry &+ place, 16), let length = view.value(entry, "inet6_ifaddr", "prefix_len") else {
         return nil
       }

@@ -10,6 +10,7 @@ struct ReportContent {
     /// The lock's name, where it is a variable of the kernel.
     var lockName: String?
     var holder: TaskInfo?
+    var lastReader: TaskInfo?
     /// For how long it has not run, in nanoseconds.
     var waited: UInt64?
   }
@@ -19,6 +20,15 @@ struct ReportContent {
     var trace: StackTrace
   }
 
+  struct Running {
+    var cpu: Int
+    /// How many could run, by the kernel's own count.
+    var runnable: UInt64?
+    var task: TaskInfo?
+    /// Others that could, at most `runnableLimit`.
+    var waiting: [TaskInfo] = []
+  }
+
   var reason: String?
   var release = "unknown"
   var version: String?
@@ -26,8 +36,12 @@ struct ReportContent {
   var machine: String?
   var commandLine: String?
   var taint: [String]?
-  /// The time of the log's last line.
-  var uptime: String?
+  /// The time of the log's last record, in nanoseconds.
+  var uptime: UInt64?
+  /// Whether the dump is not all there; `notes` says how.
+  var cut: String?
+  /// The task that hung, where that is why the kernel panicked.
+  var hung: StackTrace?
   var crashTime: Int64?
   var crashed: ProcessorStack?
   var code: (start: UInt64, at: UInt64, bytes: [UInt8])?
@@ -42,7 +56,7 @@ struct ReportContent {
   var chains: [(tasks: [TaskInfo], isCycle: Bool)] = []
   var states: [(state: Character, count: Int)] = []
   var taskCount = 0
-  var running: [(cpu: Int, runnable: UInt64?, task: TaskInfo?)] = []
+  var running: [Running] = []
   var load: [String] = []
   var memory: MemoryPicture?
   var system: SystemPicture?
@@ -57,9 +71,11 @@ struct ReportContent {
   var layout = LayoutWitness(nil)
   var notes: [String] = []
 
+  var pageBytes: UInt64 { memory?.pageBytes ?? 4096 }
+
   static let logLines = 40
   /// Stacks of CPUs that are kept, and as many of waiting tasks: each takes some 20 KiB on its way into JSON.
-  private let stackLimit: Int
+  let stackLimit: Int
 
   init(_ kernel: CrashedKernel, stackLimit: Int = 256, isOver: @escaping () -> Bool) {
     self.stackLimit = max(1, stackLimit)
@@ -69,15 +85,16 @@ struct ReportContent {
     if let log {
       reason = log.panicMessage
       let lines = log.lines
-      self.log = lines.suffix(ReportContent.logLines).map { String($0.prefix(300)) }
-      uptime = lines.last.flatMap(ReportContent.time)
+      self.log = lines.suffix(ReportContent.logLines).map { printable(String($0.prefix(300))) }
+      uptime = ReportContent.uptime(log)
     } else {
       notes.append("no log: it can't be read from the dump")
     }
+    cut = kernel.source.shortfall.map(KernelView.text)
     guard let view = KernelView(kernel, isOver: isOver) else {
+      if let cut { notes.append(cut) }
       notes.append("no way to the kernel's memory: nothing but the log and the notes can be read")
       notes += kernel.findings.prefix(8).map(\.description)
-      signature = Signature(kind: Signature.kind(reason), functions: [])
       return
     }
     describe(view)
@@ -96,27 +113,12 @@ struct ReportContent {
     if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
     if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
     if !view.isTimeUp { network = NetworkPicture(view) }
-    signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
+    // What a cut left of a stack would make another signature, under which nobody looks for this crash. A
+    // kernel that runs on has not crashed.
+    if cut == nil, !kernel.source.isLive {
+      signature = Signature(kind: Signature.kind(reason), functions: tellingFrames.compactMap(\.place.function))
+    }
     notes += view.notes
-  }
-
-  /// The frames that tell one bug from another.
-  private var tellingFrames: ArraySlice<Frame> {
-    let kind = Signature.kind(reason)
-    // The one that panics is a watchdog: the bug is in who waits the longest.
-    if kind == "hung-task", let first = waiting.first {
-      return first.trace.frames.drop { WaitFinder.isMachinery($0.place.function) }
-    }
-    let frames = (crashed?.trace.frames ?? []).prefix { $0.isReliable }
-    // Who needs the page that is one too many is an accident.
-    if kind == "out-of-memory",
-      let end = frames.firstIndex(where: { normalisedFunction($0.place.function ?? "") == "out_of_memory" })
-    {
-      return frames[...end]
-    }
-    // An NMI that somebody sent from outside interrupts whatever happens to run.
-    if kind == "nmi", let end = frames.dropFirst().firstIndex(where: { $0.registers != nil }) { return frames[..<end] }
-    return frames
   }
 
   /// The frame whose registers a person wants to see: where an exception hit, else where the CPU stood.
@@ -125,11 +127,20 @@ struct ReportContent {
     return known.first { $0.place.function != "__crash_kexec" } ?? known.first
   }
 
-  /// `12.345678` of `[   12.345678] text`.
-  private static func time(_ line: String) -> String? {
+  /// The time of a log's last record. Its last line need not have one: a record may have several lines.
+  static func uptime(_ log: KernelLog) -> UInt64? {
+    log.entries.last?.nanoseconds ?? log.lines.suffix(logLines).reversed().lazy.compactMap(time).first
+  }
+
+  /// The nanoseconds of `[   12.345678] text`.
+  static func time(_ line: String) -> UInt64? {
     let bytes = Array(line.utf8)
     guard bytes.first == UInt8(ascii: "["), let end = bytes.firstIndex(of: UInt8(ascii: "]")) else { return nil }
-    return cleanText(bytes[1..<end].drop { $0 == 0x20 })
+    let parts = bytes[1..<end].drop { $0 == 0x20 }.split(separator: UInt8(ascii: "."))
+    guard parts.count == 2, parts[1].count == 6, let whole = UInt64(String(decoding: parts[0], as: UTF8.self)),
+      let fraction = UInt64(String(decoding: parts[1], as: UTF8.self)), whole < 1 << 32
+    else { return nil }
+    return whole * 1_000_000_000 + fraction * 1000
   }
 
   private mutating func describe(_ view: KernelView) {
@@ -140,7 +151,12 @@ struct ReportContent {
       version = view.text(start &+ 3 * 65, limit: 65)
     }
     machine = view.symbol("dump_stack_arch_desc_str").flatMap { view.text($0, limit: 128) }.flatMap { $0.isEmpty ? nil : $0 }
-    commandLine = view.symbol("saved_command_line").flatMap { view.u64($0) }.flatMap { view.text($0, limit: 4096) }
+    commandLine = view.symbol("saved_command_line", for: "command line").flatMap { view.u64($0) }.flatMap {
+      view.text($0, limit: 4096)
+    }
+    if commandLine == nil, let pointer = view.symbol("saved_command_line") {
+      view.note("no command line: what \(hex(pointer)) leads to is not in the dump")
+    }
     taint = view.symbol("tainted_mask").flatMap { view.u64($0) }.map(Taint.texts)
     if let average = view.symbol("avenrun") {
       // Fixed point with 11 bits (include/linux/sched/loadavg.h).
@@ -157,15 +173,22 @@ struct ReportContent {
     let ordered =
       processors.all.filter { $0.number == processors.crashed } + processors.all.filter { $0.number != processors.crashed }
     for processor in ordered.prefix(stackLimit) {
-      running.append((processor.number, processor.running, processor.task.flatMap { tasks[$0] }))
+      running.append(Running(cpu: processor.number, runnable: processor.running, task: processor.task.flatMap { tasks[$0] }))
       if view.isTimeUp { continue }
       let trace = processor.registers.map { unwinder.unwind($0) } ?? StackTrace(problem: "this CPU left no registers")
       let stack = ProcessorStack(processor: processor, task: processor.task.flatMap { tasks[$0] }, trace: trace)
       if processor.number == processors.crashed { crashed = stack } else { others.append(stack) }
     }
     running.sort { $0.cpu < $1.cpu }
+    addRunnable(tasks)
+    // A kernel that has no names of variables does not say which; its stack does.
+    if crashed == nil, !processors.isTold,
+      let index = others.firstIndex(where: { $0.trace.isOfPanic })
+    {
+      crashed = others.remove(at: index)
+    }
     others.sort { $0.processor.number < $1.processor.number }
-    if processors.crashed == nil { view.note("which CPU panicked is not known") }
+    if crashed == nil { view.note("which CPU panicked is not known") }
     if processors.all.count > stackLimit {
       view.note("stacks of \(stackLimit) CPUs are shown")
     }
@@ -176,48 +199,6 @@ struct ReportContent {
         let start = registers.ip &- before
         if code == nil, let bytes = view.bytes(start, Int(before) + 24) { code = (start, registers.ip, bytes) }
       }
-    }
-  }
-
-  private mutating func addTasks(_ view: KernelView, _ processors: Processors, _ tasks: TaskList, _ unwinder: Unwinder) {
-    taskCount = tasks.tasks.count
-    var counts: [Character: Int] = [:]
-    for task in tasks.tasks { counts[task.state, default: 0] += 1 }
-    states = counts.sorted { $0.value > $1.value }.map { ($0.key, $0.value) }
-    let finder = WaitFinder(view: view, tasks: tasks)
-    let now = processors.clock
-    var waits: [UInt64: Wait] = [:]
-    let blocked = tasks.tasks.filter { $0.state == "D" && !$0.isOnCPU }.sorted { $0.lastRan ?? .max < $1.lastRan ?? .max }
-    waitingCount = blocked.count
-    for task in blocked.prefix(stackLimit) {
-      if view.isTimeUp { break }
-      let trace = unwinder.sleeping(task)
-      let wait = finder.wait(of: task, trace)
-      waits[task.address] = wait
-      let waited = now.flatMap { now in task.lastRan.flatMap { now >= $0 ? now - $0 : nil } }
-      var entry = TaskStack(task: task, trace: trace, wait: wait, waited: waited)
-      entry.holder = wait.holder.flatMap { tasks[$0] }
-      if let lock = wait.lock {
-        let place = unwinder.places.place(lock, isReturn: false)
-        // A variable is followed by others; what lies far behind one is none of it.
-        if place.offset < 4096 { entry.lockName = place.function.map { place.offset == 0 ? $0 : "\($0)+\(hex(place.offset))" } }
-      }
-      waiting.append(entry)
-    }
-    let known = Set(waiting.map(\.task.address) + processors.all.compactMap(\.task))
-    var shown = known
-    for holder in waiting.compactMap(\.holder) where !shown.contains(holder.address) && holders.count < 32 {
-      if view.isTimeUp { break }
-      shown.insert(holder.address)
-      let waited = now.flatMap { now in holder.lastRan.flatMap { now >= $0 ? now - $0 : nil } }
-      holders.append(TaskStack(task: holder, trace: unwinder.sleeping(holder), waited: waited))
-    }
-    var seen: Set<UInt64> = []
-    for task in waiting where !seen.contains(task.task.address) {
-      let (addresses, isCycle) = finder.chain(from: task.task.address, waits)
-      guard addresses.count > 1 || isCycle, !isCycle || !addresses.contains(where: seen.contains) else { continue }
-      seen.formUnion(addresses)
-      if chains.count < 32 { chains.append((addresses.compactMap { tasks[$0] }, isCycle)) }
     }
   }
 }

@@ -14,7 +14,7 @@ extension ReportContent {
       ),
       ("kernel", .object([("release", .string(release)), ("version", .optional(version))])), ("host", .optional(node)),
       ("machine", .optional(machine)), ("command_line", .optional(commandLine)), ("time", crashTime.map(JSON.number) ?? .null),
-      ("uptime_seconds", .optional(uptime)), ("taint", taint.map { .array($0.map(JSON.string)) } ?? .null),
+      ("uptime_seconds", uptime.map(JSON.seconds) ?? .null), ("taint", taint.map { .array($0.map(JSON.string)) } ?? .null),
       ("panic", crashed.map(processor) ?? .null),
       (
         "code",
@@ -52,11 +52,12 @@ extension ReportContent {
           running.map {
             .object([
               ("cpu", .number(Int64($0.cpu))), ("runnable", $0.runnable.map(JSON.unsigned) ?? .null),
-              ("task", $0.task.map(\.json) ?? .null),
+              ("task", $0.task.map(\.json) ?? .null), ("runnable_tasks", .array($0.waiting.map(\.json))),
             ])
           })
       ), ("load", .array(load.map(JSON.string))), ("memory", memory.map(\.json) ?? .null),
       ("cgroup", .optional(cgroup)), ("file_systems", .array((system?.fileSystems ?? []).map(\.json))),
+      ("mounts", .array((system?.mounts ?? []).map(\.json))), ("mount_count", .number(Int64(system?.mountCount ?? 0))),
       ("workqueues", .array((workqueues?.pools ?? []).map(\.json))), ("block_requests", requests.map(\.json) ?? .null),
       ("network", .array((network?.devices ?? []).map(\.json))),
       ("hardware_errors", .array((system?.hardwareErrors ?? []).map(\.json))),
@@ -75,7 +76,8 @@ extension ReportContent {
       ("task", stack.task.json), ("waited_ns", stack.waited.map(JSON.unsigned) ?? .null),
       ("for", .optional(stack.wait?.kind.rawValue)), ("in", .optional(stack.wait?.function)),
       ("lock", .optional(stack.wait?.lock.map(hex))), ("lock_name", .optional(stack.lockName)),
-      ("holder", stack.holder.map(\.json) ?? .null),
+      ("holder", stack.holder.map(\.json) ?? .null), ("readers", stack.wait?.readers.map(JSON.unsigned) ?? .null),
+      ("last_reader", stack.lastReader.map(\.json) ?? .null),
       ("stack", stack.trace.json),
     ])
   }
@@ -87,7 +89,7 @@ extension TaskInfo {
       ("address", .string(hex(address))), ("pid", .number(Int64(pid))), ("process", .number(Int64(process))),
       ("name", .string(name)),
       ("state", .string(String(state))), ("cpu", cpu.map { .number(Int64($0)) } ?? .null), ("on_cpu", .bool(isOnCPU)),
-      ("kernel_thread", .bool(mm == 0)),
+      ("kernel_thread", .bool(isKernelThread)),
     ])
   }
 }
@@ -118,7 +120,7 @@ extension RegisterSet {
 extension MemoryPicture {
   var json: JSON {
     .object([
-      ("total_pages", totalPages.map(JSON.unsigned) ?? .null),
+      ("page_bytes", .unsigned(pageBytes)), ("total_pages", totalPages.map(JSON.unsigned) ?? .null),
       (
         "zones",
         .array(
@@ -145,8 +147,23 @@ extension MemoryPicture {
               ("object_bytes", .unsigned($0.objectSize)),
             ])
           })
-      ), ("processes", .array(processes.map { .object([("task", $0.task.json), ("resident_bytes", .unsigned($0.bytes))]) })),
+      ), ("processes", .array(processes.map(\.json))),
     ])
+  }
+}
+
+extension MemoryPicture.Process {
+  var json: JSON {
+    .object([
+      ("task", task.json), ("resident_bytes", .unsigned(bytes)), ("swap_bytes", swapped.map(JSON.unsigned) ?? .null),
+      ("page_table_bytes", tables.map(JSON.unsigned) ?? .null), ("oom_score_adj", adjustment.map(JSON.number) ?? .null),
+    ])
+  }
+}
+
+extension SystemPicture.Mount {
+  var json: JSON {
+    .object([("on", .string(path)), ("device", .optional(device)), ("type", .string(type)), ("read_only", .bool(isReadOnly))])
   }
 }
 

@@ -21,6 +21,11 @@ extension ReportContent {
           text.item(entry.name, entry.type + (entry.isFrozen ? ", FROZEN: its writers wait" : ""))
         }
       }
+      if !system.mounts.isEmpty {
+        text.head("Mounts: \(system.mountCount)")
+        for entry in system.mounts.prefix(64) { text.item(entry.path, entry.text) }
+        if system.mountCount > 64 { text.add("  … and \(system.mountCount - 64) more") }
+      }
       if !system.hardwareErrors.isEmpty {
         text.head("Hardware errors that the kernel recovered from")
         for entry in system.hardwareErrors {
@@ -56,6 +61,7 @@ extension ReportContent {
   }
 
   private func crash(_ text: inout ReportLines) {
+    if let cut { text.add("INCOMPLETE: " + cut) }
     text.head("What crashed")
     text.item("reason", reason ?? "the log does not tell")
     if let crashed {
@@ -67,7 +73,7 @@ extension ReportContent {
     if let node, !node.isEmpty, node != "(none)" { text.item("host", node) }
     if let machine { text.item("machine", machine) }
     if let crashTime { text.item("time", UTCTime(secondsSince1970: crashTime).text) }
-    if let uptime { text.item("uptime", uptime + " s (the log's last line)") }
+    if let uptime { text.item("uptime", exactSeconds(uptime) + " s (the log's last line)") }
     if let taint { text.item("tainted", taint.isEmpty ? "no" : taint.joined(separator: "; ")) }
     if let commandLine { text.item("booted with", commandLine) }
     if let signature {
@@ -93,7 +99,7 @@ extension ReportContent {
       }
     }
     if !others.isEmpty {
-      text.head("The other CPUs")
+      text.head(othersHeading)
       for other in others.prefix(64) {
         text.add("  CPU \(other.processor.number): \(other.task.map { "\($0.name) (PID \($0.pid))" } ?? "?")")
         text.stack(other.trace)
@@ -115,7 +121,7 @@ extension ReportContent {
     }
     for entry in holders {
       text.add(
-        "  \(entry.task.name) (PID \(entry.task.pid)), \(entry.task.state), holds what others wait for" + forHowLong(entry))
+        "  \(entry.task.name) (PID \(entry.task.pid)), \(holderText(entry))")
       text.stack(entry.trace)
     }
     for entry in waiting.prefix(24) {
@@ -135,21 +141,42 @@ extension ReportContent {
       if let lock = wait.lock { line += " " + (entry.lockName ?? hex(lock)) }
       if let function = wait.function { line += " in \(function)" }
       if let holder = entry.holder { line += ", held by \(holder.name) (PID \(holder.pid))" }
+      if let readers = wait.readers {
+        line += ", held by \(readers == 1 ? "a reader" : "\(readers) readers")"
+        if let last = entry.lastReader { line += ", the last that took it: \(last.name) (PID \(last.pid))" }
+      }
       parts.append(line)
     }
     return parts.joined(separator: ", ")
   }
 
-  func forHowLong(_ entry: TaskStack) -> String { entry.waited.map { ", has not run for \(seconds($0)) s" } ?? "" }
+  /// What a task is that holds a lock and is in no state D.
+  func holderText(_ entry: TaskStack) -> String {
+    let what = waitText(entry)
+    return "\(entry.task.state), holds what others wait for" + (what.isEmpty ? "" : ", " + what)
+  }
+
+  /// Others than the one that panicked, where one did.
+  var othersHeading: String { crashed == nil ? "The CPUs" : "The other CPUs" }
 
   private func processors(_ text: inout ReportLines) {
     if taskCount == 0 { return }
     text.head("What ran")
     text.item("tasks", "\(taskCount): " + states.map { "\($0.count) \($0.state)" }.joined(separator: ", "))
     if load.count == 3 { text.item("load", load.joined(separator: " ") + " (1, 5, 15 minutes)") }
-    for (cpu, runnable, task) in running.prefix(64) {
-      text.item("CPU \(cpu)", (task.map { "\($0.name) (PID \($0.pid))" } ?? "?") + (runnable.map { ", \($0) runnable" } ?? ""))
+    for entry in running.prefix(64) {
+      let task = entry.task.map { "\($0.name) (PID \($0.pid))" } ?? "?"
+      text.item(
+        "CPU \(entry.cpu)",
+        task + (entry.runnable.map { ", \($0) runnable" } ?? "") + (runnableNames(entry).map { ": \($0)" } ?? ""))
     }
+  }
+
+  /// Who could run beside the one that ran.
+  func runnableNames(_ entry: Running) -> String? {
+    if entry.waiting.isEmpty { return nil }
+    return entry.waiting.prefix(8).map { "\($0.name) (PID \($0.pid))" }.joined(separator: ", ")
+      + (entry.waiting.count > 8 ? ", …" : "")
   }
 
   private func memory(_ text: inout ReportLines) {
@@ -172,14 +199,19 @@ extension ReportContent {
     }
     if !memory.processes.isEmpty { text.add("  largest processes") }
     for process in memory.processes {
-      text.add("    \(process.task.name) (PID \(process.task.pid)): \(humanBytes(process.bytes))")
+      text.add("    \(process.task.name) (PID \(process.task.pid)): " + process.text)
     }
   }
 
   func pages(_ count: UInt64) -> String {
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: 4096)
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: pageBytes)
     return overflow ? "\(count) pages" : humanBytes(bytes)
   }
+}
+
+/// `12.345678` of nanoseconds.
+func exactSeconds(_ nanoseconds: UInt64) -> String {
+  "\(nanoseconds / 1_000_000_000).\(padded(nanoseconds % 1_000_000_000 / 1000, 6))"
 }
 
 /// `12.3` of nanoseconds.

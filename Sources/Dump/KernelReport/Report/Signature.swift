@@ -37,7 +37,8 @@ public struct Signature: Equatable, Sendable {
     "dump_stack_lvl", "exc_stack_segment", "exc_divide_error", "asm_exc_divide_error", "crash_setup_regs",
   ]
 
-  init(kind: String, functions: [String]) {
+  /// Nil where no function is known: what has the kind alone in common is not one bug.
+  init?(kind: String, functions: [String]) {
     self.kind = kind
     var frames: [String] = []
     for name in functions.map({ normalisedFunction($0) }) where !Signature.machinery.contains(name) {
@@ -48,6 +49,7 @@ public struct Signature: Equatable, Sendable {
       }
       frames.append(name)
     }
+    if frames.isEmpty { return nil }
     self.frames = frames
     var hash = NameHash(kind)
     for frame in frames {
@@ -55,22 +57,6 @@ public struct Signature: Equatable, Sendable {
       for byte in frame.utf8 { hash.add(byte) }
     }
     self.hash = padded(hash.value, 16, radix: 16)
-  }
-
-  /// The kind of crash, from the log's line that tells the reason.
-  static func kind(_ reason: String?) -> String {
-    guard let reason else { return "unknown" }
-    let kinds = [
-      ("sysrq triggered", "sysrq"), ("stack overflow", "stack-overflow"), ("stack guard page", "stack-overflow"),
-      ("NULL pointer", "null-pointer"), ("unable to handle", "page-fault"), ("Unable to handle", "page-fault"),
-      ("general protection", "general-protection"), ("soft lockup", "soft-lockup"), ("hard LOCKUP", "hard-lockup"),
-      ("softlockup", "soft-lockup"), ("hung_task", "hung-task"), ("kernel BUG", "bug"), ("invalid opcode", "bug"),
-      ("Out of memory", "out-of-memory"), ("out of memory", "out-of-memory"), ("machine check", "machine-check"),
-      ("Attempted to kill", "init-killed"), ("divide error", "divide-error"), ("KASAN", "kasan"), ("NMI", "nmi"),
-      ("rcu", "rcu-stall"),
-      ("double fault", "double-fault"), ("WARNING", "warning"),
-    ]
-    return kinds.first { contains(reason, $0.0) }?.1 ?? "panic"
   }
 }
 

@@ -20,16 +20,21 @@ struct SystemPicture {
   private(set) var fileSystems: [FileSystem] = []
   private(set) var hardwareErrors: [HardwareErrors] = []
 
+  /// Of the first mount namespace, at most `mountLimit`.
+  private(set) var mounts: [Mount] = []
+  private(set) var mountCount = 0
+
   init(_ view: KernelView) {
     addFileSystems(view)
+    (mounts, mountCount) = Mount.all(view)
     addHardwareErrors(view)
   }
 
   private mutating func addFileSystems(_ view: KernelView) {
-    guard let head = view.symbol("super_blocks"), let inside = view.offset("super_block", "s_list"),
+    guard let head = view.symbol("super_blocks", for: "file systems"), let inside = view.offset("super_block", "s_list"),
       let name = view.offset("super_block", "s_id"), let typeName = view.offset("file_system_type", "name")
     else { return }
-    for block in view.list(head, inside: inside, limit: 4096) where fileSystems.count < 256 {
+    for block in view.list(head, inside: inside, limit: 4096, of: "file systems (super_blocks)") where fileSystems.count < 256 {
       if view.isTimeUp { return }
       guard view.value(block, "super_block", "s_bdev") ?? 0 != 0 else { continue }
       let type = view.value(block, "super_block", "s_type").flatMap { view.u64($0 &+ typeName) }.flatMap {

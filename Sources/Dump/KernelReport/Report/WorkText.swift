@@ -46,6 +46,10 @@ extension BlockRequests {
   var json: JSON { .object([("count", .number(Int64(count))), ("requests", .array(shown.map(\.json)))]) }
 }
 
+extension SystemPicture.Mount {
+  var text: String { (device.map { "\($0), " } ?? "") + type + (isReadOnly ? ", read-only" : "") }
+}
+
 extension NetworkPicture.Device {
   var fullName: String { name + (namespace.map { ", namespace \($0)" } ?? "") }
 

@@ -39,14 +39,14 @@ struct Workqueues {
     self.view = view
     self.places = places
     self.tasks = tasks
-    guard let head = view.symbol("workqueues"), let inside = view.offset("workqueue_struct", "list"),
+    guard let head = view.symbol("workqueues", for: "workqueues"), let inside = view.offset("workqueue_struct", "list"),
       let queues = view.offset("workqueue_struct", "pwqs"), let link = view.offset("pool_workqueue", "pwqs_node"),
       let list = view.offset("worker_pool", "worklist")
     else { return }
     let ticks = Ticks(view, now: now)
     var known: Set<UInt64> = []
-    for queue in view.list(head, inside: inside, limit: Workqueues.queueLimit) {
-      for member in view.list(queue &+ queues, inside: link, limit: Workqueues.poolLimit) {
+    for queue in view.list(head, inside: inside, limit: Workqueues.queueLimit, of: "workqueues") {
+      for member in view.list(queue &+ queues, inside: link, limit: Workqueues.poolLimit, of: "pools of a workqueue") {
         if view.isTimeUp || known.count == Workqueues.poolLimit { break }
         guard let pool = view.value(member, "pool_workqueue", "pool"), isKernelAddress(pool), known.insert(pool).inserted,
           let first = view.u64(pool &+ list), first != pool &+ list, let described = described(pool, list, ticks)
@@ -61,7 +61,7 @@ struct Workqueues {
     guard let entry = view.offset("work_struct", "entry"), let workers = view.value(pool, "worker_pool", "nr_workers"),
       let idle = view.value(pool, "worker_pool", "nr_idle"), let cpu = view.value(pool, "worker_pool", "cpu")
     else { return nil }
-    let pending = view.list(pool &+ list, inside: entry, limit: Workqueues.pendingLimit)
+    let pending = view.list(pool &+ list, inside: entry, limit: Workqueues.pendingLimit, of: "pending work")
     let functions = pending.prefix(Workqueues.functionLimit).map { name(view.value($0, "work_struct", "func")) }
     // `watchdog_ts` up to 7.1.
     let stamp = view.value(pool, "worker_pool", "last_progress_ts") ?? view.value(pool, "worker_pool", "watchdog_ts")
@@ -76,7 +76,7 @@ struct Workqueues {
   private func running(_ pool: UInt64) -> [(TaskInfo?, String)] {
     guard let head = view.offset("worker_pool", "workers"), let inside = view.offset("worker", "node") else { return [] }
     var found: [(TaskInfo?, String)] = []
-    for worker in view.list(pool &+ head, inside: inside, limit: Workqueues.pendingLimit) {
+    for worker in view.list(pool &+ head, inside: inside, limit: Workqueues.pendingLimit, of: "workers of a pool") {
       guard found.count < Workqueues.functionLimit, let function = view.value(worker, "worker", "current_func"), function != 0
       else { continue }
       found.append((view.value(worker, "worker", "task").flatMap { tasks[$0] }, name(function)))

@@ -29,6 +29,8 @@ final class CodePlaces {
   private let kernelEnd: UInt64
   /// Programs of BPF and trampolines to them: code that was made while the kernel ran.
   private let made: [MadeCode]
+  /// All of these by address.
+  private let areas: [Area]
   private var known: [UInt64: CodePlace] = [:]
   private static let knownLimit = 4096
 
@@ -57,20 +59,47 @@ final class CodePlaces {
     }
     modules = loadedModules(view, orc?.form)
     made = madeCode(view)
+    var areas = kernelText.map { Area(range: $0, owner: .kernel) }
+    for (index, module) in modules.enumerated() { areas += module.ranges.map { Area(range: $0, owner: .module(index)) } }
+    for (index, code) in made.enumerated() { areas.append(Area(range: code.range, owner: .made(index))) }
+    self.areas = areas.sorted { $0.range.lowerBound < $1.range.lowerBound }
   }
 
-  func isCode(_ address: UInt64) -> Bool {
-    if kernelText.contains(where: { $0.contains(address) }) { return true }
-    return modules.contains { $0.contains(address) } || made.contains { $0.range.contains(address) }
+  private struct Area {
+    enum Owner { case kernel, module(Int), made(Int) }
+
+    var range: Range<UInt64>
+    var owner: Owner
   }
+
+  /// What an address belongs to. A search by halves: stacks are full of words to ask for, and there may be
+  /// thousands of areas.
+  private func owner(_ address: UInt64) -> Area.Owner? {
+    var low = 0
+    var high = areas.count
+    while low < high {
+      let middle = (low + high) / 2
+      if areas[middle].range.lowerBound <= address { low = middle + 1 } else { high = middle }
+    }
+    return low > 0 && areas[low - 1].range.contains(address) ? areas[low - 1].owner : nil
+  }
+
+  func isCode(_ address: UInt64) -> Bool { owner(address) != nil }
 
   /// Whether that code keeps a frame pointer, as what BPF's compiler makes does.
-  func keepsFramePointer(_ address: UInt64) -> Bool { !isCode(address) || made.contains { $0.range.contains(address) } }
+  func keepsFramePointer(_ address: UInt64) -> Bool {
+    switch owner(address) {
+    case nil, .made: true
+    case .kernel, .module: false
+    }
+  }
 
   func entry(at address: UInt64) -> OrcEntry? {
-    if let module = modules.first(where: { $0.contains(address) }) { return module.orc?.entry(at: address) }
-    guard kernelText.contains(where: { $0.contains(address) }) else { return nil }
-    return orc?.entry(at: address)
+    switch owner(address) {
+    case .module(let index): modules[index].orc?.entry(at: address)
+    case .kernel: orc?.entry(at: address)
+    case .made, nil: nil
+    }
   }
 
   /// `isReturn`: the address came from a call, which may have been its function's last instruction.
@@ -84,13 +113,16 @@ final class CodePlaces {
   }
 
   private func find(_ address: UInt64) -> CodePlace {
-    if let module = modules.first(where: { $0.contains(address) }) {
+    let owner = owner(address)
+    if case .module(let index) = owner {
+      let module = modules[index]
       let found = module.symbol(at: address, view)
       return CodePlace(
         address: address, function: found?.name, offset: address &- (found?.start ?? address), size: found?.size ?? 0,
         module: module.name)
     }
-    if let code = made.first(where: { $0.range.contains(address) }) {
+    if case .made(let index) = owner {
+      let code = made[index]
       let range = code.range
       return CodePlace(
         address: address, function: code.name, offset: address - range.lowerBound, size: range.upperBound - range.lowerBound,

@@ -10,7 +10,7 @@ func madeCode(_ view: KernelView) -> [MadeCode] {
   guard let head = view.symbol("bpf_kallsyms"), let inside = view.offset("bpf_ksym", "lnode"),
     let name = view.offset("bpf_ksym", "name")
   else { return [] }
-  return view.list(head, inside: inside, limit: 4096).compactMap { entry in
+  return view.list(head, inside: inside, limit: 4096, of: "programs of BPF").compactMap { entry in
     guard let start = view.value(entry, "bpf_ksym", "start"), let end = view.value(entry, "bpf_ksym", "end"), start < end,
       isKernelAddress(start), let text = view.text(entry &+ name, limit: 512)
     else { return nil }

@@ -58,34 +58,64 @@ final class LoadedModule {
 
   func contains(_ address: UInt64) -> Bool { ranges.contains { $0.contains(address) } }
 
-  /// The symbol that `address` lies in. Elf64_Sym: name u32, info u8, other u8, section u16, value u64, size
-  /// u64.
+  /// The symbol that `address` lies in.
   func symbol(at address: UInt64, _ view: KernelView) -> (name: String, start: UInt64, size: UInt64)? {
-    guard let range = ranges.first(where: { $0.contains(address) }), symbols != 0, symbolCount > 0,
-      let table = view.bytes(symbols, 24 * symbolCount)
-    else { return nil }
-    let reader = ByteReader(table, view.memory.byteOrder)
-    var best: (value: UInt64, name: UInt32)?
-    var next = range.upperBound
-    for index in 1..<max(symbolCount, 2) {
-      guard let name = reader.u32(24 * index), let section = reader.u16(24 * index + 6), let value = reader.u64(24 * index + 8)
-      else { break }
-      if section == 0 || !range.contains(value) { continue }
-      if value > address {
-        next = min(next, value)
-      } else if value > best?.value ?? 0 {
-        // Names without letters and the compiler's own (`.L1`, `$x`) are none.
-        let first = view.bytes(strings &+ UInt64(name), 1)?.first ?? 0
-        if first != 0, first != UInt8(ascii: "."), first != UInt8(ascii: "$") { best = (value, name) }
-      }
+    guard let range = ranges.first(where: { $0.contains(address) }) else { return nil }
+    let table = table(view)
+    var low = 0
+    var high = table.count
+    while low < high {
+      let middle = (low + high) / 2
+      if table[middle].value <= address { low = middle + 1 } else { high = middle }
+    }
+    let next = low < table.count ? min(range.upperBound, table[low].value) : range.upperBound
+    // Of several at one address the first that has a name.
+    var best: Symbol?
+    for index in stride(from: low - 1, through: max(0, low - 64), by: -1) where range.contains(table[index].value) {
+      if let best, best.value != table[index].value { break }
+      // Names without letters and the compiler's own (`.L1`, `$x`) are none.
+      let first = view.bytes(strings &+ UInt64(table[index].name), 1)?.first ?? 0
+      if first != 0, first != UInt8(ascii: "."), first != UInt8(ascii: "$") { best = table[index] }
     }
     guard let best, let name = view.text(strings &+ UInt64(best.name), limit: 512) else { return nil }
     return (name, best.value, next - best.value)
+  }
+
+  /// Where the symbol of this name lies.
+  func address(of name: String, _ view: KernelView) -> UInt64? {
+    let wanted = Array(name.utf8) + [0]
+    return table(view).first { view.bytes(strings &+ UInt64($0.name), wanted.count) == wanted }?.value
+  }
+
+  private struct Symbol {
+    var value: UInt64
+    var name: UInt32
+  }
+  private var known: [Symbol]?
+
+  /// Its symbols by address. Elf64_Sym: name u32, info u8, other u8, section u16, value u64, size u64.
+  private func table(_ view: KernelView) -> [Symbol] {
+    if let known { return known }
+    var found: [Symbol] = []
+    if symbols != 0, symbolCount > 0, symbolCount <= view.moduleSymbols, let table = view.bytes(symbols, 24 * symbolCount) {
+      view.moduleSymbols -= symbolCount
+      let reader = ByteReader(table, view.memory.byteOrder)
+      for index in 1..<max(symbolCount, 2) {
+        guard let name = reader.u32(24 * index), let section = reader.u16(24 * index + 6), let value = reader.u64(24 * index + 8)
+        else { break }
+        if section != 0, contains(value) { found.append(Symbol(value: value, name: name)) }
+      }
+    } else if symbolCount > view.moduleSymbols {
+      view.note("symbols of module \(name) are too many: its functions have no names")
+    }
+    let sorted = found.enumerated().sorted { ($0.element.value, $0.offset) < ($1.element.value, $1.offset) }.map(\.element)
+    known = sorted
+    return sorted
   }
 }
 
 /// All modules, by the kernel's list of them.
 func loadedModules(_ view: KernelView, _ form: OrcForm?) -> [LoadedModule] {
   guard let head = view.symbol("modules"), let inside = view.offset("module", "list") else { return [] }
-  return view.list(head, inside: inside, limit: 1024).compactMap { LoadedModule(view, $0, form) }
+  return view.list(head, inside: inside, limit: 1024, of: "modules").compactMap { LoadedModule(view, $0, form) }
 }

@@ -19,6 +19,11 @@ struct StackTrace {
   var reachedUser = false
   /// Why it did not.
   var problem: String?
+
+  /// Whether the CPU that this is of panicked.
+  var isOfPanic: Bool {
+    frames.contains { ["__crash_kexec", "crash_kexec", "panic", "vpanic"].contains(normalisedFunction($0.place.function ?? "")) }
+  }
 }
 
 /// Walks stacks: x86_64's by the kernel's own unwind tables (ORC; arch/x86/kernel/unwind_orc.c), arm64's by

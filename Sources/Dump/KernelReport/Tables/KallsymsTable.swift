@@ -4,7 +4,8 @@ internal import DumpBasics
 /// All names of the kernel with their addresses: kallsyms, unpacked as it is asked for.
 ///
 /// One pass at the start notes where every 64th name begins and looks up the names that are known to be
-/// wanted.
+/// wanted. The kernel's own marks (kallsyms_markers) say where every 256th begins: damage costs no more than
+/// the names between two of them.
 final class KallsymsTable {
   let count: Int
   private let names: TableBytes
@@ -14,33 +15,40 @@ final class KallsymsTable {
   private let text: [UInt8]
   private let bounds: [Range<Int>]
   private var form = KallsymsTables.AddressForm.fromBase
-  /// Where names 0, 64, 128 … begin.
-  private var markers: [UInt32] = []
+  /// Where names 0, 64, 128 … begin, by the first pass.
+  private var marks: [UInt32] = []
+  /// Where names 0, 256, 512 … begin, and behind the last where names end: the kernel's own statement. Empty:
+  /// not found.
+  private let blocks: [Int]
   private var known: [String: Int] = [:]
+  /// Names in damaged parts of the table.
+  private(set) var lostNames = 0
   /// Whether the time is up; asked now and then in a pass.
   private let isOver: () -> Bool
 
-  private static let stride = 64
-  /// No symbol of a kernel has a longer name (KSYM_NAME_LEN is 512).
-  fileprivate static let nameLimit = 512
+  static let blockSize = 256
 
-  /// Nil when VMCOREINFO does not lead to the tables, or they don't give `init_uts_ns` the address it has.
+  /// Nil when VMCOREINFO does not lead to the tables, or they give none of the symbols that it names too the
+  /// address that it has. `init_uts_ns` is a variable: without CONFIG_KALLSYMS_ALL the tables have functions
+  /// only, `_stext` among them.
   convenience init?(_ info: VMCoreInfo, _ memory: KernelMemory, wanted: [String], isOver: @escaping () -> Bool = { false }) {
-    let probe = "init_uts_ns"
-    guard let expected = info.symbol(probe), let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory)
-    else { return nil }
+    let probes = ["init_uts_ns", "_stext"].compactMap { name in info.symbol(name).map { (name, $0.rawValue) } }
+    guard !probes.isEmpty, let tables = KallsymsTables(info, memory) ?? KallsymsTables(searching: info, memory) else {
+      return nil
+    }
     self.init(
       count: tables.count,
       // Real names take 13 to 18 bytes each. A damaged table must not be followed through all of memory.
       names: TableBytes(memory, tables.names.rawValue, count: 64 * tables.count + 4096),
       offsets: TableBytes(memory, tables.offsets.rawValue, count: 4 * tables.count), at: tables.offsets.rawValue,
-      base: tables.base, text: tables.text, bounds: tables.bounds, wanted: wanted, probe: (probe, expected.rawValue),
-      isOver: isOver)
+      base: tables.base, text: tables.text, bounds: tables.bounds, blocks: tables.blocks(info, memory), wanted: wanted,
+      probes: probes, isOver: isOver)
   }
 
   init?(
     count: Int, names: TableBytes, offsets: TableBytes, at offsetsAddress: UInt64, base: UInt64?, text: [UInt8],
-    bounds: [Range<Int>], wanted: [String], probe: (name: String, address: UInt64), isOver: @escaping () -> Bool = { false }
+    bounds: [Range<Int>], blocks: [Int] = [], wanted: [String], probes: [(name: String, address: UInt64)],
+    isOver: @escaping () -> Bool = { false }
   ) {
     self.isOver = isOver
     // A token of hundreds of letters is a lie, and would make names endless.
@@ -52,10 +60,14 @@ final class KallsymsTable {
     self.base = base
     self.text = text
     self.bounds = bounds
-    search(wanted + [probe.name], markingPlaces: true)
-    guard let index = known[probe.name],
-      let form = KallsymsTables.AddressForm.allCases.first(where: { address(index, $0) == probe.address })
-    else { return nil }
+    self.blocks = blocks.count == (count + KallsymsTable.blockSize - 1) / KallsymsTable.blockSize + 1 ? blocks : []
+    search(wanted + probes.map(\.name), isFirst: true)
+    let forms = probes.lazy.compactMap { probe in
+      self.known[probe.name].flatMap { index in
+        KallsymsTables.AddressForm.allCases.first { self.address(index, $0) == probe.address }
+      }
+    }
+    guard let form = forms.first else { return nil }
     self.form = form
   }
 
@@ -64,40 +76,62 @@ final class KallsymsTable {
   /// The address of the first symbol of this name.
   func address(of name: String) -> UInt64? {
     if let index = known[name] { return index < 0 ? nil : address(index) }
-    search([name], markingPlaces: false)
+    search([name], isFirst: false)
     if known[name] == nil { known[name] = -1 }
     return address(of: name)
   }
 
   /// One pass through all names. Those of `wanted` that are there get into `known`, the others too, as -1.
-  private func search(_ wanted: [String], markingPlaces: Bool) {
+  private func search(_ wanted: [String], isFirst: Bool) {
     var sought = SoughtNames()
     for name in wanted where known[name] == nil { sought.insert(name) }
-    var pass = NamePass(text: text, bounds: bounds, sought: sought, stride: markingPlaces ? KallsymsTable.stride : .max)
+    var pass = NamePass(text: text, bounds: bounds, sought: sought, count: count)
     var left = sought.names.count
-    while pass.index < count, markingPlaces || left > 0, !isOver(), let (piece, start) = names.piece(at: pass.place) {
-      while let hash = pass.next(in: piece.span, from: start, upTo: count) {
-        if let name = sought.names[hash], known[name] == nil {
-          known[name] = pass.index - 1
-          left -= 1
-        }
+    while pass.index < count, isFirst || left > 0, !isOver() {
+      let start = pass.index
+      let block = start / KallsymsTable.blockSize
+      let end = blocks.isEmpty ? count : min(count, start + KallsymsTable.blockSize)
+      if !blocks.isEmpty { pass.place = blocks[block] }
+      let found = search(&pass, upTo: end)
+      // What does not end where the next block begins is damaged, and whose name is whose can't be told.
+      if !blocks.isEmpty, pass.index != end || (end < count ? pass.place != blocks[block + 1] : pass.place > blocks[block + 1]) {
+        pass.forget(start..<end)
+        lostNames += isFirst ? end - start : 0
+        pass.index = end
+        continue
       }
-      if pass.index >= count { break }
+      for (name, index) in found where known[name] == nil {
+        known[name] = index
+        left -= 1
+      }
+      if pass.index < end {
+        lostNames += isFirst && !isOver() ? count - pass.index : 0
+        break
+      }
+    }
+    if isFirst { marks = pass.marks }
+    for name in sought.names.values where known[name] == nil { known[name] = -1 }
+  }
+
+  /// Goes on to name `end`, or to what can't be read.
+  private func search(_ pass: inout NamePass, upTo end: Int) -> [(name: String, index: Int)] {
+    var found: [(String, Int)] = []
+    while pass.index < end, !isOver(), let (piece, start) = names.piece(at: pass.place) {
+      while let hash = pass.next(in: piece.span, from: start, upTo: end) {
+        if let name = pass.sought.names[hash] { found.append((name, pass.index - 1)) }
+      }
+      if pass.index >= end || pass.isSpent { break }
       if pass.place >= start + piece.count { continue }
       // A name across two pieces.
       guard let (tokens, length) = head(pass.place) else { break }
       pass.mark()
       var hash = NameHash()
       spell(tokens, length) { hash.add($0) }
-      if let name = sought.names[hash.value], known[name] == nil {
-        known[name] = pass.index
-        left -= 1
-      }
+      if let name = pass.sought.names[hash.value] { found.append((name, pass.index)) }
       pass.place = tokens + length
       pass.index += 1
     }
-    if markingPlaces { markers = pass.markers }
-    for name in sought.names.values where known[name] == nil { known[name] = -1 }
+    return found
   }
 
   /// Where the tokens of the name at `place` begin, and how many they are. Lengths from 128 on take two
@@ -113,7 +147,7 @@ final class KallsymsTable {
   @inline(__always) private func spell(_ start: Int, _ length: Int, _ letter: (UInt8) -> Void) {
     var letters = 0
     for at in start..<start + length {
-      guard letters < KallsymsTable.nameLimit, let token = names.u8(at) else { return }
+      guard letters < NamePass.nameLimit, let token = names.u8(at) else { return }
       for index in bounds[Int(token)] {
         if letters > 0 { letter(text[index]) }
         letters += 1
@@ -125,9 +159,10 @@ final class KallsymsTable {
 
   /// The name of symbol `index`, printable and cut.
   func name(_ index: Int) -> String? {
-    guard index >= 0, index < count, index / KallsymsTable.stride < markers.count else { return nil }
-    var place = Int(markers[index / KallsymsTable.stride])
-    for _ in 0..<index % KallsymsTable.stride {
+    guard index >= 0, index < count, index / NamePass.stride < marks.count, marks[index / NamePass.stride] != NamePass.unknown
+    else { return nil }
+    var place = Int(marks[index / NamePass.stride])
+    for _ in 0..<index % NamePass.stride {
       guard let (start, length) = head(place) else { return nil }
       place = start + length
     }
@@ -173,59 +208,6 @@ final class KallsymsTable {
       spell(start, length) { letters.append($0) }
       if !body(letters, index) { return }
     }
-  }
-}
-
-/// Where a pass through all packed names is.
-private struct NamePass {
-  let text: [UInt8]
-  let bounds: [Range<Int>]
-  let sought: SoughtNames
-  let stride: Int
-  var place = 0
-  var index = 0
-  private(set) var markers: [UInt32] = []
-
-  init(text: [UInt8], bounds: [Range<Int>], sought: SoughtNames, stride: Int) {
-    self.text = text
-    self.bounds = bounds
-    self.sought = sought
-    self.stride = stride
-  }
-
-  /// Notes where the name that comes now begins, of each `stride`th.
-  mutating func mark() {
-    if index % stride == 0 { markers.append(UInt32(truncatingIfNeeded: place)) }
-  }
-
-  /// The hash of the next name that may be one that is sought; `index` is behind it then. Nil at the first
-  /// name that is not wholly in the piece.
-  mutating func next(in piece: Span<UInt8>, from start: Int, upTo count: Int) -> UInt64? {
-    while index < count {
-      var at = place - start
-      guard at < piece.count else { return nil }
-      var length = Int(piece[at])
-      at += 1
-      if length & 0x80 != 0 {
-        guard at < piece.count else { return nil }
-        length = length & 0x7f | Int(piece[at]) << 7
-        at += 1
-      }
-      guard length <= piece.count - at else { return nil }
-      mark()
-      var hash = NameHash()
-      var letters = 0
-      for token in at..<at + length where letters < KallsymsTable.nameLimit {
-        for letter in bounds[Int(piece[token])] {
-          if letters > 0 { hash.add(text[letter]) }
-          letters += 1
-        }
-      }
-      place = start + at + length
-      index += 1
-      if sought.mayContain(hash.value) { return hash.value }
-    }
-    return nil
   }
 }
 

@@ -10,17 +10,22 @@ final class TypeTable {
   static let sizeLimit = 64 << 20
   private static let typeLimit = 1 << 20
   /// typedefs, qualifiers, arrays and anonymous members inside one another.
-  private static let depthLimit = 24
+  static let depthLimit = 24
 
   private let bytes: TableBytes
+  /// The kernel's types, where these are a module's: their numbers and names go on from it.
+  private let base: TypeTable?
   /// Whether the time is up; asked now and then in a pass.
-  private let isOver: () -> Bool
+  let isOver: () -> Bool
   private let typesStart: Int
   private let typesEnd: Int
   private let stringsStart: Int
   private let stringsEnd: Int
-  /// Where type n begins; type 0 is void.
-  private var places: [UInt32] = [0]
+  /// How many types the base has, and how many bytes its strings take.
+  private let firstType: Int
+  private let firstString: Int
+  /// Where type `firstType` + n begins; type 0 is void.
+  private var places: [UInt32] = []
   /// Names → where they stand among the strings; -1: nowhere.
   private var strings: [String: Int] = [:]
   /// Place of a name → types of that name, where the name was known when the types were gone through.
@@ -42,8 +47,9 @@ final class TypeTable {
     var offset: Int { bitOffset / 8 }
   }
 
-  /// Nil when this is no BTF. `names`: types and members that will be asked for.
-  init?(_ bytes: TableBytes, names: [String], isOver: @escaping () -> Bool = { false }) {
+  /// Nil when this is no BTF. `names`: types and members that will be asked for. `base`: the types that these
+  /// are an addition to.
+  init?(_ bytes: TableBytes, names: [String], base: TypeTable? = nil, isOver: @escaping () -> Bool = { false }) {
     guard bytes.u16(0) == 0xeb9f, bytes.u8(2) == 1, let header = bytes.u32(4), let typesOffset = bytes.u32(8),
       let typesSize = bytes.u32(12), let stringsOffset = bytes.u32(16), let stringsSize = bytes.u32(20), header >= 24
     else { return nil }
@@ -52,17 +58,22 @@ final class TypeTable {
     let strings = Int(header) + Int(stringsOffset)
     guard types + Int(typesSize) <= bytes.count, strings + Int(stringsSize) <= bytes.count else { return nil }
     self.bytes = bytes
+    self.base = base
+    firstType = base?.count ?? 0
+    firstString = base.map { $0.firstString + $0.stringsEnd - $0.stringsStart } ?? 0
     self.isOver = isOver
     typesStart = types
     typesEnd = types + Int(typesSize)
     stringsStart = strings
     stringsEnd = strings + Int(stringsSize)
+    if base == nil { places = [0] }
     learn(names)
     goThroughTypes()
-    if places.count < 2 { return nil }
+    if places.count < (base == nil ? 2 : 1) { return nil }
   }
 
-  var count: Int { places.count }
+  /// Of types, those of the base among them.
+  var count: Int { firstType + places.count }
 
   // MARK: names
 
@@ -74,28 +85,41 @@ final class TypeTable {
     var pass = StringPass(place: stringsStart)
     while pass.place < stringsEnd, !isOver(), let (piece, start) = bytes.piece(at: pass.place) {
       while let hash = pass.next(in: piece.span, from: start, upTo: stringsEnd, sought) {
-        if let name = sought.names[hash], strings[name] == nil { strings[name] = pass.start - stringsStart }
+        if let name = sought.names[hash], strings[name] == nil { strings[name] = firstString + pass.start - stringsStart }
       }
     }
     for name in sought.names.values where strings[name] == nil { strings[name] = -1 }
   }
 
-  private func place(of name: String) -> Int? {
+  func place(of name: String) -> Int? {
+    // A string stands in one of the two.
+    if let place = base?.place(of: name) { return place }
     if strings[name] == nil { learn([name]) }
     return strings[name].flatMap { $0 < 0 ? nil : $0 }
   }
 
+  /// Whether all types could be gone through: the record of a damaged one does not say where the next begins.
+  private(set) var isWhole = false
+
   private func goThroughTypes() {
     let wanted = Set(strings.values)
+    for place in wanted { named[place] = [] }
     var place = typesStart
     while place < typesEnd, places.count < TypeTable.typeLimit {
       if places.count & 0x1fff == 0, isOver() { return }
       guard let name = bytes.u32(place), let info = bytes.u32(place + 4), let size = TypeTable.size(info) else { return }
       if place + size > typesEnd { return }
-      if wanted.contains(Int(name)), name != 0 { named[Int(name), default: []].append(places.count) }
       places.append(UInt32(truncatingIfNeeded: place))
+      if name != 0, wanted.contains(Int(name)) { add(count - 1, to: Int(name)) }
       place += size
     }
+    isWhole = place == typesEnd
+  }
+
+  /// Types of one name: a kernel has three at most, and many claim to.
+  private func add(_ type: Int, to name: Int) {
+    guard let kind = kind(type), TypeTable.ranks.joined().contains(kind), named[name, default: []].count < 16 else { return }
+    named[name, default: []].append(type)
   }
 
   /// Bytes of a type's record; nil for a kind that is not known.
@@ -118,19 +142,22 @@ final class TypeTable {
 
   func name(_ type: Int) -> String? { word(type, 0).flatMap { string(Int($0)) } }
 
-  private func string(_ place: Int) -> String? {
-    guard place > 0, place < stringsEnd - stringsStart else { return nil }
+  func string(_ number: Int) -> String? {
+    if let base, number < firstString { return base.string(number) }
+    let place = number - firstString
+    guard number > 0, place >= 0, place < stringsEnd - stringsStart else { return nil }
     return cleanText(bytes.text(stringsStart + place, limit: min(128, stringsEnd - stringsStart - place)))
   }
 
-  private func info(_ type: Int) -> UInt32? { word(type, 4) }
+  func info(_ type: Int) -> UInt32? { word(type, 4) }
 
-  private func word(_ type: Int, _ offset: Int) -> UInt32? {
-    guard type > 0, type < places.count else { return nil }
-    return bytes.u32(Int(places[type]) + offset)
+  func word(_ type: Int, _ offset: Int) -> UInt32? {
+    if let base, type < firstType { return base.word(type, offset) }
+    guard type > 0, type < count else { return nil }
+    return bytes.u32(Int(places[type - firstType]) + offset)
   }
 
-  private func entries(_ type: Int) -> Int { Int((info(type) ?? 0) & 0xffff) }
+  func entries(_ type: Int) -> Int { Int((info(type) ?? 0) & 0xffff) }
 
   /// The type that a pointer, typedef or qualifier leads to.
   func target(_ type: Int) -> Int? { word(type, 8).map { Int($0) } }
@@ -181,118 +208,31 @@ final class TypeTable {
 
   /// The structure, union, enumeration, typedef or integer of this name.
   func type(named name: String) -> Int? {
+    if let type = base?.type(named: name) { return type }
     guard let place = place(of: name) else { return nil }
     if let types = named[place] { return preferred(types) }
-    var types: [Int] = []
-    for type in 1..<places.count where types.count < 16 && bytes.u32(Int(places[type])) == UInt32(place) { types.append(type) }
-    named[place] = types
-    return preferred(types)
+    named[place] = []
+    for index in places.indices where places[index] > 0 && bytes.u32(Int(places[index])).map({ Int($0) }) == place {
+      add(firstType + index, to: place)
+    }
+    return preferred(named[place] ?? [])
   }
+
+  /// The type of the variable of this name. A kernel's types name those that each CPU has of its own.
+  func variable(named name: String) -> Int? {
+    guard let place = place(of: name) else { return nil }
+    for index in places.indices where places[index] > 0 && bytes.u32(Int(places[index])).map({ Int($0) }) == place {
+      if kind(firstType + index) == .variable { return target(firstType + index) }
+    }
+    return nil
+  }
+
+  /// Kinds that a name stands for, the first that there is.
+  private static let ranks: [[Kind]] = [[.structure, .union], [.enumeration, .enumeration64], [.typedef], [.integer, .float]]
 
   private func preferred(_ types: [Int]) -> Int? {
-    for wanted in [[Kind.structure, .union], [.enumeration, .enumeration64], [.typedef], [.integer, .float]] {
+    for wanted in TypeTable.ranks {
       if let type = types.first(where: { kind($0).map { wanted.contains($0) } ?? false }) { return type }
-    }
-    return nil
-  }
-
-  /// The member that a path like `thread.sp` leads to; members of anonymous structures count as the outer
-  /// one's, as in C.
-  func member(_ structure: String, _ path: String) -> Member? { type(named: structure).flatMap { member($0, path) } }
-
-  func member(_ type: Int, _ path: String) -> Member? {
-    var found = Member(bitOffset: 0, bits: 0, type: type)
-    for name in path.utf8.split(separator: UInt8(ascii: ".")) {
-      guard let place = place(of: cleanText(name)), let next = member(bare(found.type), place: place, depth: 0) else {
-        return nil
-      }
-      found = Member(bitOffset: found.bitOffset + next.bitOffset, bits: next.bits, type: next.type)
-    }
-    return found
-  }
-
-  private func member(_ type: Int, place: Int, depth: Int) -> Member? {
-    guard depth < TypeTable.depthLimit, kind(type) == .structure || kind(type) == .union else { return nil }
-    var unnamed: [Member] = []
-    for index in 0..<entries(type) {
-      guard let (name, member) = rawMember(type, index) else { return nil }
-      if name == place { return member }
-      if name == 0 { unnamed.append(member) }
-    }
-    for outer in unnamed {
-      if let inner = member(bare(outer.type), place: place, depth: depth + 1) {
-        return Member(bitOffset: outer.bitOffset + inner.bitOffset, bits: inner.bits, type: inner.type)
-      }
-    }
-    return nil
-  }
-
-  private func rawMember(_ type: Int, _ index: Int) -> (name: Int, Member)? {
-    let record = 12 + 12 * index
-    guard let name = word(type, record), let target = word(type, record + 4), let offset = word(type, record + 8),
-      let info = info(type)
-    else { return nil }
-    // With the kind flag the upper 8 bits are the size of a bit field.
-    let isFlagged = info >> 31 == 1
-    return (
-      Int(name),
-      Member(
-        bitOffset: Int(isFlagged ? offset & 0xff_ffff : offset), bits: isFlagged ? Int(offset >> 24) : 0, type: Int(target))
-    )
-  }
-
-  /// All members of a structure or union, in order, at most 2000.
-  func members(_ type: Int) -> [(name: String?, member: Member)] {
-    guard kind(type) == .structure || kind(type) == .union else { return [] }
-    return (0..<min(2000, entries(type))).compactMap { index in
-      rawMember(type, index).map { (string($0.name), $0.1) }
-    }
-  }
-
-  /// Names and values of an enumeration, at most 1000.
-  func enumerators(_ type: Int) -> [(name: String, value: Int64)] {
-    let kind = kind(type)
-    guard kind == .enumeration || kind == .enumeration64 else { return [] }
-    let size = kind == .enumeration ? 8 : 12
-    return (0..<min(1000, entries(type))).compactMap { index in
-      let record = 12 + size * index
-      guard let name = word(type, record).flatMap({ string(Int($0)) }), let low = word(type, record + 4) else { return nil }
-      if kind == .enumeration { return (name, Int64(Int32(bitPattern: low))) }
-      guard let high = word(type, record + 8) else { return nil }
-      return (name, Int64(bitPattern: UInt64(high) << 32 | UInt64(low)))
-    }
-  }
-}
-
-/// Where a pass through all strings is.
-private struct StringPass {
-  var place: Int
-  /// Where the string that was found last begins.
-  private(set) var start: Int
-  private var next: Int
-  private var hash = NameHash()
-
-  init(place: Int) {
-    self.place = place
-    start = place
-    next = place
-  }
-
-  /// The hash of the next string that may be one that is sought. Nil at the end of the piece.
-  mutating func next(in piece: Span<UInt8>, from pieceStart: Int, upTo end: Int, _ sought: SoughtNames) -> UInt64? {
-    let limit = min(end, pieceStart + piece.count)
-    while place < limit {
-      let byte = piece[place - pieceStart]
-      place += 1
-      if byte != 0 {
-        hash.add(byte)
-        continue
-      }
-      let found = hash.value
-      start = next
-      next = place
-      hash = NameHash()
-      if sought.mayContain(found) { return found }
     }
     return nil
   }

@@ -9,6 +9,10 @@ struct Wait {
   var lock: UInt64?
   /// The task that holds it.
   var holder: UInt64?
+  /// How many hold it for reading, where that is so.
+  var readers: UInt64?
+  /// The one of them that took it last; it may have let it go since.
+  var lastReader: UInt64?
   /// The function that had to wait: `ext4_wait_block`, say.
   var function: String?
 }
@@ -25,7 +29,18 @@ struct WaitFinder {
     "context_switch", "schedule_rtlock", "rt_mutex_schedule",
   ]
 
-  static func isMachinery(_ function: String?) -> Bool { function.map { machinery.contains(normalisedFunction($0)) } ?? false }
+  /// Functions that wait for whoever calls them: they tell no more.
+  private static let waiters: Set<String> = [
+    // kernel/sched/completion.c, wait.c, wait_bit.c, kernel/locking/percpu-rwsem.c, mm/filemap.c
+    "do_wait_for_common", "__wait_for_common", "wait_for_common", "wait_for_common_io", "wait_for_completion",
+    "wait_for_completion_io", "wait_for_completion_io_timeout", "wait_for_completion_timeout", "wait_for_completion_state",
+    "wait_for_completion_killable", "wait_for_completion_interruptible", "__wait_on_bit", "__wait_on_bit_lock",
+    "out_of_line_wait_on_bit", "out_of_line_wait_on_bit_lock", "bit_wait", "bit_wait_io", "bit_wait_timeout",
+    "bit_wait_io_timeout", "percpu_rwsem_wait", "wait_woken", "folio_wait_bit_common", "wait_on_page_bit_common",
+    "folio_wait_bit", "wait_on_page_bit",
+  ]
+
+  static func isScheduler(_ function: String?) -> Bool { function.map { machinery.contains(normalisedFunction($0)) } ?? false }
 
   func wait(of task: TaskInfo, _ trace: StackTrace) -> Wait {
     var kind = Wait.Kind.other
@@ -38,7 +53,9 @@ struct WaitFinder {
         outermost = index
       } else if name == "io_schedule" || name == "io_schedule_timeout", kind == .other {
         kind = .io
-      } else if function == nil || outermost > 0, !WaitFinder.machinery.contains(name) {
+      } else if function == nil || outermost > 0, !WaitFinder.machinery.contains(name),
+        !WaitFinder.waiters.contains(name)
+      {
         function = name
         if outermost > 0 { break }
         if kind == .other || kind == .io, index > 12 { break }
@@ -52,7 +69,10 @@ struct WaitFinder {
   private static func kind(_ function: String) -> Wait.Kind? {
     let mutex = ["__mutex_lock", "mutex_lock", "ww_mutex_lock", "__ww_mutex_lock", "rt_mutex_slowlock", "__rt_mutex_slowlock"]
     if mutex.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .mutex }
-    let semaphore = ["rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write"]
+    let semaphore = [
+      "rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write", "percpu_rwsem_wait",
+      "__percpu_down_read",
+    ]
     if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .rwsem }
     if function == "down" || function == "__down" || function == "__down_common" || function == "___down_common" {
       return .semaphore
@@ -73,7 +93,11 @@ struct WaitFinder {
       wait.holder = owner
       return
     }
-    if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0, hold(&wait, blocker & ~7) { return }
+    if let blocker = view.value(task.address, "task_struct", "blocker"), blocker & ~7 != 0,
+      hold(&wait, blocker & ~7, isSure: true)
+    {
+      return
+    }
     guard let first = trace.frames.first else { return }
     let last = trace.frames[min(outermost + 2, trace.frames.count - 1)]
     let start = first.stackPointer & ~7
@@ -88,14 +112,16 @@ struct WaitFinder {
     }
   }
 
-  /// Whether there is a lock with waiters at `address`, held by a task; then that is noted.
-  private func hold(_ wait: inout Wait, _ address: UInt64) -> Bool {
+  /// Whether there is a lock with waiters at `address`, held by a task; then that is noted. `isSure`: the
+  /// kernel says that there is one.
+  private func hold(_ wait: inout Wait, _ address: UInt64, isSure: Bool = false) -> Bool {
     let structure = wait.kind == .mutex ? "mutex" : "rw_semaphore"
     guard let word = view.value(address, structure, "owner.counter") ?? view.value(address, structure, "owner") else {
       return false
     }
     let owner = word & ~7
-    guard tasks.places[owner] != nil else { return false }
+    let isReaders = wait.kind == .rwsem && word & 1 == 1
+    guard tasks.places[owner] != nil || isReaders && isSure else { return false }
     if wait.kind == .mutex {
       // MUTEX_FLAG_WAITERS (kernel/locking/mutex.h).
       if word & 1 == 0 { return false }
@@ -104,8 +130,13 @@ struct WaitFinder {
       // RWSEM_FLAG_WAITERS and RWSEM_WRITER_LOCKED (kernel/locking/rwsem.c).
       guard let count = view.value(address, structure, "count.counter") ?? view.value(address, structure, "count"), count & 2 != 0
       else { return false }
-      // Readers leave the last of them behind as owner: a hint, and it may be gone.
+      // Readers leave the last of them behind as owner: a hint, and it may be gone. Their number stands from
+      // bit 8 on; bit 63 says that there were too many.
       if word & 1 == 0, count & 1 == 1 { wait.holder = owner }
+      if isReaders, count & 1 == 0, count >> 63 == 0, count >> 8 > 0 {
+        wait.readers = count >> 8
+        if tasks.places[owner] != nil { wait.lastReader = owner }
+      }
     }
     wait.lock = address
     return true
