@@ -185,7 +185,9 @@ struct Repair: ParsableCommand {
 /// A speed for a format that has none would be passed over in silence.
 private func requireCodec(_ speed: Speed, _ format: OutputFormat) throws {
   if speed != .balanced, !format.hasSpeed {
-    throw ValidationError("--speed is for \(OutputFormat.allCases.filter(\.hasSpeed).map(\.rawValue).joined(separator: " and ")), not for \(format.rawValue)")
+    throw ValidationError(
+      "--speed is for \(OutputFormat.allCases.filter(\.hasSpeed).map(\.rawValue).joined(separator: " and ")), not for \(format.rawValue)"
+    )
   }
 }
 
