@@ -43,13 +43,30 @@ KINDS = {
         False,
     ),
     "oom": ("", "echo 2 >/proc/sys/vm/panic_on_oom; tail /dev/zero", False),
+    "null": ("", "echo 1 >/proc/sys/kernel/panic_on_oops; insmod /bin/oops.ko", False),
+    "soft-lockup": (
+        "",
+        "echo 3 >/proc/sys/kernel/watchdog_thresh; echo 1 >/proc/sys/kernel/softlockup_panic; insmod /bin/oops.ko",
+        False,
+    ),
+    "stack": ("", "echo 1 >/proc/sys/kernel/panic_on_oops; insmod /bin/oops.ko", False),
+}
+# What the module does in place of dying of ud2: 5 bytes at most, behind which there is a place of a relocation. Its unwind entries
+# know of a push that stands there first.
+CODES = {
+    # push r12; mov rax, [rdx]: rdx is 0 there
+    "null": b"\x41\x54\x48\x8b\x02",
+    "soft-lockup": oops_module.JUMP_TO_ITSELF,
+    # A call of itself, without an end.
+    "stack": b"\xe8\xfb\xff\xff\xff",
 }
 
 
 def crash_dump(series: str, kind: str) -> pathlib.Path:
     kernel = fetch_kernel(series)
     own = [GUEST / f"{name}.c" for name in OWN_PROGRAMS.get(kind, [])]
-    path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(KINDS[kind], *PARTS, *own)[:8]}.elf"
+    what = (*KINDS[kind], CODES[kind].hex()) if kind in CODES else KINDS[kind]
+    path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(what, *PARTS, *own)[:8]}.elf"
     with once(path) as temporary:
         if temporary:
             capture(kernel, kind, temporary)
@@ -71,7 +88,7 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
         system.copy_kexec(extra)
         for name in [*PROGRAMS, *OWN_PROGRAMS.get(kind, [])]:
             run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin" / name, GUEST / f"{name}.c")
-        oops_module.make(kernel, extra / "bin/oops.ko")
+        oops_module.make(kernel, extra / "bin/oops.ko", CODES.get(kind, oops_module.UD2))
         first = build_initramfs(kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
         second = build_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
         image = system.make_disk(work / "disk.img", kernel, second)

@@ -452,6 +452,39 @@ class Crashes:
         frames = ["dummy_init_module", "do_one_initcall", "do_init_module"]
         self.assertEqual((report["signature"]["kind"], report["signature"]["frames"][:3]), ("bug", frames))
 
+    def test_null_pointer_in_a_module(self):
+        report = self.report("null")
+        self.assertIn("BUG: kernel NULL pointer dereference, address: 0000000000000000", report["reason"])
+        frames = ["dummy_init_module", "do_one_initcall", "do_init_module"]
+        self.assertEqual(self.names(report["panic"]["stack"])[:3], frames)
+        self.assertEqual((report["signature"]["kind"], report["signature"]["frames"]), ("null-pointer", frames))
+        self.assertEqual(report["panic"]["stack"]["frames"][0]["registers"]["rdx"], "0x0")
+
+    def test_a_cpu_that_comes_to_no_end(self):
+        """A soft lockup: what the timer interrupted is the bug."""
+        report = self.report("soft-lockup")
+        self.assertIn("softlockup: hung tasks (watchdog: BUG: soft lockup - CPU#", report["reason"])
+        names = self.names(report["panic"]["stack"])
+        self.assertLess(names.index("panic"), names.index("dummy_init_module"))
+        self.assertIn("L: soft lockup occurred", report["taint"])
+        frames = ["dummy_init_module", "do_one_initcall", "do_init_module"]
+        self.assertEqual((report["signature"]["kind"], report["signature"]["frames"]), ("soft-lockup", frames))
+
+    def test_a_stack_that_runs_over(self):
+        """A function that calls itself until its stack is used up: it is there once, with a number, and so is who called it."""
+        report = self.report("stack")
+        self.assertIn("stack guard page was hit", report["reason"])
+        frames = report["panic"]["stack"]["frames"]
+        # 16 KiB, of which the unwind entry takes two words at a time.
+        self.assertGreater(max(frame["repeats"] for frame in frames), 900)
+        self.assertEqual(
+            self.names(report["panic"]["stack"])[:4], ["dummy_init_module"] * 2 + ["do_one_initcall", "do_init_module"]
+        )
+        self.assertEqual(report["signature"]["kind"], "stack-overflow")
+        self.assertEqual(report["signature"]["frames"][0], "dummy_init_module")
+        text = mcore("report", crash_dump(self.series, "stack")).stdout.decode()
+        self.assertRegex(text, r"\n    -- the same \d+ more times --\n    do_one_initcall")
+
     def test_panic_in_an_nmi(self):
         """The stack goes on where the NMI interrupted a task (most often the idle one), whose own stack that is."""
         report = self.report("nmi")

@@ -102,7 +102,8 @@ private struct DiskMachine {
     #expect(try problems("target=memory:\n\"target=/var/crash level=all\n").first?.contains("line 2") == true)
     #expect(try problems("target=memory: # it's \" here\n").isEmpty)
     #expect(try problems("\u{feff}target=memory:\n").first?.contains("byte order mark") == true)
-    #expect(try problems("target=memory: format=kdump-zlib\n").first?.contains("mcore convert") == true)
+    // Known, but not to mcore-capture; a build without it does not know it at all.
+    #expect(try problems("target=memory: format=kdump-zlib\n").count == 1)
     // The same one twice is one.
     #expect(try machine.plan("target=/var/crash\ntarget=/var/crash\n").targets.count == 1)
     #expect(try machine.plan("target=memory: \"append=pci=nomsi irqpoll\"").running.append == "pci=nomsi irqpoll")

@@ -267,6 +267,7 @@ extension Markup {
           page.text(hex(place.address))
         }
         page.raw("</li>")
+        if frame.repeats > 0 { page.element("li", style: "mark", "the same \(frame.repeats) more times") }
       }
       if trace.reachedUser { page.element("li", style: "mark", "user space") }
       if let problem = trace.problem { page.element("li", style: "mark", problem) }

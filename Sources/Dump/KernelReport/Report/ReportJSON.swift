@@ -105,6 +105,7 @@ extension StackTrace {
               ("address", .string(hex(frame.place.address))), ("function", .optional(frame.place.function)),
               ("offset", .unsigned(frame.place.offset)), ("size", .unsigned(frame.place.size)),
               ("module", .optional(frame.place.module)), ("reliable", .bool(frame.isReliable)),
+              ("repeats", .unsigned(UInt64(frame.repeats))),
               ("registers", frame.registers.map(\.json) ?? .null),
             ])
           })

@@ -256,6 +256,7 @@ extension StackTrace {
     for (index, frame) in frames.enumerated() {
       if frame.registers != nil, index > 0 { lines.append("-- interrupted --") }
       lines.append((frame.isReliable ? "" : "? ") + frame.place.text)
+      if frame.repeats > 0 { lines.append("-- the same \(frame.repeats) more times --") }
     }
     if reachedUser { lines.append("-- user space --") }
     if let problem { lines.append("(\(problem))") }

@@ -9,6 +9,8 @@ struct Frame {
   var registers: RegisterSet?
   /// Where the stack pointer was in this function.
   var stackPointer: UInt64 = 0
+  /// How many times more the same place stands right behind it: a function that calls itself.
+  var repeats = 0
 }
 
 /// A stack, innermost function first, and how the way along it ended.
@@ -19,6 +21,17 @@ struct StackTrace {
   var reachedUser = false
   /// Why it did not.
   var problem: String?
+
+  /// One that is the same as the last is counted there.
+  mutating func append(_ frame: Frame) {
+    if let last = frames.last, last.place.address == frame.place.address, frame.registers == nil,
+      frame.isReliable == last.isReliable
+    {
+      frames[frames.count - 1].repeats += 1
+    } else {
+      frames.append(frame)
+    }
+  }
 
   /// Whether the CPU that this is of panicked.
   var isOfPanic: Bool {
@@ -33,6 +46,8 @@ struct Unwinder {
   let places: CodePlaces
 
   private static let frameLimit = 192
+  /// Steps with those that repeat: a stack of 16 KiB has no more return addresses.
+  private static let stepLimit = 4096
   /// A kernel stack has 16 KiB, with KASAN 32.
   static let stackLimit: UInt64 = 32 << 10
 
@@ -58,8 +73,8 @@ struct Unwinder {
     var trace = StackTrace()
     var state = start
     var frame = Frame(place: places.place(state.ip, isReturn: !state.isExact), registers: registers, stackPointer: state.sp)
-    while true {
-      trace.frames.append(frame)
+    for _ in 0..<Unwinder.stepLimit {
+      trace.append(frame)
       if trace.frames.count >= Unwinder.frameLimit {
         trace.problem = "more than \(Unwinder.frameLimit) frames"
         return trace
@@ -92,6 +107,8 @@ struct Unwinder {
         place: places.place(state.ip, isReturn: !state.isExact), isReliable: isReliable,
         registers: step == .interrupted ? state.registers : nil, stackPointer: state.sp)
     }
+    trace.problem = "more than \(Unwinder.stepLimit) return addresses"
+    return trace
   }
 
   /// Moves to the caller's frame, or to what was interrupted.
