@@ -111,6 +111,8 @@ class SSHServer(Server):
             PermitRootLogin prohibit-password
             StrictModes no
             UsePAM no
+            # What the user's own shell does at its start is not what is tested.
+            SetEnv HOME={directory}
             """
         )
 
