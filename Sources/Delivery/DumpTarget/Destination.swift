@@ -51,7 +51,8 @@ public protocol DumpSink: AnyObject {
   /// The path, for messages.
   var name: String { get }
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError)
-  /// The next `count` bytes are zeros. Leaves a hole where the file system has them.
+  /// The next `count` bytes are zeros. Leaves a hole where the file system has them; they are written where
+  /// nothing else is said.
   func skip(_ count: UInt64) throws(DumpError)
   /// Everything is written: sets the final size and syncs.
   func finish() throws(DumpError)
@@ -64,7 +65,18 @@ public protocol DumpSink: AnyObject {
   func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError)
 }
 
+private let zeros = [UInt8](repeating: 0, count: 64 << 10)
+
 extension DumpSink {
+  public func skip(_ count: UInt64) throws(DumpError) {
+    var left = count
+    while left > 0 {
+      let piece = Int(min(left, UInt64(zeros.count)))
+      unsafe try zeros[..<piece].lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
+      left -= UInt64(piece)
+    }
+  }
+
   public func cut(to count: UInt64) throws(DumpError) {}
   public var canRewrite: Bool { false }
   public func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {

@@ -55,8 +55,3 @@ private enum FarSideProbe {
     line(of: answer, with: marker)?.split(atFirst: marker).flatMap { number($0.after) }
   }
 }
-
-private func clampedProduct(_ one: UInt64, _ other: UInt64) -> UInt64 {
-  let (product, overflow) = one.multipliedReportingOverflow(by: other)
-  return overflow ? .max : product
-}

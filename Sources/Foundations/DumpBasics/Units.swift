@@ -97,6 +97,12 @@ public struct PhysicalRange: Hashable, Sendable, CustomStringConvertible {
   return overflow ? .max : sum
 }
 
+/// The product, or the largest number where it has no room.
+public func clampedProduct(_ one: UInt64, _ other: UInt64) -> UInt64 {
+  let (product, overflow) = one.multipliedReportingOverflow(by: other)
+  return overflow ? .max : product
+}
+
 /// `0x` and lower-case digits, as the kernel prints addresses.
 public func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 

@@ -35,7 +35,7 @@ struct CheckedModules {
       // The crash kernel is the running one: what it unpacks by itself, it says (Linux 5.17,
       // kernel/module/decompress.c).
       let own = machine.line("/sys/module/compression")
-      if own == (program == "gzip" ? "gzip" : program) { return nil }
+      if own == program { return nil }
       return DumpError("nothing here unpacks a module that it needs", at: path, advice: "install \(program)")
     }
     let result = try? System.run(Command(program, ["-t", "-q", path], output: .collect), limitSeconds: 60)

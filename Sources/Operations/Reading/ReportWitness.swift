@@ -25,7 +25,7 @@ public struct ReportWitness: KernelWitness {
   }
 
   public func explain(_ kernel: CrashedKernel) -> Explanation {
-    let end = clampedSum(System.monotonicNanoseconds, seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
+    let end = clampedSum(System.monotonicNanoseconds, clampedProduct(seconds, 1_000_000_000))
     let report = CrashReport(kernel, stackLimit: ReportWitness.stackLimit) { System.monotonicNanoseconds >= end }
     var explanation = Explanation()
     explanation.signature = report.signature.map { Explanation.Signature(hash: $0.hash, kind: $0.kind, frames: $0.frames) }

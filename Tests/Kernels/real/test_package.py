@@ -1,6 +1,7 @@
 """The package as it is built from these sources: what is in it, that its programs run, and that it is the same each time."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,10 @@ IN_IT = """
 ./usr/lib/dracut/modules.d/90mcore/second-stage.sh
 ./usr/share/man/man1/mcore.1.gz ./usr/share/man/man5/mcore.conf.5.gz ./usr/share/man/man8/mcore-capture.8.gz
 """.split()
+
+# A command as systemd.service(5) reads it: words, of which a quoted one ends with its quote.
+WORD = r'(?:"(?:\\.|[^"\\])*"|[^\s"]+)'
+COMMAND = re.compile(rf"[-@:+!|]*{WORD}(?:\s+{WORD})*")
 
 
 class Package(unittest.TestCase):
@@ -45,6 +50,12 @@ class Package(unittest.TestCase):
         version = run("dpkg-deb", "--field", self.deb, "Version").strip()
         for program in ("usr/bin/mcore", "usr/sbin/mcore-capture"):
             self.assertIn(version, run(tree / program, "--version"), program)
+
+    def test_the_quotes_of_each_units_commands_are_those_of_systemd(self):
+        units = sorted((REPOSITORY / "units").glob("mcore*"))
+        commands = [(unit.name, line) for unit in units for line in re.findall(r"^Exec\w+=(.*)$", unit.read_text(), re.MULTILINE)]
+        self.assertGreater(len(commands), 5)
+        self.assertEqual([command for command in commands if not COMMAND.fullmatch(command[1])], [])
 
     def test_the_same_sources_give_the_same_bytes(self):
         self.assertEqual(self.deb.read_bytes(), self.build("second").read_bytes())

@@ -352,10 +352,10 @@ private func module(firmware: [String]) -> [UInt8] {
       ("cacert = \"/a b\"", "cacert", "/a b"), ("--cacert /x", "cacert", "/x"), ("key:/y", "key", "/y"), ("-k", "k", ""),
       ("  proxy=http://h:1", "proxy", "http://h:1"),
     ] {
-      let found = try #require(CurlFiles.option(Substring(line).utf8))
+      let found = try #require(Curl.option(Substring(line).utf8))
       #expect(found.option == option && found.value == value)
     }
-    #expect(CurlFiles.option(Substring("# cacert=/x").utf8) == nil && CurlFiles.option(Substring("").utf8) == nil)
+    #expect(Curl.option(Substring("# cacert=/x").utf8) == nil && Curl.option(Substring("").utf8) == nil)
     #expect(CurlFiles.host("http://u:p@[::1]:3128/") == "::1" && CurlFiles.host("proxy.example:80") == "proxy.example")
   }
 }

@@ -11,7 +11,6 @@ final class CommandSink: DumpSink {
   private let refusal: (ProcessResult) -> DumpError?
   private var child: PipedChild?
   private(set) var position: UInt64 = 0
-  private static let zeros = [UInt8](repeating: 0, count: 64 * 1024)
 
   init(
     _ command: Command, name: String, stall: UInt64, refusal: @escaping (ProcessResult) -> DumpError? = { _ in nil },
@@ -35,15 +34,6 @@ final class CommandSink: DumpSink {
       if error.kind == .system(System.brokenPipe) { throw reason(try child.wait(stall: stall)) }
       _ = child.stop()
       throw DumpError(error.kind, error.what, at: name, advice: error.advice)
-    }
-  }
-
-  func skip(_ count: UInt64) throws(DumpError) {
-    var left = count
-    while left > 0 {
-      let piece = min(left, UInt64(CommandSink.zeros.count))
-      unsafe try CommandSink.zeros[..<Int(piece)].lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
-      left -= piece
     }
   }
 

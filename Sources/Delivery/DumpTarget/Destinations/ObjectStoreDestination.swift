@@ -90,16 +90,6 @@ final class ObjectStoreSink: DumpSink {
     }
   }
 
-  func skip(_ count: UInt64) throws(DumpError) {
-    let zeros = [UInt8](repeating: 0, count: 1 << 16)
-    var left = count
-    while left > 0 {
-      let piece = Int(min(left, UInt64(zeros.count)))
-      unsafe try zeros[..<piece].lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
-      left -= UInt64(piece)
-    }
-  }
-
   private func sendPart() throws(DumpError) {
     if identifier.isEmpty {
       let answer = try store.post(name + "?uploads=", "")

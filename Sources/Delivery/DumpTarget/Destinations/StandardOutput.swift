@@ -37,7 +37,6 @@ final class StandardOutputDestination: Destination {
 final class StreamSink: DumpSink {
   let name: String
   private let file: File
-  private static let zeros = [UInt8](repeating: 0, count: 64 * 1024)
 
   init(descriptor: Int32, name: String) {
     file = File(borrowing: descriptor, name: name)
@@ -45,15 +44,6 @@ final class StreamSink: DumpSink {
   }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError) { unsafe try file.write(bytes) }
-
-  func skip(_ count: UInt64) throws(DumpError) {
-    var left = count
-    while left > 0 {
-      let piece = min(left, UInt64(StreamSink.zeros.count))
-      try write(piece == StreamSink.zeros.count ? StreamSink.zeros : [UInt8](repeating: 0, count: Int(piece)))
-      left -= piece
-    }
-  }
 
   /// A pipe can't be synced; a file that standard output was redirected to can.
   func finish() throws(DumpError) {

@@ -46,7 +46,7 @@ struct HTTPTarget: TargetKind {
 }
 
 /// Requests, each by a curl of its own.
-struct Curl: Sendable {
+package struct Curl: Sendable {
   let transfer: TransferOptions
 
   init(_ transfer: TransferOptions) { self.transfer = transfer }

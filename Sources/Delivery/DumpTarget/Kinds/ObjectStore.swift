@@ -15,9 +15,7 @@ struct ObjectStore: Sendable {
   /// Whether a file of options for curl has requests signed.
   static func isSigned(_ config: String?) -> Bool {
     guard let config, let text = try? System.text(of: config) else { return false }
-    return text.utf8.split(separator: 0x0a).contains { line in
-      line.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x2d }.starts(with: "aws-sigv4".utf8)
-    }
+    return text.utf8.split(separator: 0x0a).contains { Curl.option($0)?.option == "aws-sigv4" }
   }
 
   /// Puts an object, or a part of one; returns its tag.

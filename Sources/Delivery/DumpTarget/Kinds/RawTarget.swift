@@ -83,7 +83,6 @@ final class RawSink: DumpSink {
   /// Bytes between two headers: what is there doubles, up to this.
   private static let step: UInt64 = 16 << 20
   private static let borderLimit = 4096
-  private static let zeros = [UInt8](repeating: 0, count: 64 << 10)
 
   init(_ disk: consuming RawDisk, dumpName: String) throws(DumpError) {
     name = "raw:\(disk.path)"
@@ -111,15 +110,6 @@ final class RawSink: DumpSink {
     if position - noted >= min(RawSink.step, max(noted, 1 << 20)) {
       try disk.file.synchronize()
       try note(.writing)
-    }
-  }
-
-  func skip(_ count: UInt64) throws(DumpError) {
-    var left = count
-    while left > 0 {
-      let piece = min(left, UInt64(RawSink.zeros.count))
-      unsafe try RawSink.zeros[..<Int(piece)].lent { (buffer) throws(DumpError) in unsafe try write(buffer) }
-      left -= piece
     }
   }
 

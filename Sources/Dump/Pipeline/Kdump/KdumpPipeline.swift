@@ -80,11 +80,10 @@
           layout.written.forEachRun(first..<min(first + perUnit, layout.written.count)) { worker.add($0, $1, reader, slot) }
         },
         consume: { unit, slot throws(DumpError) in
-          if let error = limit(UInt64(unit) * perUnit << pageSize.shift, output.count + UInt64(slot.count)) {
-            output.flushWhatIsThere()
-            throw error
-          }
-          do throws(DumpError) { try output.write(slot, zero: zero) } catch {
+          do throws(DumpError) {
+            if let error = limit(UInt64(unit) * perUnit << pageSize.shift, output.count + UInt64(slot.count)) { throw error }
+            try output.write(slot, zero: zero)
+          } catch {
             output.flushWhatIsThere()
             throw error
           }

@@ -1,4 +1,5 @@
 internal import DumpBasics
+internal import DumpTarget
 internal import LinuxSystem
 
 /// What curl goes by, for the crash kernel: the file of `curl-config=` with the files that it names, and the
@@ -21,7 +22,7 @@ struct CurlFiles: Equatable {
       let text = try machine.text(config)
       files.append(ImageFile(name: CurlFiles.configuration, content: .text(text)))
       for line in text.utf8.split(separator: 0x0a) {
-        guard let (option, value) = CurlFiles.option(line) else { continue }
+        guard let (option, value) = Curl.option(line) else { continue }
         if option == "proxy" || option == "x" { proxy = CurlFiles.host(value) }
         if ["cacert", "capath", "insecure", "k", "ca-native"].contains(option) { hasAuthorities = true }
         if option == "capath" {
@@ -52,22 +53,6 @@ struct CurlFiles: Equatable {
       throw DumpError("this file of curl's options is not there, or its path does not begin at the root", at: path)
     }
     files.append(ImageFile(name: String(path.dropFirst()), content: .copy(machine.root + path)))
-  }
-
-  /// `cacert = "/x"`, `cacert: /x`, `--cacert /x`, `-k`.
-  static func option(_ line: Substring.UTF8View) -> (option: String, value: String)? {
-    let isBlank = { (byte: UInt8) in [0x20, 0x09, 0x0d].contains(byte) }
-    let line = line.drop(while: isBlank)
-    guard let first = line.first, first != 0x23 else { return nil }
-    let name = line.drop { $0 == 0x2d }
-    let option = name.prefix { !isBlank($0) && $0 != 0x3d && $0 != 0x3a }
-    var value = Array(name[option.endIndex...].drop { isBlank($0) || $0 == 0x3d || $0 == 0x3a })
-    if value.first == 0x22 {
-      value = Array(value.dropFirst().prefix { $0 != 0x22 })
-    } else {
-      value = Array(value.prefix { !isBlank($0) })
-    }
-    return (String(Substring(option)), String(decoding: value, as: UTF8.self))
   }
 
   /// Of `http://user@proxy.example:3128/`.
