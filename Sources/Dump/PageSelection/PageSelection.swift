@@ -17,7 +17,8 @@ public struct KeptRun: Sendable, Equatable {
 
 /// What goes into the dump and what does not: together all memory of the source, each byte once.
 public struct PageSelection: Sendable {
-  public var level: String
+  /// The name of the level, as far as the source has it.
+  public private(set) var level: String
   /// Sorted by address, disjoint.
   public var kept: [KeptRun]
   public private(set) var absent = AbsentRanges()
@@ -46,7 +47,9 @@ public struct PageSelection: Sendable {
     _ level: Level, _ source: any DumpSource, witnesses: [PageFrame], classes: PageClassification? = nil,
     core: KernelCore? = nil, pageSize: PageSize, stretchLimit: Int = PageSelection.stretchLimit
   ) {
-    self.level = level.name
+    // Whatever is asked for: what the source left out is not there.
+    self.level =
+      (level == .all ? source.statement?.level : nil) ?? Level.stated(by: source).map { level.within($0).name } ?? level.name
     self.pageSize = pageSize
     kept = []
     if level == .all, let note = source.metadata?.note {
@@ -97,12 +100,8 @@ public struct PageSelection: Sendable {
   private mutating func carryOver(from source: any DumpSource) {
     guard let metadata = source.metadata else {
       absent = absent.merged(with: source.leftOut)
-      if level == Level.all.name {
-        level = source.statement?.level ?? source.dumpLevel.flatMap { Level(dumpLevel: $0)?.name } ?? level
-      }
       return
     }
-    if level == Level.all.name { level = metadata.note.level }
     let unreadable = RangeSet.joined(metadata.trailer?.unreadable ?? [])
     if !unreadable.isEmpty {
       kept = kept.flatMap { run in

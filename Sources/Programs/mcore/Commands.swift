@@ -112,7 +112,7 @@ struct Save: ParsableCommand {
       request.witness = witness
       request.check = damagedGroups
       request.vmcoreInfo = knowledge.vmcoreinfo
-      return try saveAgain(request, from: [source], reporter)
+      return try save(request, reporter)
     }
   }
 }

@@ -24,7 +24,7 @@ public func convert(
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
   request.check = damagedGroups
-  return try saveAgain(request, from: dumps, reporter)
+  return try save(request, from: try openDump(dumps), reporter)
 }
 
 public func convert(

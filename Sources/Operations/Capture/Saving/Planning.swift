@@ -98,7 +98,6 @@ struct Planning {
     var selection = PageSelection(
       request.level, source, witnesses: kernel.memory?.touchedPages ?? [], classes: classes, core: core(classes),
       pageSize: kernel.pageSize)
-    if let name = request.levelName { selection.level = name }
     if order == .address { selection.orderByAddress() }
     if selection.closedGaps > 0 {
       reporter.message(

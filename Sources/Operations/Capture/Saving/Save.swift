@@ -1,6 +1,7 @@
 public import DumpBasics
 package import DumpSource
 internal import LinuxSystem
+internal import PageSelection
 
 /// Saves one dump. Tries the targets in order; throws when none of them took anything that is of use.
 public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpError) -> SaveResult {
@@ -11,6 +12,7 @@ public func save(_ request: SaveRequest, _ reporter: any Reporter) throws(DumpEr
 package func save(
   _ request: SaveRequest, from source: any DumpSource, _ reporter: any Reporter
 ) throws(DumpError) -> SaveResult {
+  let request = asFarAsThere(request, source, reporter)
   let capture = try PreparedCapture(request, source, reporter)
   var attempts: [Attempt.Outcome] = []
   /// True when there is nothing left to try.
@@ -44,6 +46,17 @@ package func save(
     if isSettled(target, needsRoom: false, hasNext: false) || attempts.last?.result != nil { break }
   }
   return try settled(attempts, capture)
+}
+
+/// A dump of ours that was made at the level asked for, or a lower one, is taken as it is: its pages are
+/// classified already, and what it says of them stays.
+private func asFarAsThere(_ request: SaveRequest, _ source: any DumpSource, _ reporter: any Reporter) -> SaveRequest {
+  guard let stated = Level.stated(by: source), request.level != .all else { return request }
+  let left = request.level.within(stated)
+  if left != request.level { reporter.message("the source has level \(stated.name): what that left out can't come back") }
+  var request = request
+  if source.statement != nil, left == stated { request.level = .all }
+  return request
 }
 
 /// What came of all attempts together: the whole dump, else the largest that is of use, else an error.

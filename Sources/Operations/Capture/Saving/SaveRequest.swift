@@ -17,8 +17,6 @@ public struct SaveRequest: Sendable {
   /// Targets that get the dump at the same time as the one that is tried.
   public var mirrors: [String] = []
   public var level: Level
-  /// What the dump says of its level, where the source has less than `level` asks for.
-  public var levelName: String?
   /// How far the kernel's page map is believed.
   public var trust: Trust = .checked
   public var format: OutputFormat = .elfGzip
