@@ -59,11 +59,3 @@ public struct Signature: Equatable, Sendable {
     self.hash = padded(hash.value, 16, radix: 16)
   }
 }
-
-/// Whether `piece` stands in `text`.
-func contains(_ text: String, _ piece: String) -> Bool {
-  let text = Array(text.utf8)
-  let piece = Array(piece.utf8)
-  if piece.isEmpty || piece.count > text.count { return piece.isEmpty }
-  return (0...text.count - piece.count).contains { start in piece.indices.allSatisfy { text[start + $0] == piece[$0] } }
-}

@@ -75,12 +75,7 @@ final class CodePlaces {
   /// What an address belongs to. A search by halves: stacks are full of words to ask for, and there may be
   /// thousands of areas.
   private func owner(_ address: UInt64) -> Area.Owner? {
-    var low = 0
-    var high = areas.count
-    while low < high {
-      let middle = (low + high) / 2
-      if areas[middle].range.lowerBound <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = areas.partitionPoint { $0.range.lowerBound <= address }
     return low > 0 && areas[low - 1].range.contains(address) ? areas[low - 1].owner : nil
   }
 

@@ -62,12 +62,7 @@ final class LoadedModule {
   func symbol(at address: UInt64, _ view: KernelView) -> (name: String, start: UInt64, size: UInt64)? {
     guard let range = ranges.first(where: { $0.contains(address) }) else { return nil }
     let table = table(view)
-    var low = 0
-    var high = table.count
-    while low < high {
-      let middle = (low + high) / 2
-      if table[middle].value <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = table.partitionPoint { $0.value <= address }
     let next = low < table.count ? min(range.upperBound, table[low].value) : range.upperBound
     // Of several at one address the first that has a name.
     var best: Symbol?

@@ -13,7 +13,7 @@ package func inspect(
   let log = try? kernel.log()
   var facts = DumpFacts(kernel, log: log, machine: source.identity)
   facts.fileBytes = try fileSize(path)
-  facts.findings = allFindings(source, kernel)
+  facts.findings = DumpFindings(source, kernel).all
   facts.take(witness?.explain(kernel))
   facts.format = source.format
   let coverage = source.coverage()
@@ -62,11 +62,6 @@ package func readVMCoreInfo(_ path: String?) throws(DumpError) -> VMCoreInfo? {
     throw DumpError(.usage, "this is no VMCOREINFO: it has no line OSRELEASE=", at: path)
   }
   return info
-}
-
-/// What is known to be wrong before any page is read. A dump of ours carries what was found when it was made.
-func allFindings(_ source: any DumpSource, _ kernel: CrashedKernel) -> [String] {
-  source.findings.map(\.description) + (source.statement?.findings ?? kernel.findings.map(\.description))
 }
 
 public func info(

@@ -72,11 +72,16 @@ struct DumpFindings {
   /// What a dump of ours says of itself since it was made. It is as it was then: that is no damage.
   let then: [String]
 
-  init(_ source: any DumpSource) {
-    let kernel = source.statement == nil ? CrashedKernel(source).findings : []
+  init(_ source: any DumpSource, _ kernel: @autoclosure () -> CrashedKernel) {
+    let kernel = source.statement == nil ? kernel().findings : []
     now = (source.findings + kernel).map(\.description)
     then = source.statement?.findings ?? []
   }
+
+  init(_ source: any DumpSource) { self.init(source, CrashedKernel(source)) }
+
+  /// As `info` says them, and a dump carries them on.
+  var all: [String] { now + then }
 
   var lines: [String] { now + then.map { "found when the dump was written: \($0)" } }
 }

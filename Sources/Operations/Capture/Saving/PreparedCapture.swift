@@ -34,7 +34,7 @@ final class PreparedCapture {
     limits = RunningLimits(request.limits)
     kernel = CrashedKernel(source, vmcoreinfo: try readVMCoreInfo(request.vmcoreInfo))
     work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
-    var findings = allFindings(source, kernel) + (request.check?(source, request.threads) ?? [])
+    var findings = DumpFindings(source, kernel).all + (request.check?(source, request.threads) ?? [])
     if let armed = request.armedMemory {
       let own = (try? System.text(of: request.region.memoryMap)).flatMap { occupiedMemory(iomem: $0, kind: "System RAM") }
       findings += armed.findings(source.segments.map(\.physical), own: own ?? [], at: source.name).map(\.description)
