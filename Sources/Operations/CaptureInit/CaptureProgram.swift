@@ -48,14 +48,16 @@ private func runByHand(_ arguments: [String]) -> Int32 {
 
   if settings.shell.value { runShell(reporter) }
   let status = capture(settings, reporter)
-  let handOff = (isSaved(status) ? settings.final : settings.failure)?.value ?? .exit
-  switch handOff {
-  case .exit: Watchdogs.disarm(settings, reporter)
-  case .shell:
+  let attempts = (isSaved(status) ? settings.final : settings.failure)?.value.attempts ?? []
+  for attempt in attempts.prefix(while: { $0.way != .exit }) {
+    guard attempt.way == .shell else {
+      endMachine(attempt.way, settings, reporter)
+      continue
+    }
     Watchdogs.disarm(settings, reporter)
-    runShell(reporter)
-  case .reboot, .poweroff, .halt, .kexec: endMachine(handOff, settings, reporter)
+    runShell(reporter, limitSeconds: attempt.limit)
   }
+  Watchdogs.disarm(settings, reporter)
   return status
 }
 

@@ -31,6 +31,13 @@ public struct CheckedSettings: Sendable {
     var problems = CheckedSettings.textProblems(file, path) + settings.problems
     running = RunningSettings(all, problems: &problems)
     running.report = settings.report.value
+    for (name, wanted) in [("final", settings.final), ("failure", settings.failure)] {
+      guard let wanted, wanted.value.attempts.contains(where: { $0.way == .exit }) else { continue }
+      problems.append(
+        DumpError(
+          .usage, "\(name)=: a crash kernel's first program can't exit", at: wanted.origin ?? path,
+          advice: "take exit out; reboot, poweroff, halt, kexec or shell:TIME follow what was saved there"))
+    }
     self.problems = problems
     let notForCrashKernel = SettingKey.notForCrashKernel
     for word in all {

@@ -5,11 +5,12 @@ internal import LinuxSystem
 internal import Workers
 
 /// A shell for a person: on the console with job control where this is PID 1, else where this program runs.
-/// Returns when it is left.
-func runShell(_ reporter: any Reporter) {
+/// Returns when it is left, or after `limitSeconds`.
+func runShell(_ reporter: any Reporter, limitSeconds: UInt64? = nil) {
   let terminal = System.processID == 1 ? System.consoleTerminal : nil
   do throws(DumpError) {
-    _ = try System.run(Command("/bin/sh", terminal: terminal))
+    let ended = try System.run(Command("/bin/sh", terminal: terminal), limitSeconds: limitSeconds)
+    if ended.end == .timedOut { reporter.warning("the shell's time is over") }
   } catch {
     reporter.warning("no shell: \(error)")
   }
@@ -21,7 +22,7 @@ func runShell(_ reporter: any Reporter) {
 /// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A
 /// halted machine is to stay halted, and in a normal kernel that is started from here nobody may feed it
 /// while the dump is still in memory.
-func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) {
+func endMachine(_ how: HandOff.Way, _ settings: Settings, _ reporter: any Reporter) {
   reporter.message("handing off: \(how.rawValue)")
   let staysUp = how == .halt || how == .kexec
   if staysUp { Watchdogs.disarm(settings, reporter) }
@@ -34,7 +35,7 @@ func endMachine(_ how: HandOff, _ settings: Settings, _ reporter: any Reporter) 
       System.sync()
       unmountDisks()
     }
-    if !thread.wait(milliseconds: limit.multipliedReportingOverflow(by: 1000).partialValue) {
+    if !thread.wait(milliseconds: clampedProduct(limit, 1000)) {
       reporter.warning("a file system can't be written out or unmounted within \(limit) s: going on without")
     }
   } else {

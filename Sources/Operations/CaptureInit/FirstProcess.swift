@@ -127,22 +127,20 @@ struct FirstProcess {
 
   // MARK: the end
 
-  private func end(_ wanted: Placed<HandOff>?, _ settings: Settings) -> Never {
-    var how = wanted?.value ?? .reboot
-    if how == .exit {
-      reporter.warning("PID 1 can't exit (\(wanted?.origin ?? "built in")): reboot instead")
-      how = .reboot
+  private func end(_ wanted: Placed<HandOffs>?, _ settings: Settings) -> Never {
+    if let wanted, wanted.value.attempts.contains(where: { $0.way == .exit }) {
+      reporter.warning("PID 1 can't exit (\(wanted.origin ?? "built in")): that is left out")
     }
-    // There is a dump in memory, or the start of one: every other way would lose it.
-    if how != .shell, System.isKernelLoaded(.next) { how = .kexec }
-    if how == .shell {
-      reporter.message("rescue shell; exit restarts the machine")
+    for attempt in HandOffs.ofFirstProcess(wanted?.value, isKernelLoaded: System.isKernelLoaded(.next)) {
+      guard attempt.way == .shell else {
+        endMachine(attempt.way, settings, reporter)
+        continue
+      }
+      let end = attempt.limit.map { "ends it, and so do \($0) s" } ?? "goes on to the restart"
+      reporter.message("rescue shell; exit \(end)")
       Watchdogs.disarm(settings, reporter)
-      runShell(reporter)
-      how = .reboot
+      runShell(reporter, limitSeconds: attempt.limit)
     }
-    endMachine(how, settings, reporter)
-    if how == .kexec { endMachine(.reboot, settings, reporter) }
     // Refused. The machine must not stay down: what is left is the kernel's own emergency restart.
     try? File("/proc/sysrq-trigger", .readWrite).write("b")
     reporter.message("this machine could not be ended; switch it off and on")

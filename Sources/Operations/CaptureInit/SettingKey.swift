@@ -112,11 +112,12 @@ struct SettingKey: Sendable {
       name: "max-size", allowed: Limits.sizeForm, help: "of the dump file; it ends before that (default none)"
     ) { (value, origin, settings) throws(DumpError) in assign(Limits.bytes(value), origin, &settings.maxSize) },
     SettingKey(
-      name: "final", allowed: HandOff.allNames, help: "what follows success (default: reboot as PID 1, exit by hand)"
-    ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.final) },
+      name: "final", allowed: HandOffs.form, help: "what follows success, tried in order (default: reboot as PID 1, exit by hand)"
+    ) { (value, origin, settings) throws(DumpError) in assign(HandOffs(value), origin, &settings.final) },
     SettingKey(
-      name: "failure", allowed: HandOff.allNames, help: "what follows failure (default: reboot as PID 1, exit by hand)"
-    ) { (value, origin, settings) throws(DumpError) in assign(HandOff(rawValue: value), origin, &settings.failure) },
+      name: "failure", allowed: HandOffs.form,
+      help: "what follows failure, tried in order (default: reboot as PID 1, exit by hand)"
+    ) { (value, origin, settings) throws(DumpError) in assign(HandOffs(value), origin, &settings.failure) },
     SettingKey(
       name: "watchdog", allowed: WatchdogUse.allNames,
       help: "in a crash kernel, watchdogs are fed while there is progress (default auto)"

@@ -6,18 +6,6 @@ internal import PageClasses
 internal import PageSelection
 internal import SoftBoot
 
-/// What happens to the machine when the work is done.
-enum HandOff: String, Sendable, CaseIterable {
-  case reboot, poweroff, halt
-  /// The kernel that is loaded. After a dump to memory: the normal one, since anything else would lose the
-  /// dump.
-  case kexec
-  /// A shell on the console; when it is left, PID 1 restarts the machine.
-  case shell
-  /// The program ends. PID 1 can't.
-  case exit
-}
-
 /// A value, with where it stood.
 struct Placed<Value: Sendable & Equatable>: Sendable, Equatable {
   var value: Value
@@ -50,8 +38,8 @@ struct Settings: Sendable, Equatable {
   var maxTime = Placed<UInt64>(0)
   var maxSize = Placed<UInt64>(0)
   /// Nil: reboot for PID 1, exit by hand.
-  var final: Placed<HandOff>?
-  var failure: Placed<HandOff>?
+  var final: Placed<HandOffs>?
+  var failure: Placed<HandOffs>?
   var watchdog = Placed(WatchdogUse.auto)
   /// A shell before anything else is done.
   var shell = Placed(false)

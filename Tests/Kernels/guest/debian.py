@@ -37,6 +37,16 @@ def initramfs_of(root: pathlib.Path) -> pathlib.Path:
     return initrd
 
 
+def root_device(encrypted: bool) -> str:
+    return "/dev/mapper/root" if encrypted else "/dev/vda"
+
+
+def open_at_boot(root: pathlib.Path, work: pathlib.Path) -> None:
+    """What a system whose disk is encrypted has beside cryptsetup."""
+    (root / "etc/crypttab").write_text(CRYPTTAB)
+    add_crypttab(initramfs_of(root), work)
+
+
 def add_crypttab(initrd: pathlib.Path, work: pathlib.Path) -> None:
     """What cryptsetup's hook writes into an initramfs on the machine itself, where it sees the disk. An initramfs may be several archives,
     one behind the other, with zeros between them."""
@@ -81,14 +91,12 @@ def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=Non
             "mcore-arm.service",
             "mcore-shutdown.service",
         )
-        device = "/dev/mapper/root" if encrypted else "/dev/vda"
         if in_initramfs:
             update_initramfs(tree)
         if encrypted:
-            (tree / "etc/crypttab").write_text(CRYPTTAB)
-            add_crypttab(initramfs_of(tree), pathlib.Path(directory))
+            open_at_boot(tree, pathlib.Path(directory))
         shutil.copy2(initramfs_of(tree), image.with_suffix(".initrd"))
-        (tree / "etc/fstab").write_text(f"{device} / ext4 defaults 0 1\n")
+        (tree / "etc/fstab").write_text(f"{root_device(encrypted)} / ext4 defaults 0 1\n")
         for name, file in (files or {}).items():
             target = tree / name.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,10 +104,15 @@ def make_disk(image, root, programs, *, encrypted: bool, size="1536M", files=Non
         plain = image.with_suffix(".plain") if encrypted else image
         disk.make_ext4(plain, size, tree)
     if encrypted:
-        with secret() as words:
-            run("qemu-img", "convert", *words, "-f", "raw", "-O", "luks", "-o", f"key-secret=luks,{LUKS}", plain, image)
-        plain.unlink()
+        encrypt(plain, image)
     return image
+
+
+def encrypt(plain: pathlib.Path, image: pathlib.Path) -> None:
+    """Makes `image` of a disk, LUKS as a whole, and takes `plain` away."""
+    with secret() as words:
+        run("qemu-img", "convert", *words, "-f", "raw", "-O", "luks", "-o", f"key-secret=luks,{LUKS}", plain, image)
+    plain.unlink()
 
 
 def decrypt(image, plain) -> pathlib.Path:
@@ -137,7 +150,7 @@ class Debian:
     def __init__(self, root: pathlib.Path, image, log, *, encrypted: bool, crashkernel="256M", append="", **options):
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         self.encrypted = encrypted
-        words = CMDLINE.format(root="/dev/mapper/root" if encrypted else "/dev/vda", crashkernel=crashkernel)
+        words = CMDLINE.format(root=root_device(encrypted), crashkernel=crashkernel)
         self.guest = Guest(
             kernel=kernel,
             initramfs=pathlib.Path(image).with_suffix(".initrd"),

@@ -33,9 +33,9 @@ class InstalledTest:
         self.root = installed.root_of(self.kernel)
         self.deb = installed.package(BIN, self.work)
 
-    def session(self, name: str, disks, append="", root=None, devices=()) -> installed.Installed:
+    def session(self, name: str, disks, append="", root=None, **options) -> installed.Installed:
         log = CACHE / "logs" / f"test-{self.release}-installed-{name}.log"
-        return installed.Installed(root or self.root, disks, log, append=append, memory="2G", devices=devices)
+        return installed.Installed(root or self.root, disks, log, append=append, memory="2G", **options)
 
     def install(self, session) -> str:
         """As an administrator does it. Returns what the boot loader's next command line asks for."""
@@ -191,6 +191,53 @@ class InstalledTest:
             session.finish_boot()
             listed = json.loads(session.check("mcore list --json"))["dumps"]
             self.assertEqual([dump["status"] for dump in listed], ["complete"] * 2, listed)
+            session.power_off()
+
+    def test_an_encrypted_disk(self):
+        """No crash kernel opens it: as installed, the soft boot is armed, and the boot that asks for the passphrase saves the dump."""
+        if self.series != "6.1":
+            self.skipTest("the root with cryptsetup is of Debian 12")
+        root = debian.root_of(self.kernel)
+        image = installed.make_disk(self.work / "disk.img", root, self.deb, installed=True, encrypted=True)
+        with self.session("luks", [image], "crashkernel=256M", root=root, encrypted=True) as session:
+            session.boot()
+            status, told = session.run("mcore status")
+            self.assertEqual(
+                (status, told.splitlines()[0]), (0, "a crash now would be captured, by the soft boot (memory:)"), told
+            )
+            self.assertRegex(session.check("mcore arm --check", 240), "target /var/crash can't be reached: .*LUKS")
+            session.crash()
+            session.guest.expect(r"leaves out (?P<word>[0-9a-fx@,]+)\n", 300, or_fail=r"handing off: reboot")
+            session.unlock()
+            session.guest.expect(r"dump saved: /var/crash/\S+, .*, complete\n", 300, or_fail=r"second stage ended")
+            session.finish_boot()
+            self.check_listed(session)
+            session.power_off()
+
+    def test_a_newer_kernel(self):
+        """From backports. Before the restart the old one stays armed; after it the new one is, without a word."""
+        if self.series != "6.1":
+            self.skipTest("backports are those of Debian 12")
+        newer = installed.newer_kernel()
+        release = newer.name.split("_")[0].removeprefix("linux-image-")
+        image = installed.make_disk(self.work / "disk.img", self.root, self.deb, installed=True, files=[newer])
+        with self.session("older", [image], "crashkernel=256M") as session:
+            session.boot()
+            session.check(f"dpkg -i /root/{newer.name}", 900)
+            status, told = session.run("mcore status")
+            self.assertEqual(status, 0, told)
+            self.assertEqual(json.loads(session.check("mcore status --json"))["armed"]["release"], self.release)
+            session.power_off()
+        installed.take_initramfs(image, release)
+        kernel = installed.take_kernel(image, release, self.work / "vmlinuz")
+        with self.session("newer", [image], "crashkernel=256M", kernel=kernel) as session:
+            session.boot()
+            status, told = session.run("mcore status")
+            self.assertEqual(status, 0, told)
+            self.assertEqual(json.loads(session.check("mcore status --json"))["armed"]["release"], release)
+            self.crash_and_come_back(session, "UUID=")
+            self.release = release
+            self.check_listed(session)
             session.power_off()
 
     def test_a_kernel_without_kexec_file_load(self):

@@ -48,7 +48,7 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
       + "mcore.max-time=15m mcore.max-size=2G mcore.attempts=0")
   #expect(all.problems.isEmpty)
   #expect(all.level.value == .header && all.format.value == .elf && all.threads.value == 4 && all.source.value == "/s")
-  #expect(all.final?.value == .halt && all.failure?.value == .shell && all.shell.value)
+  #expect(all.final?.value == HandOffs("halt") && all.failure?.value == HandOffs("shell") && all.shell.value)
   #expect(all.modules.value == "/m" && all.wait.value == 0 && all.attempts.value == 0)
   #expect(all.maxTime.value == 900 && all.maxSize.value == 2 << 30)
   for key in SettingKey.all { #expect(Help.text.contains("  \(key.name) ")) }
@@ -62,6 +62,8 @@ private func settings(file: String = "", kernel: String = "", _ arguments: Strin
   ("/dev/vda1", ["'/dev/vda1'", "key=value"]), ("=x", ["there are target"]),
   ("target=nsf:h:/x", ["nsf:", "no kind of target", "argument 1"]),
   ("target=UUID=7", ["target=UUID=7", "missing"]), ("final=restart", ["reboot, poweroff, halt, kexec, shell, exit"]),
+  ("failure=shell:soon", ["shell:TIME"]), ("failure=reboot:5s", ["shell:TIME"]), ("final=", ["up to 8"]),
+  ("final=kexec,,reboot", ["commas"]), ("final=halt,halt,halt,halt,halt,halt,halt,halt,halt", ["up to 8"]),
   ("source=", ["a path"]), ("max-time=0", ["max-time=0", "15m"]), ("max-time=5x", ["s, m or h"]),
   ("max-size=1.5G", ["max-size=1.5G", "K, M, G or T"]), ("max-size=-1", ["none"]),
   ("max-size=99999999999999999999T", ["K, M, G or T"]),

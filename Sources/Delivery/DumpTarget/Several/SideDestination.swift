@@ -114,7 +114,7 @@ final class SideDestination {
   func end(extra: UInt64 = 0) throws(DumpError) -> Reply {
     if isLost { throw DumpError(.system(System.timedOut), "it does not answer any more", at: name) }
     let seconds = stall == 0 ? 0 : clampedSum(stall, extra)
-    if let thread, !thread.wait(milliseconds: seconds.multipliedReportingOverflow(by: 1000).partialValue) {
+    if let thread, !thread.wait(milliseconds: clampedProduct(seconds, 1000)) {
       isLost = true
       throw DumpError(.system(System.timedOut), "it did not answer for \(seconds) s", at: name)
     }
