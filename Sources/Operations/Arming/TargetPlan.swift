@@ -39,7 +39,10 @@ struct TargetPlan {
   /// For people.
   var line: String {
     let shown = shownTarget(word)
-    guard let crashWord else { return "\(shown) can't be reached: \(reason?.description ?? "it is not known why")" }
+    guard let crashWord else {
+      let why = reason.map { origin.isEmpty ? $0 : $0.inside(origin) }
+      return "\(shown) can't be reached: \(why?.description ?? "it is not known why")"
+    }
     return isMemory ? "\(shown) (the soft boot)" : crashWord == word ? shown : "\(shown) as \(crashWord)"
   }
 }

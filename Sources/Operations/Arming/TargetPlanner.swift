@@ -157,7 +157,7 @@ struct TargetPlanner {
 
   /// The disk of `last=`, for what can be kept when every target failed.
   func planLast(_ word: String) -> TargetPlan {
-    var plan = TargetPlan(word, "last=")
+    var plan = TargetPlan(word, "")
     do throws(DumpError) { plan.crashWord = try reachWhole(word, LastResort.devicePath(word), &plan) } catch {
       plan.reason = error
     }

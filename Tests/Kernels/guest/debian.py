@@ -18,7 +18,8 @@ PASSPHRASE = "open sesame"
 PASSWORD = "mcore"  # root's, in the root
 HOST = "mcore-guest"
 # A passphrase that a laptop checks in two seconds takes a minute here: there is no hardware virtualisation.
-LUKS = "iter-time=10"
+# With less, qemu-img may fail where CPU time is told in large steps ("Unable to get accurate CPU usage").
+LUKS = "iter-time=100"
 # Messages of systemd beside those of the kernel: a log says what waited for what.
 CMDLINE = "root={root} ro console=ttyS0 panic=5 loglevel=6 systemd.show_status=true crashkernel={crashkernel}"
 CRYPTTAB = "root /dev/vda none luks,initramfs\n"

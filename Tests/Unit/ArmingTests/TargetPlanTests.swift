@@ -150,6 +150,8 @@ private struct DiskMachine {
     #expect(try machine.plan("target=/live/crash").targets[0].crashWord == "UUID=1234-abcd:/rw/upper/crash")
     #expect(try machine.plan("target=/live").targets[0].crashWord == "UUID=1234-abcd:/rw/upper")
     #expect(try machine.plan("target=/gone/x").targets[0].line.contains("/not/there"))
+    // And where the target stands.
+    #expect(try machine.plan("level=used\ntarget=/gone/x").targets[0].line.contains("(/etc/mcore.conf, line 2"))
     #expect(try machine.plan("target=/tmp/live/x").targets[0].line.contains("on no disk (tmpfs)"))
   }
 
