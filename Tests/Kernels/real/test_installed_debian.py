@@ -10,6 +10,7 @@ import tempfile
 
 from guest import debian, disk, installed, oops_module, system
 from guest.paths import CACHE, fetch_kernel, kernel_release, run
+from guest.qemu import X86_64_WITHOUT_CX16
 
 from .series import for_each
 from .test_dumps import BIN, mcore
@@ -230,7 +231,7 @@ class InstalledTest:
             session.power_off()
         installed.take_initramfs(image, release)
         kernel = installed.take_kernel(image, release, self.work / "vmlinuz")
-        with self.session("newer", [image], "crashkernel=256M", kernel=kernel) as session:
+        with self.session("newer", [image], "crashkernel=256M", kernel=kernel, machine=X86_64_WITHOUT_CX16) as session:
             session.boot()
             status, told = session.run("mcore status")
             self.assertEqual(status, 0, told)

@@ -7,7 +7,7 @@ final class SSHDestination: Destination {
   let acceptsSideFiles = true
   /// Bytes that the far side's file system has free, if it can tell.
   let room: UInt64?
-  private let shell: SSHShell
+  private var shell: SSHShell
   /// On the far side.
   private let parent: String
   private let finalName: String
@@ -84,12 +84,16 @@ final class SSHDestination: Destination {
         + "[ ! -e \(to) ] || exit 1; mv \(from) \(to) || exit 1; "
         + "sync \(shellQuoted(parent)) 2>/dev/null || sync; exit 0")
     isComplete = true
+    shell.closeConnection()
     return name
   }
+
+  deinit { shell.closeConnection() }
 
   func abandon(note: String) -> String {
     if !isComplete {
       _ = sink?.abandon()
+      shell.closeConnection()
       try? put(DirectoryDestination.noteName, Array(note.utf8), limit: 15)
     }
     return isComplete ? name : name + incompleteSuffix
