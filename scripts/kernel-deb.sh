@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches a kernel of Debian 12's backports as the package that an administrator installs, once, and prints where it is.
+# Fetches the kernel of Debian 13 as the package that an administrator installs, once, and prints where it is.
 #
 # usage: kernel-deb.sh
 set -eu
@@ -14,9 +14,9 @@ if [ -z "$(newest)" ]; then
     scratch=$(mktemp -d "$debs/.tmp-XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
     trap 'exit 129' HUP INT TERM
-    use_suite bookworm-backports
+    use_suite trixie
     package=$(apt-cache pkgnames linux-image- | grep -E '^linux-image-[0-9].*-cloud-amd64$' | sort -V | tail -n 1)
-    [ -n "$package" ] || die "bookworm-backports has no kernel for clouds"
+    [ -n "$package" ] || die "Debian 13 has no kernel for clouds"
     say "fetching $package"
     (cd "$scratch" && apt-get download -qq "$package" </dev/null >&2) || die "could not download $package"
     mv "$scratch"/*.deb "$debs"

@@ -114,7 +114,7 @@ def encrypt(plain: pathlib.Path, image: pathlib.Path) -> None:
         command = ["qemu-img", "convert", *words, "-f", "raw", "-O", "luks", "-o", f"key-secret=luks,{LUKS}", plain, image]
         for attempt in range(10):
             try:
-                run(*command)
+                run(*command, stderr=subprocess.PIPE)
                 break
             except subprocess.CalledProcessError as error:
                 # It measures how long a key takes, and gives up where the kernel tells CPU time in too large steps.

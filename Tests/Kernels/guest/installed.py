@@ -28,7 +28,7 @@ def network_root_of(kernel: pathlib.Path) -> pathlib.Path:
 
 
 def newer_kernel() -> pathlib.Path:
-    """A package of a kernel of Debian 12's backports."""
+    """The package of a kernel of Debian 13."""
     return pathlib.Path(run(REPOSITORY / "scripts/kernel-deb.sh", timeout=600).strip())
 
 

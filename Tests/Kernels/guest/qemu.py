@@ -108,6 +108,96 @@ class Machine:
 
 
 X86_64 = Machine("qemu-system-x86_64", ["-cpu", "max", "-M", "q35"])
+
+
+class GuestError(Exception):
+    """The guest did not do what was expected of it. The message ends with the last lines of its console."""
+
+
+def die_with_parent() -> None:
+    """Runs in the child before exec: a harness that is killed must not leave a machine running.
+
+    The kernel means the thread that started the child: start guests from a thread that lives as long as they do."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Console:
+    """The serial console: everything read goes to the log file, and into `text` for matching."""
+
+    def __init__(self, reader, writer, log: pathlib.Path):
+        self.text = ""
+        self.closed = False
+        self.matched_to = 0
+        self.changed = threading.Condition()
+        self.writer = writer
+        self.thread = threading.Thread(target=self._read, args=(reader, open(log, "wb")), daemon=True)
+        self.thread.start()
+
+    def _read(self, reader, log) -> None:
+        with log:
+            while data := os.read(reader.fileno(), 65536):
+                log.write(data)
+                log.flush()
+                with self.changed:
+                    self.text += data.decode(errors="replace").replace("\r", "")
+                    self.changed.notify_all()
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def find(self, pattern: str, deadline: float):
+        """The next match after the last one found, or None when time or console end first."""
+        expression = re.compile(pattern)
+        with self.changed:
+            while True:
+                if match := expression.search(self.text, self.matched_to):
+                    self.matched_to = match.end()
+                    return match
+                left = deadline - time.monotonic()
+                if self.closed or left <= 0:
+                    return None
+                self.changed.wait(left)
+
+    def last_lines(self, count: int = 15) -> str:
+        return "\n".join(f"    | {line}" for line in self.text.splitlines()[-count:])
+
+
+class Monitor:
+    """QMP: one JSON object per line in each direction, events in between."""
+
+    def __init__(self, sock):
+        self.stream = sock.makefile("rw")  # closed with the socket
+        self.stream.readline()  # the greeting
+        self.command("qmp_capabilities")
+
+    def command(self, name: str, /, **arguments):
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        while line := self.stream.readline():
+            answer = json.loads(line)
+            if "error" in answer:
+                raise GuestError(f"QEMU refused {name}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+        raise GuestError(f"QEMU ended during {name}")
+
+    def wait_event(self, name: str, is_wanted) -> dict:
+        """The data of the first event of that name, from now on, of which `is_wanted(data)` is true."""
+        while line := self.stream.readline():
+            answer = json.loads(line)
+            if answer.get("event") == name and is_wanted(answer["data"]):
+                return answer["data"]
+        raise GuestError(f"QEMU ended while {name} was awaited")
+
+
+class Machine:
+    """Which machine QEMU is: the program, and what chooses processor and board."""
+
+    def __init__(self, program: str, words: list):
+        self.program, self.words = program, words
+
+
+X86_64 = Machine("qemu-system-x86_64", ["-cpu", "max", "-M", "q35"])
 # Debian 12's kernels of backports (6.12.95) die within seconds behind a cmpxchg16b, with flags that nothing set: QEMU 7.2.
 X86_64_WITHOUT_CX16 = Machine("qemu-system-x86_64", ["-cpu", "max,-cx16", "-M", "q35"])
 

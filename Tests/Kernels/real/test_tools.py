@@ -7,6 +7,7 @@ Which kernel: 6.1, since Debian 12's crash reads it.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import struct
@@ -37,6 +38,14 @@ with open(sys.argv[2], "rb") as core:
     assert core.read(4) == b"\\x7fELF"
 sys.exit(7)
 """
+# As udev makes the device: everybody may open it.
+ANYONE = (
+    "set -e; mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/fuse c 10 229; cd /; "
+    'as() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }; '
+    '"$1" mount "$2" "$3"; sha256sum <"$3/vmcore"; fusermount3 -u "$3"; '
+    'as "$1" mount "$2" "$3"; as cat "$3/vmcore" | sha256sum; as head -n 1 "$3/dmesg.txt"; ! ls "$3" 2>&1; '
+    'as fusermount3 -u "$3"; ! grep "$3" /proc/mounts'
+)
 NO_FUSE = 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"'
 
 
@@ -206,6 +215,25 @@ class Tools(unittest.TestCase):
         self.assertNotIn(str(self.temporary), pathlib.Path("/proc/mounts").read_text())
         for directory in self.temporary.iterdir():
             directory.rmdir()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_a_plain_user_mounts_for_itself_alone(self):
+        with tempfile.TemporaryDirectory(prefix="mcore-plain-") as directory:
+            place = pathlib.Path(directory)
+            place.chmod(0o755)
+            point = place / "mount"
+            point.mkdir()
+            os.chown(point, 65534, 65534)
+            shutil.copy2(MCORE, place / "mcore")
+            shutil.copy(self.packed, place / "kern.elf.gz")
+            (place / "kern.elf.gz").chmod(0o644)
+            words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", ANYONE, "sh"]
+            said = command(*words, place / "mcore", place / "kern.elf.gz", point).stdout.decode().splitlines()
+        # What root sees of a mount of its own.
+        self.assertEqual(said[0], said[1])
+        self.assertIn("Linux version", said[2])
+        # And not of somebody else's.
+        self.assertIn("Permission denied", said[3])
 
     def test_what_is_not_there_is_named_with_what_helps(self):
         empty = self.work / "empty"
