@@ -6,9 +6,9 @@
 #     release                        the release, as `uname -r` would say it
 #     vmlinux                        with debug information (only after --debug; 600 MB)
 #
-# usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic] SERIES
+# usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic | --rt] SERIES
 #
-# --generic: not the flavour for clouds, which has few drivers.
+# --generic: not the flavour for clouds, which has few drivers. --rt: with PREEMPT_RT.
 #
 # With --arch arm64 SERIES may end in -16k: the kernel with pages of 16 KiB (from 6.12 on).
 # SERIES is 5.10, 6.1, 6.12, 7.2 ..., or 7.x for the newest 7. The archive keeps a kernel for some weeks only, so
@@ -19,16 +19,17 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/suite.sh"
 
-usage="usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic] SERIES"
+usage="usage: kernel.sh [--arch arm64] [--debug] [--refresh] [--generic | --rt] SERIES"
 debug=no
-generic=no
+kind=
 refresh=no
 arch=amd64
 series=
 while [ $# -gt 0 ]; do
     case "$1" in
     --debug) debug=yes ;;
-    --generic) generic=yes ;;
+    --generic) kind=generic ;;
+    --rt) kind=rt ;;
     --refresh) refresh=yes ;;
     --arch)
         arch=${2:-}
@@ -43,13 +44,12 @@ kernels=$MCORE_CACHE/kernels
 # The small cloud flavour first.
 case "$arch-$series" in
 amd64-*)
-    if [ "$generic" = yes ]; then
-        flavours=amd64
-        pick=$kernels/pick-$series-generic
-    else
-        flavours="cloud-amd64 amd64"
-        pick=$kernels/pick-$series
-    fi
+    pick=$kernels/pick-$series${kind:+-$kind}
+    case "$kind" in
+    generic) flavours=amd64 ;;
+    rt) flavours=rt-amd64 ;;
+    *) flavours="cloud-amd64 amd64" ;;
+    esac
     ;;
 arm64-*-16k)
     flavours=arm64-16k
@@ -182,6 +182,8 @@ candidates >>"$scratch/candidates"
 found=no
 while read -r suite release; do
     use_suite "$suite" "$arch"
+    # Other packages depend on some that were never there.
+    [ -n "$(apt-cache show "linux-image-$release" 2>/dev/null)" ] || continue
     if debug_available; then
         found=yes
         break

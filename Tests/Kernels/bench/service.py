@@ -32,9 +32,7 @@ KDUMP_WORDS = "root=/dev/vda rw reset_devices systemd.unit=kdump-tools-dump.serv
 # Its default (1.8.1) is -F -c -d 31; LZO is what Fedora and RHEL use.
 KDUMP_SETTINGS = 'MAKEDUMP_ARGS="-F -l -d 31"\n'
 # A crash kernel that ends without a dump.
-FAILED = (
-    r"Kernel panic - not syncing|Out of memory|end Kernel panic|[Ff]ailed to save vmcore|Initramfs unpacking failed|error: .*\n"
-)
+FAILED = r"\] Kernel panic|Out of memory|[Ff]ailed to save vmcore|Initramfs unpacking failed|error: .*\n"
 
 # What is on the console, in this order; each stage ends there.
 STAGES = {

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import oops_module, system
+from . import kernel_module, oops_module, system
 from .dumps import SOURCES, once
 from .paths import CACHE, GUEST, build_initramfs, fetch_kernel, fingerprint, kernel_release, run
 from .qemu import new_log
@@ -50,7 +50,17 @@ KINDS = {
         False,
     ),
     "stack": ("", "echo 1 >/proc/sys/kernel/panic_on_oops; insmod /bin/oops.ko", False),
+    # Two tasks, each of which has the mutex that the other one wants.
+    "deadlock": (
+        "",
+        "echo 5 >/proc/sys/kernel/hung_task_timeout_secs; echo 1 >/proc/sys/kernel/hung_task_panic; insmod /bin/crashes.ko kind=deadlock",
+        False,
+    ),
+    # A timer in memory that was freed.
+    "freed": ("", "insmod /bin/crashes.ko kind=freed", False),
 }
+# These have guest/crashes_module.c, which is built: on Debian 12's kernel alone.
+BUILT = ("deadlock", "freed")
 # What the module does in place of dying of ud2: 5 bytes at most, behind which there is a place of a relocation. Its unwind entries
 # know of a push that stands there first.
 CODES = {
@@ -65,6 +75,7 @@ CODES = {
 def crash_dump(series: str, kind: str) -> pathlib.Path:
     kernel = fetch_kernel(series)
     own = [GUEST / f"{name}.c" for name in OWN_PROGRAMS.get(kind, [])]
+    own += [GUEST / "crashes_module.c"] if kind in BUILT else []
     what = (*KINDS[kind], CODES[kind].hex()) if kind in CODES else KINDS[kind]
     path = CACHE / "dumps" / f"crash-{kind}-{kernel_release(kernel)}-{fingerprint(what, *PARTS, *own)[:8]}.elf"
     with once(path) as temporary:
@@ -89,6 +100,8 @@ def capture(kernel: pathlib.Path, kind: str, out: pathlib.Path) -> None:
         for name in [*PROGRAMS, *OWN_PROGRAMS.get(kind, [])]:
             run(shutil.which("clang") or shutil.which("cc"), "-static", "-O1", "-o", extra / "bin" / name, GUEST / f"{name}.c")
         oops_module.make(kernel, extra / "bin/oops.ko", CODES.get(kind, oops_module.UD2))
+        if kind in BUILT:
+            shutil.copy2(kernel_module.build(kernel, "crashes", work / "module"), extra / "bin")
         first = build_initramfs(kernel, GUEST / "guest-init", work / "first.img", "--modules", system.MODULES, "--extra", extra)
         second = build_initramfs(kernel, GUEST / "raw-dump-init", work / "capture.img")
         image = system.make_disk(work / "disk.img", kernel, second)

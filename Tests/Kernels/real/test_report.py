@@ -514,6 +514,23 @@ class Crashes:
         self.assertIn("handle_userfault", holders["pipe-holder"])
         self.assertIn("handle_userfault", holders["file-holder"])
 
+    def test_a_real_time_kernel(self):
+        """PREEMPT_RT, whose locks are all mutexes of another kind: the same is said."""
+        if self.series != "6.1":
+            self.skipTest("there is one of these kernels")
+        oops = json.loads(mcore("report", "--json", crash_dump("6.1-rt", "oops")).stdout)
+        self.assertIn("PREEMPT_RT", oops["reason"])
+        self.assertEqual(self.names(oops["panic"]["stack"])[:2], ["dummy_init_module", "do_one_initcall"])
+        # Of the same bug on the other kernels.
+        self.assertEqual(oops["signature"], self.report("oops")["signature"])
+        report = json.loads(mcore("report", "--json", crash_dump("6.1-rt", "locks")).stdout)
+        self.assertEqual(report["signature"]["kind"], "sysrq")
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        for name, kind, function in (("pipe", "mutex", "pipe_write"), ("file", "rwsem", "ext4_buffered_write_iter")):
+            entry = waiting[f"{name}-waiter"]
+            self.assertEqual((entry["for"], entry["in"], entry["holder"]["name"]), (kind, function, f"{name}-holder"))
+        self.assertEqual([chain["cycle"] for chain in report["waiting"]["chains"]], [False, False])
+
     def test_a_task_that_hangs(self):
         report = self.report("hung")
         self.assertIn("hung_task", report["reason"])
@@ -525,6 +542,40 @@ class Crashes:
         # Who hangs is the bug, not the watchdog that tells of it.
         self.assertEqual(report["signature"]["kind"], "hung-task")
         self.assertEqual(report["signature"]["frames"][0], "percpu_rwsem_wait")
+
+    def test_two_mutexes_in_a_cycle(self):
+        """Each of two tasks has the mutex that the other one wants: that is said in one line, with the names of the mutexes."""
+        self.needs_a_module_of_ours()
+        report = self.report("deadlock")
+        waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
+        pids = [waiting[f"deadlock-{name}"]["task"]["pid"] for name in ("first", "second")]
+        self.assertEqual(report["waiting"]["chains"], [{"pids": sorted(pids), "cycle": True}])
+        for name, other, lock in (("first", "second", "second_lock"), ("second", "first", "first_lock")):
+            entry = waiting[f"deadlock-{name}"]
+            self.assertEqual((entry["for"], entry["in"], entry["holder"]["name"]), ("mutex", "takes_both", f"deadlock-{other}"))
+            self.assertEqual(entry["lock_name"], lock)
+        self.assertEqual(report["signature"]["kind"], "hung-task")
+        self.assertEqual(report["signature"]["frames"], ["__mutex_lock", "takes_both"])
+        self.assertIn("DEADLOCK: deadlock-", mcore("report", crash_dump(self.series, "deadlock")).stdout.decode())
+
+    def test_freed_memory_that_an_interrupt_uses(self):
+        """A timer of a freed structure, over which somebody else has written: the processor was sent to where no code is, and the stack
+        goes on from where the call came, across the interrupt, to its end."""
+        self.needs_a_module_of_ours()
+        report = self.report("freed")
+        stack = report["panic"]["stack"]
+        self.assertEqual(stack["frames"][0]["address"], "0x5a5a5a5a5a5a5a5a")
+        self.assertTrue(stack["whole"])
+        self.assertEqual([frame for frame in stack["frames"] if not frame["reliable"]], [])
+        names = functions(frame["function"] for frame in stack["frames"][1:])
+        self.assertEqual(names[:3], ["call_timer_fn", "__run_timers", "run_timer_softirq"])
+        self.assertIn("asm_sysvec_apic_timer_interrupt", names)
+        self.assertEqual(report["signature"]["kind"], "general-protection")
+        self.assertEqual(report["signature"]["frames"], ["call_timer_fn", "__run_timers", "run_timer_softirq"])
+
+    def needs_a_module_of_ours(self):
+        if self.series != "6.1":
+            self.skipTest("the module is built with the compiler of Debian 12, for its kernel")
 
     def test_ten_thousand_tasks(self):
         """All of them are found, in bounded memory."""

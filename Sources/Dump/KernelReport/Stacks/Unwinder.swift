@@ -114,10 +114,11 @@ struct Unwinder {
   /// Moves to the caller's frame, or to what was interrupted.
   func advance(_ state: inout State) -> Step {
     if view.memory.architecture == .arm64 { return followFrame(&state) }
-    // A call of a null pointer: only the return address was pushed.
-    let isNull = state.ip == 0 && state.isExact
+    // A call of a null pointer, or of one that points to no code: only the return address was pushed.
+    let isBadCall =
+      state.isExact && (state.ip == 0 || !places.isCode(state.ip) && view.u64(state.sp).map(places.isReturnAddress) == true)
     let known =
-      isNull
+      isBadCall
       ? OrcEntry(stackOffset: 8, frameOffset: 0, stack: .stack, frame: .undefined, kind: .call)
       : places.entry(at: state.isExact ? state.ip : state.ip &- 1)
     // Code that was made while the kernel ran (BPF) keeps a frame pointer.

@@ -49,7 +49,8 @@ struct WaitFinder {
     for (index, frame) in trace.frames.prefix(24).enumerated() {
       guard let name = frame.place.function.map({ normalisedFunction($0) }) else { continue }
       if let found = WaitFinder.kind(name) {
-        if kind == .other || kind == .io || found == kind { kind = found }
+        // A semaphore of PREEMPT_RT waits by a mutex of its own.
+        if kind == .other || kind == .io || found == kind || WaitFinder.isRealTimeSemaphore(name) { kind = found }
         outermost = index
       } else if name == "io_schedule" || name == "io_schedule_timeout", kind == .other {
         kind = .io
@@ -66,6 +67,9 @@ struct WaitFinder {
     return wait
   }
 
+  /// kernel/locking/rwbase_rt.c
+  private static func isRealTimeSemaphore(_ function: String) -> Bool { function.utf8.starts(with: "rwbase_".utf8) }
+
   private static func kind(_ function: String) -> Wait.Kind? {
     let mutex = ["__mutex_lock", "mutex_lock", "ww_mutex_lock", "__ww_mutex_lock", "rt_mutex_slowlock", "__rt_mutex_slowlock"]
     if mutex.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .mutex }
@@ -73,7 +77,7 @@ struct WaitFinder {
       "rwsem_down_", "down_write", "down_read", "__down_write", "__down_read", "percpu_down_write", "percpu_rwsem_wait",
       "__percpu_down_read",
     ]
-    if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) { return .rwsem }
+    if semaphore.contains(where: { function.utf8.starts(with: $0.utf8) }) || isRealTimeSemaphore(function) { return .rwsem }
     if function == "down" || function == "__down" || function == "__down_common" || function == "___down_common" {
       return .semaphore
     }
