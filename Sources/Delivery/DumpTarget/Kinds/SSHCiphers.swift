@@ -3,8 +3,8 @@ internal import LinuxSystem
 
 /// The order in which ssh offers its ciphers.
 ///
-/// The client's order decides (RFC 4253, section 7.1), and OpenSSH's begins with chacha20-poly1305, which is the fastest where
-/// a CPU has no instructions for AES. Where it has them, AES-GCM takes a third of the time.
+/// The client's order decides (RFC 4253, section 7.1), and OpenSSH's begins with chacha20-poly1305, which is
+/// the fastest where a CPU has no instructions for AES. Where it has them, AES-GCM takes a third of the time.
 enum SSHCiphers {
   /// What `ssh -G` says it would offer, the same ciphers with AES-GCM first. So whatever the machine's
   /// configuration rules out stays out. Nil where nothing is to be changed, or nothing can be said.

@@ -1,9 +1,9 @@
 internal import DumpBasics
 internal import LinuxSystem
 
-/// A connection of ssh that several commands share (ssh_config(5), ControlMaster): one login for all of them. The first
-/// command makes it; a process of ssh keeps it open in the background. Where the far side allows one session only, or the
-/// connection is gone, ssh makes another one by itself.
+/// A connection of ssh that several commands share (ssh_config(5), ControlMaster): one login for all of them.
+/// The first command makes it; a process of ssh keeps it open in the background. Where the far side allows
+/// one session only, or the connection is gone, ssh makes another one by itself.
 struct SSHConnection: Sendable {
   /// Nobody else can look into it, and so nobody else can use the connection.
   private let directory: String
