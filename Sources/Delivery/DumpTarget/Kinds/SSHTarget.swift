@@ -53,8 +53,8 @@ struct SSHShell: Sendable {
   /// `ssh:user@host:`, for messages.
   var name: String { "ssh:" + (place.user.map { $0 + "@" } ?? "") + place.inBrackets + (place.port.map { ":\($0)" } ?? "") + ":" }
 
-  /// Before a dump goes out, which takes several commands and much data: they share a connection, whose cipher
-  /// is the fastest that both sides know. Where that can't be had, nothing is lost but time.
+  /// Before a dump goes out, which takes several commands and much data: they share a connection, whose
+  /// cipher is the fastest that both sides know. Where that can't be had, nothing is lost but time.
   mutating func prepareForMany() {
     let question = Command("ssh", options + ["-G", "--", place.host], output: .collect)
     if let answer = try? System.run(question, limitSeconds: 10), answer.end == .exited(0) {
