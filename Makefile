@@ -23,14 +23,18 @@ build: ## both programs, in .build/release/
 	@cp .build/capture/release/mcore-capture $(BIN)/mcore-capture
 	@scripts/check-size.sh $(BIN)/mcore-capture
 
+ARM64 := .build/arm64-release
+
 .PHONY: build-arm64
-build-arm64: ## mcore-capture for arm64, static, in .build/arm64-release/ (Debian's arm64 packages are fetched once)
+build-arm64: ## both programs for arm64, static, in .build/arm64-release/ (Debian's arm64 packages are fetched once)
 	@scripts/deps.sh build
-	swift build -c release --static-swift-stdlib $$(scripts/arm64-sdk.sh --flags) -Xswiftc -Osize -Xswiftc -Xfrontend \
-	  -Xswiftc -disable-reflection-metadata --scratch-path .build/arm64 --product mcore-capture
-	@mkdir -p .build/arm64-release
-	@cp .build/arm64/aarch64-unknown-linux-gnu/release/mcore-capture .build/arm64-release/mcore-capture
-	@scripts/check-size.sh .build/arm64-release/mcore-capture
+	swift build -c release --static-swift-stdlib $$(scripts/arm64-sdk.sh --flags) --traits Libdeflate,Zstd,SHA256,Kdump,LZO,Streams,FUSE \
+	  --scratch-path .build/arm64-mcore --product mcore
+	swift build -c release --static-swift-stdlib $$(scripts/arm64-sdk.sh --flags) --traits Libdeflate,Zstd,SHA256 -Xswiftc -Osize \
+	  -Xswiftc -Xfrontend -Xswiftc -disable-reflection-metadata --scratch-path .build/arm64 --product mcore-capture
+	@mkdir -p $(ARM64)
+	@cp .build/arm64-mcore/aarch64-unknown-linux-gnu/release/mcore .build/arm64/aarch64-unknown-linux-gnu/release/mcore-capture $(ARM64)
+	@scripts/check-size.sh $(ARM64)/mcore-capture
 
 .PHONY: install
 install: build ## programs, man pages, completions, crash-base.img, units of systemd (PREFIX, default /usr/local; DESTDIR)
@@ -40,6 +44,11 @@ install: build ## programs, man pages, completions, crash-base.img, units of sys
 deb: build ## the package for Debian 12 and later, in .build/
 	@scripts/deps.sh test
 	@scripts/deb.sh $(BIN) .build
+
+.PHONY: deb-arm64
+deb-arm64: build-arm64 ## the package for Debian 12 and later on arm64, in .build/
+	@scripts/deps.sh --arm64
+	@scripts/deb.sh $(ARM64) .build
 
 .PHONY: dist
 dist: build ## a tarball with the programs and an installer, for other systems, in .build/

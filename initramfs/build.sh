@@ -10,6 +10,7 @@
 #   --modules "A B..."  kernel modules to load, without their dependencies (default: virtio disk, ext4)
 #   --conf FILE         becomes /etc/mcore.conf
 #   --shell             /init is a rescue shell on the console, where mcore-capture is typed by hand
+#   --busybox FILE      a static busybox (default: this machine's), of whatever machine the initramfs is for
 #   --extra DIR         a tree that is laid over the rest, last
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,7 +20,7 @@ die() {
     exit 1
 }
 
-kernel_dir='' capture='' out='' conf='' extra='' shell=no
+kernel_dir='' capture='' out='' conf='' busybox='' extra='' shell=no
 modules="virtio_pci virtio_blk ext4"
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -28,7 +29,7 @@ while [ $# -gt 0 ]; do
         shift
         continue
         ;;
-    --kernel-dir | --capture | --out | --modules | --conf | --extra) [ $# -ge 2 ] || die "$1 needs a value" ;;
+    --kernel-dir | --capture | --out | --modules | --conf | --busybox | --extra) [ $# -ge 2 ] || die "$1 needs a value" ;;
     *) die "unknown argument '$1'; the head of this file lists them" ;;
     esac
     case "$1" in
@@ -37,6 +38,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2 ;;
     --modules) modules=$2 ;;
     --conf) conf=$2 ;;
+    --busybox) busybox=$2 ;;
     --extra) extra=$2 ;;
     esac
     shift 2
@@ -47,7 +49,8 @@ done
 [ -z "$conf" ] || [ -r "$conf" ] || die "--conf '$conf' cannot be read"
 [ -z "$extra" ] || [ -d "$extra" ] || die "--extra '$extra' is no directory"
 
-busybox=$(command -v busybox) || die "busybox is missing: run scripts/deps.sh test"
+applets=$(command -v busybox) || die "busybox is missing: run scripts/deps.sh test"
+busybox=${busybox:-$applets}
 if readelf -l "$busybox" 2>/dev/null | grep -q INTERP; then
     die "$busybox is not static: install busybox-static"
 fi
@@ -63,8 +66,9 @@ done
 ln -s bin "$tree/sbin"
 
 cp "$busybox" "$tree/bin/busybox"
-# All applets: a link costs nothing, and in a rescue shell one never knows which will be needed.
-for applet in $("$busybox" --list); do
+# All applets: a link costs nothing, and in a rescue shell one never knows which will be needed. Those of this machine's, since
+# another machine's does not run here; Debian's have the same.
+for applet in $("$applets" --list); do
     case "$applet" in
     busybox | */*) ;;
     *) ln -s busybox "$tree/bin/$applet" ;;

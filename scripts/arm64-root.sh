@@ -37,6 +37,8 @@ apt-get install --print-uris -qq --no-install-recommends $packages | sed "s/^'[^
 for package in $packages $(grep -E '^lib|^zlib' "$scratch/names"); do
     fetch_package "$package" || die "could not download $package"
 done
+# Of the source: what a package with its busybox names.
+apt-cache show --no-all-versions busybox-static | sed -n 's/^Source: .*(\(.*\))$/\1/p; s/^Version: //p' | head -n 1 >"$scratch/root/busybox-version"
 for old in "$MCORE_CACHE"/arm64-root-*; do rm -rf "$old"; done
 mv "$scratch/root" "$root"
 echo "$root"

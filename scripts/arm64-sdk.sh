@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes what mcore-capture for arm64 is built with on another machine, once: a Swift SDK (a directory for --swift-sdks-path,
-# with one SDK, mcore-arm64) from Debian's arm64 packages. The compiler is the installed one; the static runtime is that of
-# Debian's swiftlang, whose modules the compiler builds anew from their interfaces.
+# Makes what mcore for arm64 is built with on another machine, once: a Swift SDK (a directory for --swift-sdks-path, with one
+# SDK, mcore-arm64) from Debian's arm64 packages. The compiler is the installed one; the static runtime is that of Debian's
+# swiftlang, whose modules the compiler builds anew from their interfaces. Foundation has none: arm64/FoundationEssentials.swift
+# stands in for what is used of it.
 #
 # usage: arm64-sdk.sh            prints the directory
-#        arm64-sdk.sh --flags    prints the options that make `swift build` use it
+#        arm64-sdk.sh --flags    prints the options that make `swift build` use it, but for --traits
 #
 # Packages are those of the day on which it is made. It is made anew when this file or the compiler changes.
 set -eu
@@ -13,7 +14,8 @@ set -eu
 
 suite=sid
 swift=$(dirname "$(realpath "$(command -v swiftc)")")/..
-sdk=$MCORE_CACHE/arm64-sdk-$({ cat "$0"; swiftc --version 2>/dev/null; } | sha256sum | cut -c 1-12)
+stand_in=$(dirname "$0")/arm64/FoundationEssentials.swift
+sdk=$MCORE_CACHE/arm64-sdk-$({ cat "$0" "$stand_in"; swiftc --version 2>/dev/null; } | sha256sum | cut -c 1-12)
 
 make_sdk() {
     # The lock of kernel.sh, which uses the same apt.
@@ -30,7 +32,7 @@ make_sdk() {
     # The version of gcc whose start files and libgcc are taken: the newest that has all of them.
     gcc=$(apt-cache pkgnames libstdc++- | sed -n 's/^libstdc++-\([0-9]*\)-dev$/\1/p' | sort -n | tail -n 1)
     for package in libc6 libc6-dev linux-libc-dev libgcc-s1 "libgcc-$gcc-dev" "libstdc++-$gcc-dev" libstdc++6 \
-        libelf-dev zlib1g-dev libzstd-dev libdeflate-dev libssl-dev; do
+        libelf-dev zlib1g-dev libzstd-dev libdeflate-dev libssl-dev liblzo2-dev libfuse3-dev; do
         fetch_package "$package" || die "could not download $package"
     done
     fetch_package swiftlang --wildcards './usr/libexec/swift/lib/swift*' || die "could not download swiftlang"
@@ -48,6 +50,11 @@ make_sdk() {
         ln -s "$swift/lib/swift/clang" "$runtime/$tree/clang"
         ln -sfn "../libexec/swift/lib/$tree" "$inside/sysroot/usr/lib/$tree"
     done
+    mkdir "$scratch/sdk/stand-in"
+    swiftc -target aarch64-unknown-linux-gnu -sdk "$inside/sysroot" -resource-dir "$runtime/swift_static" -static-stdlib \
+        -parse-as-library -wmo -O -module-name FoundationEssentials -module-link-name mcoreFoundationEssentials \
+        -emit-module -emit-module-path "$scratch/sdk/stand-in/FoundationEssentials.swiftmodule" \
+        -emit-library -static -o "$scratch/sdk/stand-in/libmcoreFoundationEssentials.a" "$stand_in" >&2
     cat >"$bundle/info.json" <<JSON
 {"schemaVersion": "1.0", "artifacts": {"mcore-arm64": {"type": "swiftSDK", "version": "1", "variants": [{"path": "sdk"}]}}}
 JSON
@@ -69,7 +76,7 @@ JSON
 JSON
     # Or the libraries of this machine would be found.
     mkdir -p "$scratch/sdk/pkgconfig"
-    for library in libelf:elf zlib:z libdeflate:deflate libzstd:zstd libcrypto:crypto; do
+    for library in libelf:elf zlib:z libdeflate:deflate libzstd:zstd libcrypto:crypto lzo2:lzo2 fuse3:fuse3; do
         sysroot=$sdk/mcore-arm64.artifactbundle/sdk/sysroot
         cat >"$scratch/sdk/pkgconfig/${library%:*}.pc" <<PC
 Name: ${library%:*}
@@ -87,7 +94,7 @@ PC
 case "${1:-}" in
 '') echo "$sdk" ;;
 --flags)
-    echo "--swift-sdks-path $sdk --swift-sdk mcore-arm64 --pkg-config-path $sdk/pkgconfig --traits Libdeflate,Zstd,SHA256"
+    echo "--swift-sdks-path $sdk --swift-sdk mcore-arm64 --pkg-config-path $sdk/pkgconfig -Xswiftc -I$sdk/stand-in -Xlinker -L$sdk/stand-in"
     ;;
 *) die "usage: arm64-sdk.sh [--flags]" ;;
 esac

@@ -14,6 +14,19 @@ for program in mcore mcore-capture; do
     if readelf -l "$bin/$program" | grep -q INTERP; then die "$bin/$program is not static: its package would need more than it names"; fi
 done
 
+# What the crash initramfs starts with, and what this machine's kernels can't do without.
+kexec=
+if [ -n "$EMULATOR" ]; then
+    root=$(scripts/arm64-root.sh)
+    BUSYBOX=$root/usr/bin/busybox
+    export BUSYBOX
+    busybox_version=$(cat "$root/busybox-version")
+else
+    busybox_version=$(dpkg-query -W -f '${source:Version}' busybox-static)
+fi
+# Debian's kernels for arm64 have no kexec_file_load(2).
+[ "$machine" != arm64 ] || kexec=", kexec-tools"
+
 tree=$stage/tree
 mkdir -p "$tree/DEBIAN"
 chmod 0755 "$tree"
@@ -31,13 +44,12 @@ gzip -9n "$tree"/usr/share/man/man*/*
 
 for script in postinst prerm postrm; do install -m 0755 "packaging/debian/$script" "$tree/DEBIAN/$script"; done
 for list in triggers conffiles; do install -m 0644 "packaging/debian/$list" "$tree/DEBIAN/$list"; done
-busybox="busybox (= $(dpkg-query -W -f '${source:Version}' busybox-static))"
-sed -e "s|@VERSION@|$version|" -e "s|@BUSYBOX@|$busybox|" -e "s|@SIZE@|$(du -sk --apparent-size "$tree" | cut -f 1)|" \
+sed -e "s|@VERSION@|$version|" -e "s|@MACHINE@|$machine|" -e "s|@KEXEC@|$kexec|" -e "s|@BUSYBOX@|busybox (= $busybox_version)|" -e "s|@SIZE@|$(du -sk --apparent-size "$tree" | cut -f 1)|" \
     packaging/debian/control >"$tree/DEBIAN/control"
 (cd "$tree" && find usr etc -type f ! -path 'etc/*' -print0 | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
 chmod 0644 "$tree/DEBIAN/md5sums" "$tree/DEBIAN/control"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-package=$out/mcore_${version}_amd64.deb
+package=$out/mcore_${version}_$machine.deb
 dpkg-deb --root-owner-group -Zxz -z6 --build "$tree" "$package" >/dev/null
 echo "$package"

@@ -4,7 +4,8 @@
 #
 # usage: install.sh BIN     (environment: DESTDIR, PREFIX, default /usr/local; UNITS, RULES and BOOT_SCRIPTS, the directories of systemd's
 #                            units, of udev's rules and of initramfs-tools' scripts, default those for an administrator below /etc;
-#                            DRACUT, that of dracut's modules, default /usr/lib/dracut/modules.d where that exists)
+#                            DRACUT, that of dracut's modules, default /usr/lib/dracut/modules.d where that exists; BUSYBOX, a static
+#                            busybox, and EMULATOR, what runs the programs, where they are another machine's)
 set -eu
 cd "$(dirname "$0")/.."
 bin=$1
@@ -20,7 +21,7 @@ install -D -m 0644 man/mcore.conf.5 "$to/share/man/man5/mcore.conf.5"
 complete() {
     mkdir -p "$to/share/$(dirname "$2")"
     # Such a file is read by the shell, and not run: no #! in it.
-    "$bin/mcore" --generate-completion-script "$1" | sed '1{/^#!/d}' >"$to/share/$2"
+    ${EMULATOR:-} "$bin/mcore" --generate-completion-script "$1" | sed '1{/^#!/d}' >"$to/share/$2"
 }
 complete bash bash-completion/completions/mcore
 # Where zsh looks: packages of Debian have a directory of their own.
@@ -34,7 +35,8 @@ trap 'exit 129' HUP INT TERM
 echo none >"$kernel/release"
 mkdir -p "$kernel/modules/lib/modules/none" "$to/lib/mcore"
 for list in dep builtin softdep alias; do : >"$kernel/modules/lib/modules/none/modules.$list"; done
-initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' --out "$to/lib/mcore/crash-base.img"
+initramfs/build.sh --kernel-dir "$kernel" --capture "$bin/mcore-capture" --modules '' \
+    ${BUSYBOX:+--busybox "$BUSYBOX"} --out "$to/lib/mcore/crash-base.img"
 
 install -m 0755 units/give-back.sh "$to/lib/mcore/give-back"
 install -m 0755 units/write-metrics.sh "$to/lib/mcore/write-metrics"

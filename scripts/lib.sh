@@ -114,11 +114,20 @@ finish_release_root() {
 }
 
 # For a script `NAME.sh BIN OUT-DIRECTORY` that makes a package of what `make build` made, the same bytes from the same programs and
-# commit: sets $bin, $out, $version, $SOURCE_DATE_EPOCH, and $stage, a directory that vanishes with the script.
+# commit: sets $bin, $out, $version, $SOURCE_DATE_EPOCH, $machine (amd64 or arm64), $EMULATOR, which runs the programs where they are
+# another machine's (else empty), and $stage, a directory that vanishes with the script.
 begin_package() {
     [ $# -eq 2 ] || die "usage: ${0##*/} BIN OUT-DIRECTORY"
     bin=$1 out=$2
-    version=$("$bin/mcore" --version | sed 's/^mcore //')
+    case $(readelf -h "$bin/mcore" | sed -n 's/^ *Machine: *//p') in
+    *X86-64) machine=amd64 ;;
+    AArch64) machine=arm64 ;;
+    *) die "$bin/mcore is of no machine that is known" ;;
+    esac
+    EMULATOR=
+    [ "$machine" = "$(dpkg --print-architecture)" ] || EMULATOR=qemu-aarch64-static
+    export EMULATOR
+    version=$($EMULATOR "$bin/mcore" --version | sed 's/^mcore //')
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT

@@ -3,16 +3,19 @@ only its programs and its machine differ."""
 
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 
-from . import dumps, system
+from . import armed, dumps, soft_boot, system
 from .paths import CACHE, GUEST, REPOSITORY, build_initramfs, fingerprint, kernel_release, run
 from .qemu import Guest, Machine
 
 NORMAL_CMDLINE = system.NORMAL_CMDLINE.replace("ttyS0", "ttyAMA0")
 CRASH_CMDLINE = system.CRASH_CMDLINE.replace("ttyS0", "ttyAMA0")
 KEXEC = GUEST / "arm64-kexec"
+MODULES = "virtio_pci virtio_blk ext4"
+BUILD_BASE = [REPOSITORY / "initramfs/build.sh", "--modules", ""]
 # Everything that decides what a dump holds, beyond what decides it on x86_64.
 SOURCES = [KEXEC, GUEST / "arm64.py", REPOSITORY / "scripts/arm64-root.sh"]
 
@@ -70,7 +73,7 @@ def normal_initramfs(kernel: pathlib.Path) -> pathlib.Path:
         with tempfile.TemporaryDirectory() as extra:
             busybox(pathlib.Path(extra))
             kexec(pathlib.Path(extra))
-            build_initramfs(kernel, init, image, "--modules", "virtio_pci virtio_blk ext4", "--extra", extra)
+            build_initramfs(kernel, init, image, "--modules", MODULES, "--extra", extra)
     return image
 
 
@@ -81,13 +84,44 @@ def capture_initramfs(kernel: pathlib.Path, init, out, *options) -> pathlib.Path
         return build_initramfs(kernel, init, out, "--extra", extra, *options)
 
 
-def start(kernel: pathlib.Path, disks, log, *, cpu=0, memory="1G", append="", **options) -> Guest:
+def armed_disk(image: pathlib.Path, kernel: pathlib.Path, programs: pathlib.Path, work, files: dict) -> pathlib.Path:
+    """The disk of a guest that arms itself (armed-init), and the initramfs of its normal boot. `programs` has mcore and mcore-capture
+    of arm64; what the crash initramfs starts with is what the package has. `files`: name on the disk -> text."""
+    tree, base, initramfs = work / "tree", work / "base.img", work / "normal.img"
+    busybox(tree)
+    run(*BUILD_BASE, "--kernel-dir", no_kernel(work), "--capture", programs / "mcore-capture", "--extra", tree, "--out", base)
+    kexec(tree)
+    shutil.copy2(GUEST / "armed-init", tree)
+    armed.module_tree(kernel, tree, MODULES.split())
+    build_initramfs(kernel, programs / "mcore-capture", initramfs, "--modules", MODULES, "--extra", tree)
+    system.make_disk(image, kernel, None)
+    run("debugfs", "-w", "-R", "mkdir /var/crash", image, stderr=subprocess.DEVNULL)
+    on_disk = {"/boot/base.img": base, "/mcore/mcore": programs / "mcore"}
+    for name, text in files.items():
+        path = work / name.strip("/").replace("/", "-")
+        path.write_text(text)
+        on_disk[name] = path
+    soft_boot.add_to_disk(image, on_disk)
+    return initramfs
+
+
+def no_kernel(work: pathlib.Path) -> pathlib.Path:
+    """What build.sh takes for a kernel without modules."""
+    tree = work / "none/modules/lib/modules/none"
+    tree.mkdir(parents=True)
+    for name in ("dep", "builtin", "softdep", "alias"):
+        (tree / f"modules.{name}").touch()
+    (work / "none/release").write_text("none\n")
+    return work / "none"
+
+
+def start(kernel: pathlib.Path, disks, log, *, cpu=0, memory="1G", append="", role="panic", initramfs=None, **options) -> Guest:
     """Starts the guest with its disk first in `disks`; it panics by itself. Debian's kernels of arm64 have no
     kexec_file_load(2)."""
-    words = NORMAL_CMDLINE.format(crashkernel="256M") + f" guest.role=panic guest.kexec=classic guest.cpu={cpu} {append}"
+    words = NORMAL_CMDLINE.format(crashkernel="256M") + f" guest.role={role} guest.kexec=classic guest.cpu={cpu} {append}"
     return Guest(
         kernel=kernel / "vmlinuz",
-        initramfs=normal_initramfs(kernel),
+        initramfs=initramfs or normal_initramfs(kernel),
         append=words.strip(),
         disks=disks,
         log=log,

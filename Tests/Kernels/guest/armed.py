@@ -1,12 +1,13 @@
 """A guest that mcore arms at every boot; see armed-init."""
 
+import importlib.util
 import pathlib
 import shutil
 import subprocess
 import tempfile
 
 from . import soft_boot, system
-from .paths import GUEST, build_initramfs, run
+from .paths import GUEST, REPOSITORY, build_initramfs, kernel_release, run
 
 TARGET = "/disk/var/crash"
 APPEND = f"rdinit=/armed-init mcore.target={TARGET}"
@@ -44,3 +45,27 @@ def make_disk(
         on_disk[name] = path
     soft_boot.add_to_disk(image, on_disk)
     return initramfs
+
+
+def module_tree(kernel: pathlib.Path, tree: pathlib.Path, wanted: list) -> None:
+    """/lib/modules with these modules and all that they need."""
+    specification = importlib.util.spec_from_file_location("modules", REPOSITORY / "initramfs/modules.py")
+    modules = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(modules)
+    release = kernel_release(kernel)
+    source = kernel / "modules/lib/modules" / release
+    known = modules.ModuleTree(str(source))
+    target = tree / "lib/modules" / release
+    target.mkdir(parents=True)
+    for name in ("modules.alias", "modules.softdep", "modules.builtin"):
+        shutil.copy2(source / name, target / name)
+    lines = [line for line in (source / "modules.dep").read_text().splitlines() if line]
+    taken, left = {}, list(wanted)
+    while left:
+        name = left.pop()
+        if name in known.paths and name not in taken:
+            path = taken[name] = known.paths[name]
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / path, target / path)
+            left += known.needs[name]
+    (target / "modules.dep").write_text("".join(f"{line}\n" for line in lines if line.split(":")[0] in taken.values()))

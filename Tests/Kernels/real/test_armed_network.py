@@ -1,14 +1,13 @@
 """`mcore arm` with a target on another machine before the disk: what it puts into the crash initramfs is all that the crash kernel
 has. The guest has its address by DHCP of QEMU's own network, which leads to an sshd on this machine's 127.0.0.1."""
 
-import importlib.util
 import json
 import pathlib
 import shutil
 import unittest
 
 from guest import armed, disk, system
-from guest.paths import CACHE, REPOSITORY, fetch_kernel, kernel_release
+from guest.paths import CACHE, fetch_kernel, kernel_release
 
 from .network_guest import CAPTURE, MAC, SERIES, NetworkGuestTests
 from .test_dumps import BIN, mcore
@@ -29,30 +28,6 @@ mcore network {target}
 """
 
 
-def module_tree(kernel: pathlib.Path, tree: pathlib.Path, wanted: list) -> None:
-    """/lib/modules with these modules and all that they need."""
-    specification = importlib.util.spec_from_file_location("modules", REPOSITORY / "initramfs/modules.py")
-    modules = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(modules)
-    release = kernel_release(kernel)
-    source = kernel / "modules/lib/modules" / release
-    known = modules.ModuleTree(str(source))
-    target = tree / "lib/modules" / release
-    target.mkdir(parents=True)
-    for name in ("modules.alias", "modules.softdep", "modules.builtin"):
-        shutil.copy2(source / name, target / name)
-    lines = [line for line in (source / "modules.dep").read_text().splitlines() if line]
-    taken, left = {}, list(wanted)
-    while left:
-        name = left.pop()
-        if name in known.paths and name not in taken:
-            path = taken[name] = known.paths[name]
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / path, target / path)
-            left += known.needs[name]
-    (target / "modules.dep").write_text("".join(f"{line}\n" for line in lines if line.split(":")[0] in taken.values()))
-
-
 class ArmedOverTheNetwork(NetworkGuestTests):
     def tree(self, driver: str) -> pathlib.Path:
         """A system with ssh, its keys and its modules."""
@@ -68,7 +43,7 @@ class ArmedOverTheNetwork(NetworkGuestTests):
         (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
         shutil.copy2(self.server.key, etc / "key")
         shutil.copy2(self.server.known_hosts, etc / "known_hosts")
-        module_tree(self.kernel, tree, f"{system.MODULES} {driver} crc32c_generic crc32c_intel".split())
+        armed.module_tree(self.kernel, tree, f"{system.MODULES} {driver} crc32c_generic crc32c_intel".split())
         return tree
 
     def crash(self, name: str, driver: str, card: str, words="", mode=0o600):
