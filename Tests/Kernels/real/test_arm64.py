@@ -204,7 +204,6 @@ class CaptureGuest(unittest.TestCase):
             self.assertEqual(facts["findings"], [])
             self.assertIn(b"sysrq triggered crash", mcore("dmesg", dump).stdout)
 
-    @unittest.skipUnless(FULL, "make test-full")
     def test_a_machine_arms_itself(self):
         """mcore itself on arm64: it finds what the crash kernel needs on the running machine, kexec-tools load it, status says yes, and
         the dump of the crash that follows is there; mcore of arm64 says of it what this machine's says."""
