@@ -10,7 +10,7 @@ enum WantedNames {
     "ret_from_fork_asm", "panic", "vpanic", "__crash_kexec", "init_uts_ns", "pcpu_hot", "hwerr_data", "super_blocks",
     "bpf_kallsyms",
     "total_swapcache_pages", "nr_swap_pages", "total_swap_pages", "hstates", "hugetlb_max_hstate",
-    "jiffies_64", "workqueues", "init_net", "net_namespace_list",
+    "jiffies_64", "timer_bases", "workqueues", "init_net", "net_namespace_list",
     "__per_cpu_start", "__per_cpu_end", "btf_modules",
   ]
 
@@ -39,6 +39,6 @@ enum WantedNames {
     "rss_stat", "pgtables_bytes", "oom_score_adj", "nsproxy", "mnt_ns", "mnt_namespace", "mounts", "rb_node", "rb_left",
     "rb_right", "rb_root", "mount", "mnt_list", "mnt_node", "mnt", "mnt_sb", "mnt_flags", "mnt_root", "mnt_devname",
     "mnt_parent", "mnt_mountpoint", "dentry", "d_name", "d_parent", "s_flags", "counters", "btf_module", "btf", "data",
-    "data_size",
+    "data_size", "timer_base", "vectors", "timer_list", "expires", "function", "delayed_work", "work", "timer", "process_timer",
   ]
 }

@@ -50,6 +50,22 @@ for line in open("{}"):
 # Labels inside one function: debuggers take the function's own name.
 LABELS = {"entry_SYSCALL_64_after_hwframe": "entry_SYSCALL_64", "common_startup_64": "secondary_startup_64"}
 # Members that the kernels of the tests all have.
+# For each CPU the timers of its wheels: how many, and the functions of those that run out first.
+DRGN_TIMERS = """
+from drgn import cast
+from drgn.helpers.linux.cpumask import for_each_online_cpu
+from drgn.helpers.linux.list import hlist_for_each_entry
+from drgn.helpers.linux.percpu import per_cpu
+now = prog["jiffies_64"].value_()
+for cpu in for_each_online_cpu(prog):
+    found = []
+    for base in per_cpu(prog["timer_bases"], cpu):
+        for bucket in base.vectors:
+            for timer in hlist_for_each_entry("struct timer_list", bucket.address_of_(), "entry"):
+                found.append((timer.expires.value_() - now, timer.value_(), prog.symbol(timer.function.value_()).name))
+    found.sort()
+    print(cpu, len(found), *(name for _, _, name in found[:4]))
+"""
 MEMBERS = [
     "task_struct pid",
     "task_struct comm",
@@ -225,6 +241,19 @@ class JudgedReport:
         for pid, names, stack in self.ours().values():
             self.assertTrue(stack["whole"], (pid, names, stack["problem"]))
             self.assertTrue(all(frame["reliable"] for frame in stack["frames"]), (pid, names))
+
+    def test_timers_are_those_that_drgn_finds(self):
+        script = self.work / "timers.py"
+        script.write_text(DRGN_TIMERS)
+        theirs = [line.split() for line in self.in_sid("drgn", "-q", "-c", self.raw, "-s", self.vmlinux, script).splitlines()]
+        self.assertGreater(sum(int(words[1]) for words in theirs), 20)
+        for (cpu, count, *functions), wheel in zip(theirs, self.report["timers"], strict=True):
+            self.assertEqual((wheel["cpu"], wheel["count"], wheel["overdue_ns"]), (int(cpu), int(count), None))
+            for timer, function in zip(wheel["first"], functions, strict=True):
+                # Of delayed work we say what will be done.
+                if function != "delayed_work_timer_fn":
+                    self.assertEqual(timer["function"], function)
+                self.assertEqual(timer["task"] is not None, function == "process_timeout")
 
     def test_offsets_are_those_of_the_debug_symbols(self):
         members = self.work / "members"
@@ -549,7 +578,8 @@ class Crashes:
         report = self.report("deadlock")
         waiting = {entry["task"]["name"]: entry for entry in report["waiting"]["tasks"]}
         pids = [waiting[f"deadlock-{name}"]["task"]["pid"] for name in ("first", "second")]
-        self.assertEqual(report["waiting"]["chains"], [{"pids": sorted(pids), "cycle": True}])
+        (chain,) = report["waiting"]["chains"]
+        self.assertEqual((sorted(chain["pids"]), chain["cycle"]), (sorted(pids), True))
         for name, other, lock in (("first", "second", "second_lock"), ("second", "first", "first_lock")):
             entry = waiting[f"deadlock-{name}"]
             self.assertEqual((entry["for"], entry["in"], entry["holder"]["name"]), ("mutex", "takes_both", f"deadlock-{other}"))

@@ -78,6 +78,16 @@ extension ReportContent {
         }
       }
     }
+    if let timers, !timers.shown.isEmpty {
+      body.section("timers", timers.title) { page in
+        page.within("dl") { page in
+          for wheel in timers.shown {
+            page.element("dt", wheel.name)
+            page.element("dd", wheel.text)
+          }
+        }
+      }
+    }
     if let requests, requests.count > 0 {
       body.section("requests", "Requests on their way to block devices: \(requests.count)") { page in
         page.table(

@@ -63,6 +63,7 @@ struct ReportContent {
   var requests: BlockRequests?
   var network: NetworkPicture?
   var workqueues: Workqueues?
+  var timers: Timers?
   /// Of the task that panicked.
   var cgroup: String?
   var modules: [String] = []
@@ -111,6 +112,9 @@ struct ReportContent {
     if !view.isTimeUp { memory = MemoryPicture(view, tasks) }
     if !view.isTimeUp { system = SystemPicture(view) }
     if !view.isTimeUp { workqueues = Workqueues(view, places, tasks, now: processors.clock) }
+    if !view.isTimeUp {
+      timers = Timers(view, places, tasks, cpus: processors.all.map(\.number), now: processors.clock)
+    }
     if !view.isTimeUp { requests = BlockRequests(view, now: processors.clock) }
     if !view.isTimeUp { network = NetworkPicture(view) }
     // What a cut left of a stack would make another signature, under which nobody looks for this crash. A

@@ -49,6 +49,11 @@ extension ReportContent {
       text.head("Workqueues with work that nobody has begun")
       for pool in pools { text.item(pool.name, pool.text) }
     }
+    if let timers, !timers.shown.isEmpty {
+      text.head(timers.title)
+      for wheel in timers.shown { text.item(wheel.name, wheel.text) }
+      if timers.wheels.count > timers.shown.count { text.add("  … and \(timers.wheels.count - timers.shown.count) more CPUs") }
+    }
     if let requests, requests.count > 0 {
       text.head("Requests on their way to block devices: \(requests.count)")
       for request in requests.shown { text.item(request.disk, request.text) }

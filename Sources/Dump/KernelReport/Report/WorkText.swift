@@ -28,6 +28,47 @@ extension Workqueues.Pool {
   }
 }
 
+extension Timers.Timer {
+  var text: String {
+    let who = function + (task.map { " of \($0.name) (PID \($0.pid))" } ?? "")
+    return left < 0 ? "\(who), for \(seconds(left.magnitude)) s" : "\(who) in \(seconds(UInt64(left))) s"
+  }
+
+  var json: JSON {
+    .object([
+      ("function", .string(function)), ("task", task.map(\.json) ?? .null), ("left_ns", .number(left)),
+    ])
+  }
+}
+
+extension Timers.Wheel {
+  var name: String { "CPU \(cpu)" }
+
+  var text: String {
+    var parts = ["\(count) pending"]
+    if let overdue { parts.append("overdue by \(seconds(overdue)) s: NONE RUNS") }
+    return parts.joined(separator: ", ") + (first.isEmpty ? "" : ": " + first.map(\.text).joined(separator: ", "))
+      + (count > first.count ? ", …" : "")
+  }
+
+  var json: JSON {
+    .object([
+      ("cpu", .number(Int64(cpu))), ("count", .number(Int64(count))), ("first", .array(first.map(\.json))),
+      ("overdue_ns", overdue.map(JSON.unsigned) ?? .null),
+    ])
+  }
+}
+
+extension Timers {
+  /// Of a machine with many CPUs those that say most, the late ones first.
+  var shown: [Wheel] {
+    let late = wheels.filter { $0.overdue != nil }
+    return Array((late + wheels.filter { $0.overdue == nil && $0.count > 0 }).prefix(16))
+  }
+
+  var title: String { "Timers: \(wheels.reduce(0) { $0 + $1.count })" }
+}
+
 extension BlockRequests.Request {
   var text: String {
     "\(operation) of \(humanBytes(bytes)) at sector \(sector)" + (age.map { ", for \(seconds($0)) s" } ?? "")

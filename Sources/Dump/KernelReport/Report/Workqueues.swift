@@ -122,4 +122,11 @@ struct Ticks {
     let (time, overflow) = passed.multipliedReportingOverflow(by: each)
     return overflow ? nil : time
   }
+
+  /// Nanoseconds until a tick; negative for one of the past.
+  func until(_ tick: UInt64) -> Int64 {
+    // Ticks are compared as the kernel does it (time_after), modulo 2^64.
+    let (time, overflow) = Int64(bitPattern: tick &- now).multipliedReportingOverflow(by: Int64(each))
+    return overflow ? (tick &- now < 1 << 63 ? .max : .min) : time
+  }
 }
