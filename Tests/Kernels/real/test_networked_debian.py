@@ -77,7 +77,7 @@ class NetworkedDebian(unittest.TestCase):
             self.root,
             [image],
             CACHE / "logs" / f"test-{self.release}-networked-{name}.log",
-            append="crashkernel=160M" if has_mcore else "",
+            append="crashkernel=176M" if has_mcore else "",
             memory="2G" if has_mcore else "1G",
             devices=["-netdev", wire, "-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:07:{end == 'on':02x}"],
         )

@@ -16,7 +16,8 @@ struct Timers {
     var count: Int
     /// The ones that run out first.
     var first: [Timer]
-    /// Nanoseconds since the oldest ran out that nobody has run: where that is long, the CPU takes no interrupts.
+    /// Nanoseconds since the oldest ran out that nobody has run: where that is long, the CPU takes no
+    /// interrupts.
     var overdue: UInt64?
   }
 
@@ -28,8 +29,8 @@ struct Timers {
   private static let bucketLimit = 1024
   private static let timerLimit = 1 << 16
   private static let firstLimit = 4
-  /// A timer runs when its bucket does: later than it asked for by up to an eighth of its time. Of what has not
-  /// run for longer than this a person should know.
+  /// A timer runs when its bucket does: later than it asked for by up to an eighth of its time. Of what has
+  /// not run for longer than this a person should know.
   private static let overdueLimit: UInt64 = 10_000_000_000
 
   private let view: KernelView
