@@ -10,6 +10,10 @@ internal import Glibc
 /// is still there when its last reference goes is killed with all that it started.
 public final class PipedChild {
   public let name: String
+  /// F_SETPIPE_SZ (include/uapi/linux/fcntl.h), which Glibc's module lacks; and bytes: 64 KiB is the kernel's
+  /// default.
+  private static let setPipeSize: Int32 = 1031
+  private static let pipeSize: Int32 = 512 << 10
   private let pid: Int32
   private let reading: Int32
   private var input: Int32
@@ -32,6 +36,8 @@ public final class PipedChild {
     }
     defer { close(childOutput) }
     for descriptor in [ourInput, ourOutput] { _ = fcntl(descriptor, F_SETFL, O_NONBLOCK) }
+    // Fewer changes between the two programs. Where a user's pipes have that much already, it stays as it is.
+    _ = fcntl(ourInput, PipedChild.setPipeSize, PipedChild.pipeSize)
     do throws(DumpError) {
       pid = try System.spawn(command, input: childInput, output: childOutput, apart: true)
     } catch {
