@@ -22,10 +22,16 @@ ip addr add $ip/$mask dev $interface valid_lft $lease preferred_lft $lease
 ip route add default via $router
 END
 chmod +x /tmp/lease
-ip link set eth0 up
-udhcpc -i eth0 -n -q -s /tmp/lease || say "failed: no address by DHCP"
+ip link set {device} up
+udhcpc -i {device} -n -q -s /tmp/lease || say "failed: no address by DHCP"
 mcore network {target}
 """
+BOND = """
+echo active-backup >/sys/class/net/bond0/bonding/mode
+echo 100 >/sys/class/net/bond0/bonding/miimon
+for part in eth0 eth1; do echo +$part >/sys/class/net/bond0/bonding/slaves || say "failed: $part is no part"; done
+"""
+SECOND = MAC[:-1] + "9"
 
 
 class ArmedOverTheNetwork(NetworkGuestTests):
@@ -46,30 +52,35 @@ class ArmedOverTheNetwork(NetworkGuestTests):
         armed.module_tree(self.kernel, tree, f"{system.MODULES} {driver} crc32c_generic crc32c_intel".split())
         return tree
 
-    def crash(self, name: str, driver: str, card: str, words="", mode=0o600):
+    def crash(self, name: str, driver: str, card: str, words="", mode=0o600, *, is_bond=False):
         user = self.server.target("").split("@")[0]
         target = f"{user}@10.0.2.2:{self.server.port}:{self.there}"
         files = {
             "/boot/arm": f"--target {target} --target {armed.TARGET} --kernel /disk/boot/vmlinuz --base /disk/boot/base.img\n",
-            "/boot/prepare": PREPARE.replace("{target}", target),
+            "/boot/prepare": BOND * is_bond
+            + PREPARE.replace("{target}", target).replace("{device}", "bond0" if is_bond else "eth0"),
             "/boot/panic": "",
         }
+        driver += " bonding" * is_bond
         tree = self.tree(driver)
         (tree / "etc/key").chmod(mode)
         self.image = self.work / "disk.img"
         initramfs = armed.make_disk(self.image, self.kernel, BIN / "mcore", CAPTURE, self.work, files, driver, tree)
         network = ["-netdev", "user,id=net", "-device", f"{card},netdev=net,mac={MAC},id=card"]
+        if is_bond:
+            network += ["-netdev", "user,id=other", "-device", f"{card},netdev=other,mac={SECOND}"]
         append = f"rdinit=/armed-init mcore.ssh-key=/etc/key mcore.ssh-known-hosts=/etc/known_hosts mcore.final=poweroff {words}"
         log = CACHE / "logs" / f"test-{self.release}-armed-{name}.log"
         return system.start(
             self.kernel, [self.image], log, initramfs=initramfs, append=append, devices=network, reboot=False, role="none"
         )
 
-    def check_whole(self, name: str, driver: str, card: str) -> None:
-        with self.crash(name, driver, card) as guest:
-            guest.expect(
-                rf"device 0 mac={MAC} mtu=1500 driver={driver}\nroute .* source=10.0.2.15/24 dhcp\n", 240, or_fail=ERRORS
-            )
+    def check_whole(self, name: str, driver: str, card: str, *, is_bond=False) -> None:
+        with self.crash(name, driver, card, is_bond=is_bond) as guest:
+            devices = f"device 0 mac={MAC} mtu=1500 driver={driver}\n"
+            if is_bond:
+                devices += rf"device 1 mac={SECOND} mtu=1500 driver={driver}\nbond 2 .*parts=0,1.*\n"
+            guest.expect(rf"{devices}route .* source=10.0.2.15/24 dhcp\n", 240, or_fail=ERRORS)
             guest.expect(r"target ssh:\S+@10\.0\.2\.2:\d+:\S+\n", 60, or_fail=ERRORS)
             guest.expect("MCORE-GUEST: arm ended with status 0", 60, or_fail=ERRORS)
             guest.expect("network: 10.0.2.2 by 10.0.2.15", 200)
@@ -92,6 +103,10 @@ class ArmedOverTheNetwork(NetworkGuestTests):
         self.kernel = fetch_kernel(SERIES, generic=True)
         self.release = kernel_release(self.kernel)
         self.check_whole("e1000", "e1000", "e1000")
+
+    def test_a_dump_goes_out_over_a_bond(self):
+        """Of two devices, of which one waits for the other to fail."""
+        self.check_whole("bond", "virtio_net", "virtio-net-pci", is_bond=True)
 
     def test_a_link_that_is_gone_leaves_the_disk(self):
         with self.crash("gone", "virtio_net", "virtio-net-pci", "mcore.wait=5") as guest:
