@@ -136,8 +136,8 @@ struct FirstProcess {
         endMachine(attempt.way, settings, reporter)
         continue
       }
-      let end = attempt.limit.map { "ends it, and so do \($0) s" } ?? "goes on to the restart"
-      reporter.message("rescue shell; exit \(end)")
+      let end = attempt.limit.map { ", and it is ended after \($0) s" } ?? ""
+      reporter.message("rescue shell; exit goes on to what follows\(end)")
       Watchdogs.disarm(settings, reporter)
       runShell(reporter, limitSeconds: attempt.limit)
     }
