@@ -18,7 +18,7 @@ import tempfile
 import unittest
 
 from guest import arm64, disk, system
-from guest.paths import REPOSITORY, run
+from guest.paths import REPOSITORY, kernel_release, run
 from guest.qemu import new_log
 
 from . import cuts
@@ -208,35 +208,35 @@ class CaptureGuest(unittest.TestCase):
         """mcore itself on arm64: it finds what the crash kernel needs on the running machine, kexec-tools load it, status says yes, and
         the dump of the crash that follows is there; mcore of arm64 says of it what this machine's says."""
         run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
-        kernel = arm64.fetch_kernel("6.12")
+        for series in ("6.12", "7.x") if FULL else ("6.12",):
+            with self.subTest(series=series), tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
+                self.check_armed(arm64.fetch_kernel(series), pathlib.Path(directory))
+
+    def check_armed(self, kernel: pathlib.Path, work: pathlib.Path) -> None:
         programs = REPOSITORY / ".build/arm64-release"
-        with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
-            work = pathlib.Path(directory)
-            words = (
-                "--target /disk/var/crash --kernel /disk/boot/vmlinuz --base /disk/boot/base.img --append mcore.final=poweroff"
-            )
-            image = work / "disk.img"
-            initramfs = arm64.armed_disk(image, kernel, programs, work, {"/boot/arm": words + "\n"})
-            log = new_log("arm64-armed")
-            append = "rdinit=/armed-init mcore.target=/disk/var/crash"
-            with arm64.start(kernel, [image], log, role="none", initramfs=initramfs, append=append, reboot=False) as guest:
-                guest.expect("target /disk/var/crash as /dev/vda:/var/crash\n", 240, or_fail=system.FAILED)
-                guest.expect("MCORE-GUEST: arm ended with status 0", 120, or_fail="arm ended|error: .*\n")
-                guest.expect("~ # ", 60)
-                guest.send("mcore status --no-probe; echo status=$?\n")
-                guest.expect("a crash now would be captured, to /dev/vda:/var/crash", 60, or_fail="status=[1-9]")
-                guest.expect("status=0", 60)
-                guest.send("sync; echo c >/proc/sysrq-trigger\n")
-                guest.expect("dump saved: /dev/vda:/var/crash/", 300, or_fail="handing off|error: .*\n")
-                guest.wait_exit(120)
-            disk.check(image)
-            (name,) = disk.list_directory(image, "/var/crash")
-            dump = disk.extract_tree(image, f"/var/crash/{name}", work)
-            mcore("verify", dump)
-            self.assertEqual(json.loads((dump / "dump.json").read_text())["status"], "complete")
-            for words in (["info", "--json"], ["report"], ["dmesg"]):
-                theirs = command("qemu-aarch64-static", programs / "mcore", *words, dump, timeout=300).stdout
-                self.assertEqual(theirs, mcore(*words, dump).stdout, words)
+        words = "--target /disk/var/crash --kernel /disk/boot/vmlinuz --base /disk/boot/base.img --append mcore.final=poweroff"
+        image = work / "disk.img"
+        initramfs = arm64.armed_disk(image, kernel, programs, work, {"/boot/arm": words + "\n"})
+        log = new_log(f"arm64-armed-{kernel_release(kernel)}")
+        append = "rdinit=/armed-init mcore.target=/disk/var/crash"
+        with arm64.start(kernel, [image], log, role="none", initramfs=initramfs, append=append, reboot=False) as guest:
+            guest.expect("target /disk/var/crash as /dev/vda:/var/crash\n", 240, or_fail=system.FAILED)
+            guest.expect("MCORE-GUEST: arm ended with status 0", 120, or_fail="arm ended|error: .*\n")
+            guest.expect("~ # ", 60)
+            guest.send("mcore status --no-probe; echo status=$?\n")
+            guest.expect("a crash now would be captured, to /dev/vda:/var/crash", 60, or_fail="status=[1-9]")
+            guest.expect("status=0", 60)
+            guest.send("sync; echo c >/proc/sysrq-trigger\n")
+            guest.expect("dump saved: /dev/vda:/var/crash/", 300, or_fail="handing off|error: .*\n")
+            guest.wait_exit(120)
+        disk.check(image)
+        (name,) = disk.list_directory(image, "/var/crash")
+        dump = disk.extract_tree(image, f"/var/crash/{name}", work)
+        mcore("verify", dump)
+        self.assertEqual(json.loads((dump / "dump.json").read_text())["status"], "complete")
+        for words in (["info", "--json"], ["report"], ["dmesg"]):
+            theirs = command("qemu-aarch64-static", programs / "mcore", *words, dump, timeout=300).stdout
+            self.assertEqual(theirs, mcore(*words, dump).stdout, words)
 
 
 def load_tests(loader, standard_tests, _):
