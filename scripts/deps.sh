@@ -9,7 +9,7 @@ set -eu
 
 build_packages="libelf-dev zlib1g-dev libdeflate-dev libzstd-dev liblzo2-dev libsnappy-dev libfuse3-dev libssl-dev nasm dpkg-dev pkg-config make git binutils"
 test_packages="qemu-system-x86 qemu-utils seabios kexec-tools busybox-static e2fsprogs cpio zstd xz-utils kmod tabix gdb crash
-makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind fuse3
+makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind fuse3 gcc-12
 openssh-server openssh-client nginx-core curl openssl fdisk iproute2 btrfs-progs chromium fonts-dejavu-core"
 arm64_packages="qemu-system-arm qemu-user-static"
 lint_packages="black pyflakes3 git"
