@@ -642,11 +642,11 @@ class Crashes:
         self.assertEqual(report["network"], [{**loopback, "addresses": addresses}])
         # From 6.12 on the kernel lets others run for a part of each second, whatever the priority.
         if self.series == "6.1":
-            still = {pool["cpu"]: pool for pool in report["workqueues"] if pool["stands_still"]}
-            self.assertIn(1, still)
-            self.assertGreater(still[1]["pending"], 0)
-            self.assertIn("refresh_vm_stats", still[1]["functions"])
-            self.assertGreater(still[1]["no_progress_ns"], 10_000_000_000)
+            # A CPU has two pools, of which that of high priority may have work too.
+            still = [pool for pool in report["workqueues"] if pool["stands_still"] and pool["cpu"] == 1]
+            (pool,) = [pool for pool in still if "refresh_vm_stats" in pool["functions"]]
+            self.assertGreater(pool["pending"], 0)
+            self.assertGreater(pool["no_progress_ns"], 10_000_000_000)
             self.assertIn("STANDS STILL", mcore("report", crash_dump(self.series, "busy")).stdout.decode())
 
     def test_out_of_memory(self):
