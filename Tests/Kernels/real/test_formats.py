@@ -129,7 +129,10 @@ class Formats(Oracles):
         told = mcore("info", rewritten).stdout
         self.assertIn(b"another tool has rewritten", told)
         self.assertNotIn(b"cut", told)
-        self.assertGreaterEqual(json.loads(mcore("info", "--json", rewritten).stdout)["zero_or_left_out_pages"], bare)
+        # About as many as of the raw dump: makedumpfile writes short runs of what it leaves out as zeros (PFN_EXCLUDED, 256 pages),
+        # and where a run begins depends on the segments.
+        left = json.loads(mcore("info", "--json", rewritten).stdout)["zero_or_left_out_pages"]
+        self.assertAlmostEqual(left, bare, delta=bare // 20)
         for path in (theirs, plain, rewritten):
             path.unlink()
 
