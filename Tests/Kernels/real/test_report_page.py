@@ -11,6 +11,7 @@ import unittest
 from guest.crashes import crash_dump
 
 from .browser import Browser
+from .png import Picture
 from .series import for_each
 from .test_dumps import mcore
 
@@ -126,6 +127,28 @@ class Page:
             self.assertLess(max(map(int, re.findall(r"\d+", browser.value(background)))), 60)
         with Browser(self.page, width=400) as browser:
             self.assertEqual(browser.value("document.documentElement.scrollWidth"), 400)
+
+    def test_what_a_person_sees(self):
+        """A screenshot of the first screen and of the picture of memory: text on a ground of one colour, and each class in its own."""
+        for dark in (False, True):
+            with Browser(self.page, dark=dark) as browser:
+                ground = bytes(map(int, re.findall(r"\d+", browser.value("getComputedStyle(document.body).backgroundColor"))))
+                browser.screenshot(self.work / "seen.png")
+                seen = Picture((self.work / "seen.png").read_bytes())
+                size = (browser.value("innerWidth"), browser.value("innerHeight"))
+                colours = seen.colours()
+                self.assertEqual((seen.width, seen.height), size)
+                self.assertEqual(max(colours, key=colours.get), ground)
+                # Something stands there, and it is no block.
+                self.assertGreater(1 - colours[ground] / (size[0] * size[1]), 0.02)
+                self.assertGreater(len(colours), 20)
+                browser.value("document.querySelector('.legend').scrollIntoView()")
+                wanted = browser.value("Array.from(document.querySelectorAll('.swatch path')).map(e => getComputedStyle(e).fill)")
+                browser.screenshot(self.work / "seen.png")
+                colours = Picture((self.work / "seen.png").read_bytes()).colours()
+                self.assertGreater(len(set(wanted)), 3)
+                for colour in set(wanted):
+                    self.assertIn(bytes(map(int, re.findall(r"\d+", colour))), colours, colour)
 
     def test_a_hostile_line_of_the_log_stays_text(self):
         hostile = self.work / "hostile.elf"
