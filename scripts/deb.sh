@@ -14,8 +14,7 @@ for program in mcore mcore-capture; do
     if readelf -l "$bin/$program" | grep -q INTERP; then die "$bin/$program is not static: its package would need more than it names"; fi
 done
 
-# What the crash initramfs starts with, and what this machine's kernels can't do without.
-kexec=
+# What the crash initramfs starts with.
 if [ -n "$EMULATOR" ]; then
     root=$(scripts/arm64-root.sh)
     BUSYBOX=$root/usr/bin/busybox
@@ -25,7 +24,7 @@ else
     busybox_version=$(dpkg-query -W -f '${source:Version}' busybox-static)
 fi
 # Debian's kernels for arm64 have no kexec_file_load(2).
-[ "$machine" != arm64 ] || kexec=", kexec-tools"
+if [ "$machine" = arm64 ]; then kexec=", kexec-tools"; else kexec=; fi
 
 tree=$stage/tree
 mkdir -p "$tree/DEBIAN"

@@ -18,7 +18,7 @@ if [ -z "$(newest)" ]; then
     package=$(apt-cache pkgnames linux-image- | grep -E '^linux-image-[0-9].*-cloud-amd64$' | sort -V | tail -n 1)
     [ -n "$package" ] || die "Debian 13 has no kernel for clouds"
     say "fetching $package"
-    (cd "$scratch" && apt-get download -qq "$package" </dev/null >&2) || die "could not download $package"
+    (cd "$scratch" && download_package "$package") || die "could not download $package"
     mv "$scratch"/*.deb "$debs"
 fi
 newest

@@ -47,7 +47,10 @@ END
     touch "$apt/updated"
 }
 
-# Downloads a package (apt checks its hash) and unpacks it into $scratch/root.
+# Downloads a package (apt checks its hash) into the current directory.
+download_package() { apt-get download -qq "$1" </dev/null >&2; }
+
+# Downloads a package and unpacks it into $scratch/root.
 # Further arguments are handed to tar, to take only a part.
 fetch_package() {
     package=$1
@@ -55,7 +58,7 @@ fetch_package() {
     say "fetching $package"
     rm -rf "$scratch/deb"
     mkdir -p "$scratch/deb" "$scratch/root"
-    (cd "$scratch/deb" && apt-get download -qq "$package" </dev/null >&2) || return 1
+    (cd "$scratch/deb" && download_package "$package") || return 1
     dpkg-deb --fsys-tarfile "$scratch/deb/"*.deb | tar -xf - -C "$scratch/root" --keep-directory-symlink "$@"
     rm -rf "$scratch/deb"
 }

@@ -77,13 +77,14 @@ public final class PipedChild {
       if code == EINTR { continue }
       guard code == EAGAIN else { throw System.failure(.write, code, name) }
       let waited = (System.monotonicNanoseconds - lastStep) / 1_000_000
-      if stall > 0, waited >= clampedProduct(stall, 1000) {
+      let limit = clampedProduct(stall, 1000)
+      if stall > 0, waited >= limit {
         throw DumpError(.system(ETIMEDOUT), "took no byte for \(stall) s", at: name)
       }
       var waiting = [
         pollfd(fd: input, events: Int16(POLLOUT), revents: 0), pollfd(fd: output.descriptor, events: Int16(POLLIN), revents: 0),
       ]
-      let left = stall > 0 ? clampedProduct(stall, 1000) - waited : 60_000
+      let left = stall > 0 ? limit - waited : 60_000
       unsafe _ = poll(&waiting, 2, Int32(clamping: min(left, 60_000)))
       // One that waits for its own output to be read would never read on.
       if waiting[1].revents != 0 { output.drain() }

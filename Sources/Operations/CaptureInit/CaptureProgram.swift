@@ -49,14 +49,7 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   if settings.shell.value { runShell(reporter) }
   let status = capture(settings, reporter)
   let attempts = (isSaved(status) ? settings.final : settings.failure)?.value.attempts ?? []
-  for attempt in attempts.prefix(while: { $0.way != .exit }) {
-    guard attempt.way == .shell else {
-      endMachine(attempt.way, settings, reporter)
-      continue
-    }
-    Watchdogs.disarm(settings, reporter)
-    runShell(reporter, limitSeconds: attempt.limit)
-  }
+  handOff(attempts.prefix { $0.way != .exit }, settings, reporter)
   Watchdogs.disarm(settings, reporter)
   return status
 }

@@ -32,7 +32,7 @@ public struct CheckedSettings: Sendable {
     running = RunningSettings(all, problems: &problems)
     running.report = settings.report.value
     for (name, wanted) in [("final", settings.final), ("failure", settings.failure)] {
-      guard let wanted, wanted.value.attempts.contains(where: { $0.way == .exit }) else { continue }
+      guard let wanted, wanted.value.hasExit else { continue }
       problems.append(
         DumpError(
           .usage, "\(name)=: a crash kernel's first program can't exit", at: wanted.origin ?? path,

@@ -16,13 +16,30 @@ func runShell(_ reporter: any Reporter, limitSeconds: UInt64? = nil) {
   }
 }
 
+/// Tries one after the other. Returns when all of them were shells that were left, or were refused.
+func handOff(_ attempts: some Sequence<HandOff>, _ settings: Settings, _ reporter: any Reporter) {
+  for attempt in attempts {
+    guard attempt.way == .shell else {
+      endMachine(attempt.way, settings, reporter)
+      continue
+    }
+    // By hand somebody asked for it just now.
+    if System.processID == 1 {
+      let end = attempt.limit.map { ", and it is ended after \($0) s" } ?? ""
+      reporter.message("rescue shell; exit goes on to what follows\(end)")
+    }
+    Watchdogs.disarm(settings, reporter)
+    runShell(reporter, limitSeconds: attempt.limit)
+  }
+}
+
 /// Restarts, powers off or halts the machine, once everything written is on the disks. Returns when that is
 /// refused.
 ///
 /// A watchdog stays armed while the machine restarts: should that hang, it is what still restarts it. A
 /// halted machine is to stay halted, and in a normal kernel that is started from here nobody may feed it
 /// while the dump is still in memory.
-func endMachine(_ how: HandOff.Way, _ settings: Settings, _ reporter: any Reporter) {
+private func endMachine(_ how: HandOff.Way, _ settings: Settings, _ reporter: any Reporter) {
   reporter.message("handing off: \(how.rawValue)")
   let staysUp = how == .halt || how == .kexec
   if staysUp { Watchdogs.disarm(settings, reporter) }

@@ -4,7 +4,7 @@ internal import LinuxSystem
 
 /// mcore-capture as /init. It prepares the system, lets a child do the work, and hands the machine on. The
 /// kernel panics when PID 1 ends, whatever the cause: so the work, which reads what a broken kernel left
-/// behind, is done by another process, and nothing here ends but by `endMachine`.
+/// behind, is done by another process, and nothing here ends but by `handOff`.
 struct FirstProcess {
   /// The first argument of the child that saves the dump. Not for people.
   static let childWord = "--child"
@@ -128,19 +128,11 @@ struct FirstProcess {
   // MARK: the end
 
   private func end(_ wanted: Placed<HandOffs>?, _ settings: Settings) -> Never {
-    if let wanted, wanted.value.attempts.contains(where: { $0.way == .exit }) {
+    if let wanted, wanted.value.hasExit {
       reporter.warning("PID 1 can't exit (\(wanted.origin ?? "built in")): that is left out")
     }
-    for attempt in HandOffs.ofFirstProcess(wanted?.value, isKernelLoaded: System.isKernelLoaded(.next)) {
-      guard attempt.way == .shell else {
-        endMachine(attempt.way, settings, reporter)
-        continue
-      }
-      let end = attempt.limit.map { ", and it is ended after \($0) s" } ?? ""
-      reporter.message("rescue shell; exit goes on to what follows\(end)")
-      Watchdogs.disarm(settings, reporter)
-      runShell(reporter, limitSeconds: attempt.limit)
-    }
+    let attempts = HandOffs.ofFirstProcess(wanted?.value, isKernelLoaded: System.isKernelLoaded(.next))
+    handOff(attempts, settings, reporter)
     // Refused. The machine must not stay down: what is left is the kernel's own emergency restart.
     try? File("/proc/sysrq-trigger", .readWrite).write("b")
     reporter.message("this machine could not be ended; switch it off and on")

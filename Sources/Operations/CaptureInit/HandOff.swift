@@ -28,6 +28,9 @@ struct HandOffs: Sendable, Equatable {
 
   var attempts: [HandOff]
 
+  /// What a crash kernel's first program can't do is among them.
+  var hasExit: Bool { attempts.contains { $0.way == .exit } }
+
   /// Nil for what is no such list.
   init?(_ text: String) {
     attempts = []

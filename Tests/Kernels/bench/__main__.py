@@ -26,6 +26,7 @@ import time
 from guest.paths import REPOSITORY
 
 from . import report
+from .commands import prepare_memory
 from .dump import bench_dump
 
 IN_SID = REPOSITORY / "scripts/in-sid.sh"
@@ -94,14 +95,6 @@ def measured(command: list, limit: float) -> dict:
     if status != 0:
         return {"failure": f"status {status}: {text.strip()[-200:]}"}
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": memory, "said": text}
-
-
-def prepare_memory(work: pathlib.Path, size: int) -> None:
-    piece = bytes(16 << 20)
-    with open(work / "fill", "wb", buffering=0) as file:
-        for _ in range(0, size, len(piece)):
-            file.write(piece)
-    (work / "fill").unlink()
 
 
 def contenders(mcore, dump, threads: list) -> list:

@@ -12,26 +12,15 @@ import pathlib
 import shutil
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 
-from guest.paths import REPOSITORY
 from real.servers import SSHServer, WebServer
 
-MCORE = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release")) / "mcore"
+from .commands import MCORE, timed
+
 ROUNDS = 5
 MEBIBYTES = 1024
-
-
-def timed(*command, expected=0) -> float:
-    start = time.monotonic()
-    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600)
-    seconds = time.monotonic() - start
-    if ended.returncode != expected:
-        raise AssertionError(f"{command} ended with {ended.returncode}: {ended.stderr}")
-    return seconds
 
 
 def write_noise(path: pathlib.Path) -> None:

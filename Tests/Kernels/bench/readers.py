@@ -10,37 +10,16 @@ ratios are medians of the rounds' ratios. Needs root for the cold runs.
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from guest.paths import CACHE, REPOSITORY, fetch_kernel
+from guest.paths import CACHE, fetch_kernel
 
+from .commands import MCORE, prepare_memory, timed
 from .dump import SERIES, bench_dump
 
-MCORE = pathlib.Path(os.environ.get("MCORE_BIN", REPOSITORY / ".build/release")) / "mcore"
 COMMANDS = "bt -a\nps\nlog\nkmem -i\nforeach bt\nexit\n"
-LIMIT = 600
-
-
-def timed(*command, out=subprocess.DEVNULL, source=subprocess.DEVNULL) -> float:
-    start = time.monotonic()
-    words = [str(word) for word in command]
-    ended = subprocess.run(words, stdin=source, stdout=out, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
-    if ended.returncode != 0:
-        raise AssertionError(f"{' '.join(words)} ended with {ended.returncode}: {ended.stderr}")
-    return time.monotonic() - start
-
-
-def fill_memory(work: pathlib.Path, size: int) -> None:
-    """Uses so much memory and gives it back: a virtual machine may have to get it from its host first, which takes longer than to
-    write to it."""
-    piece = bytes(16 << 20)
-    with open(work / "fill", "wb", buffering=0) as file:
-        for _ in range(0, size, len(piece)):
-            file.write(piece)
-    (work / "fill").unlink()
 
 
 def drop_caches() -> None:
@@ -134,7 +113,7 @@ def main(rounds: int) -> None:
             table.fill(readers.sessions())
             table.show("crash on the plain core")
             table = Table(f"Unpacking and checking, level {level}, tmpfs", rounds)
-            table.fill(readers.unpackers(), lambda size=readers.plain.stat().st_size: fill_memory(work, size))
+            table.fill(readers.unpackers(), lambda size=readers.plain.stat().st_size: prepare_memory(work, size))
             table.show("bgzip -d")
         with tempfile.TemporaryDirectory(prefix="mcore-readers-", dir=CACHE) as place:
             readers = Readers(work, pathlib.Path(place), "kern")

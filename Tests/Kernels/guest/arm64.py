@@ -3,11 +3,10 @@ only its programs and its machine differ."""
 
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import time
 
-from . import armed, dumps, soft_boot, system
+from . import armed, dumps, system
 from .paths import CACHE, GUEST, REPOSITORY, build_initramfs, fingerprint, kernel_release, run
 from .qemu import Guest, Machine
 
@@ -15,7 +14,6 @@ NORMAL_CMDLINE = system.NORMAL_CMDLINE.replace("ttyS0", "ttyAMA0")
 CRASH_CMDLINE = system.CRASH_CMDLINE.replace("ttyS0", "ttyAMA0")
 KEXEC = GUEST / "arm64-kexec"
 MODULES = "virtio_pci virtio_blk ext4"
-BUILD_BASE = [REPOSITORY / "initramfs/build.sh", "--modules", ""]
 # Everything that decides what a dump holds, beyond what decides it on x86_64.
 SOURCES = [KEXEC, GUEST / "arm64.py", REPOSITORY / "scripts/arm64-root.sh"]
 
@@ -89,19 +87,12 @@ def armed_disk(image: pathlib.Path, kernel: pathlib.Path, programs: pathlib.Path
     of arm64; what the crash initramfs starts with is what the package has. `files`: name on the disk -> text."""
     tree, base, initramfs = work / "tree", work / "base.img", work / "normal.img"
     busybox(tree)
-    run(*BUILD_BASE, "--kernel-dir", no_kernel(work), "--capture", programs / "mcore-capture", "--extra", tree, "--out", base)
+    build_initramfs(no_kernel(work), programs / "mcore-capture", base, "--modules", "", "--extra", tree)
     kexec(tree)
     shutil.copy2(GUEST / "armed-init", tree)
     armed.module_tree(kernel, tree, MODULES.split())
     build_initramfs(kernel, programs / "mcore-capture", initramfs, "--modules", MODULES, "--extra", tree)
-    system.make_disk(image, kernel, None)
-    run("debugfs", "-w", "-R", "mkdir /var/crash", image, stderr=subprocess.DEVNULL)
-    on_disk = {"/boot/base.img": base, "/mcore/mcore": programs / "mcore"}
-    for name, text in files.items():
-        path = work / name.strip("/").replace("/", "-")
-        path.write_text(text)
-        on_disk[name] = path
-    soft_boot.add_to_disk(image, on_disk)
+    armed.fill_disk(image, kernel, work, {"/boot/base.img": base, "/mcore/mcore": programs / "mcore"}, files)
     return initramfs
 
 

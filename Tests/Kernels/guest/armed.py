@@ -36,15 +36,21 @@ def make_disk(
         extra = pathlib.Path(directory)
         shutil.copy2(GUEST / "raw-copy-init", extra / "raw-copy-init")
         build_initramfs(kernel, capture, base, "--modules", "virtio_pci virtio_blk", "--extra", extra)
+    fill_disk(
+        image, kernel, work, {"/boot/initrd.img": initramfs, "/boot/base.img": base, **soft_boot.mcore_program(mcore)}, files
+    )
+    return initramfs
+
+
+def fill_disk(image: pathlib.Path, kernel: pathlib.Path, work: pathlib.Path, on_disk: dict, texts) -> None:
+    """The disk of such a guest: name on it -> file, and name -> text."""
     system.make_disk(image, kernel, None)
     run("debugfs", "-w", "-R", "mkdir /var/crash", image, stderr=subprocess.DEVNULL)
-    on_disk = {"/boot/initrd.img": initramfs, "/boot/base.img": base, **soft_boot.mcore_program(mcore)}
-    for name, text in dict(files).items():
+    for name, text in dict(texts).items():
         path = work / name.strip("/").replace("/", "-")
         path.write_text(text)
         on_disk[name] = path
     soft_boot.add_to_disk(image, on_disk)
-    return initramfs
 
 
 def module_tree(kernel: pathlib.Path, tree: pathlib.Path, wanted: list) -> None:

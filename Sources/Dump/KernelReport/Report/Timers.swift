@@ -88,14 +88,14 @@ struct Timers {
   }
 
   private func timer(_ address: UInt64, _ left: Int64) -> Timer {
-    var function = view.value(address, "timer_list", "function")
-    var name = function.map { places.place($0, isReturn: false).function ?? hex($0) } ?? "?"
+    var name = places.name(ofFunction: view.value(address, "timer_list", "function"))
     var task: TaskInfo?
     switch name {
     case "delayed_work_timer_fn":
-      if let inside = view.offset("delayed_work", "timer") {
-        function = view.value(address &- inside, "delayed_work", "work.func")
-        name = function.map { places.place($0, isReturn: false).function ?? hex($0) } ?? name
+      if let inside = view.offset("delayed_work", "timer"),
+        let function = view.value(address &- inside, "delayed_work", "work.func")
+      {
+        name = places.name(ofFunction: function)
       }
     case "process_timeout":
       // struct process_timer, on the stack of the task that sleeps.

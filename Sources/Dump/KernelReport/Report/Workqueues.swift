@@ -62,7 +62,9 @@ struct Workqueues {
       let idle = view.value(pool, "worker_pool", "nr_idle"), let cpu = view.value(pool, "worker_pool", "cpu")
     else { return nil }
     let pending = view.list(pool &+ list, inside: entry, limit: Workqueues.pendingLimit, of: "pending work")
-    let functions = pending.prefix(Workqueues.functionLimit).map { name(view.value($0, "work_struct", "func")) }
+    let functions = pending.prefix(Workqueues.functionLimit).map {
+      places.name(ofFunction: view.value($0, "work_struct", "func"))
+    }
     // `watchdog_ts` up to 7.1.
     let stamp = view.value(pool, "worker_pool", "last_progress_ts") ?? view.value(pool, "worker_pool", "watchdog_ts")
     // -1: of no CPU.
@@ -79,13 +81,9 @@ struct Workqueues {
     for worker in view.list(pool &+ head, inside: inside, limit: Workqueues.pendingLimit, of: "workers of a pool") {
       guard found.count < Workqueues.functionLimit, let function = view.value(worker, "worker", "current_func"), function != 0
       else { continue }
-      found.append((view.value(worker, "worker", "task").flatMap { tasks[$0] }, name(function)))
+      found.append((view.value(worker, "worker", "task").flatMap { tasks[$0] }, places.name(ofFunction: function)))
     }
     return found
-  }
-
-  private func name(_ function: UInt64?) -> String {
-    function.map { places.place($0, isReturn: false).function ?? hex($0) } ?? "?"
   }
 }
 

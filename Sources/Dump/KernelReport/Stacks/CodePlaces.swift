@@ -107,6 +107,9 @@ final class CodePlaces {
     return place
   }
 
+  /// What the function at an address is called, for people: the address where it has no name, `?` for nil.
+  func name(ofFunction address: UInt64?) -> String { address.map { place($0, isReturn: false).function ?? hex($0) } ?? "?" }
+
   private func find(_ address: UInt64) -> CodePlace {
     let owner = owner(address)
     if case .module(let index) = owner {
