@@ -63,6 +63,16 @@ public protocol DumpSink: AnyObject {
   var canRewrite: Bool { get }
   /// Puts `bytes` in the place of earlier ones; all of it was written or skipped before.
   func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError)
+  /// Who writes to any place of this file, from any thread; nil where bytes have to come in order.
+  func placedWriter() throws(DumpError) -> (any PlacedWriter)?
+  /// The next `count` bytes are in their place: a `PlacedWriter` has written them, or they are zeros.
+  func pass(_ count: UInt64) throws(DumpError)
+}
+
+/// Writes to any place of a file that a `DumpSink` writes.
+public protocol PlacedWriter: Sendable {
+  /// `offset` is from the start of the file.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(DumpError)
 }
 
 private let zeros = [UInt8](repeating: 0, count: 64 << 10)
@@ -81,6 +91,10 @@ extension DumpSink {
   public var canRewrite: Bool { false }
   public func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
     throw DumpError(.unsupported, "what is written can't be changed any more", at: name)
+  }
+  public func placedWriter() throws(DumpError) -> (any PlacedWriter)? { nil }
+  public func pass(_ count: UInt64) throws(DumpError) {
+    throw DumpError(.unsupported, "bytes have to come in order", at: name)
   }
 
   public func write(_ bytes: [UInt8]) throws(DumpError) {

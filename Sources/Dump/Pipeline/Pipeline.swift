@@ -22,11 +22,15 @@ public struct Pipeline: Sendable {
   /// Whether SHA-256 of the file is wanted. It costs a tenth of all time, so only where something records it.
   public let isDigested: Bool
   public let speed: Speed
+  /// Whether each thread may write its groups where they belong, where format and sink allow it (`PlacedGroups`).
+  public let inAnyOrder: Bool
 
   public init(
-    _ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork, speed: Speed = .balanced, isDigested: Bool = false
+    _ plan: DumpPlan, _ format: OutputFormat, _ work: OrderedWork, speed: Speed = .balanced, isDigested: Bool = false,
+    inAnyOrder: Bool = false
   ) {
     self.speed = speed
+    self.inAnyOrder = inAnyOrder
     self.plan = plan
     self.format = format
     self.work = work
@@ -65,16 +69,26 @@ public struct Pipeline: Sendable {
     _ source: any DumpSource, to sink: any DumpSink, limit: (UInt64, UInt64) -> DumpError? = { _, _ in nil },
     changed: ([PhysicalRange]) -> Void = { _ in }, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
-    try sink.keepingWhole { (whole) throws(DumpError) in
-      try write(source, to: sink, limit, changed) { done, written in
-        whole = written
-        progress(done, written)
+    // A digest is made of the bytes in their order.
+    let places = inAnyOrder && !isDigested && work.threads > 1 ? try PlacedGroups(format, plan.header, sink) : nil
+    var isBegun = false
+    do throws(DumpError) {
+      return try sink.keepingWhole { (whole) throws(DumpError) in
+        try write(source, to: sink, places, limit, changed) { done, written in
+          whole = written
+          isBegun = true
+          progress(done, written)
+        }
       }
+    } catch {
+      // What ended the run is what is told.
+      if isBegun { try? places?.complete(sink) }
+      throw error
     }
   }
 
   private func write(
-    _ source: any DumpSource, to sink: any DumpSink, _ limit: (UInt64, UInt64) -> DumpError?,
+    _ source: any DumpSource, to sink: any DumpSink, _ places: PlacedGroups?, _ limit: (UInt64, UInt64) -> DumpError?,
     _ hear: ([PhysicalRange]) -> Void, progress: (UInt64, UInt64) -> Void
   ) throws(DumpError) -> Outcome {
     let groupSize = UInt64(DumpTrailer.groupSize)
@@ -109,6 +123,7 @@ public struct Pipeline: Sendable {
           unsafe worker.encode(count, into: slot.encoded) { unsafe filler.fill($0, from: cursor, slot, worker) }
           cursor += UInt64(count)
         }
+        try places?.write(slot.encoded, at: UInt64(group) * groupSize)
       },
       consume: { group, slot throws(DumpError) in
         if tailEncoder.hasMembers { trailer.groupOffsets.append(output.count) }
@@ -124,7 +139,7 @@ public struct Pipeline: Sendable {
         if readError == nil { readError = slot.firstReadError }
         if let error = limit(UInt64(group) * groupSize, output.count + slot.encoded.size) { throw error }
         let start = pace.now
-        try output.write(slot.encoded)
+        if places == nil { try output.write(slot.encoded) } else { try output.pass(slot.encoded.size) }
         pace.wrote(slot.encoded.size, since: start)
         tailEncoder.wrote(slot.encoded)
         progress(min(plan.trailerOffset, UInt64(group + 1) * groupSize), output.count)
@@ -136,6 +151,7 @@ public struct Pipeline: Sendable {
     trailer.changed = RangeSet.joined(changed + (sample?.changed(source) ?? source.metadata?.trailer?.changed ?? []))
     trailer.secondHead = try SecondHeadRecord(of: plan.header)
     try finish(trailer, tailEncoder, limit, &output)
+    try places?.complete(sink)
     try sink.finish()
     return Outcome(
       bytesWritten: output.count, sha256: output.finishDigest(), unreadable: trailer.unreadable,
@@ -197,6 +213,12 @@ private struct Output {
         }
       }
     }
+  }
+
+  /// What stands in the file already.
+  mutating func pass(_ size: UInt64) throws(DumpError) {
+    try sink.pass(size)
+    count += size
   }
 
   mutating func write(_ bytes: [UInt8]) throws(DumpError) {

@@ -51,7 +51,19 @@ public struct File: ~Copyable, Sendable {
     owned = false
   }
 
+  private init(owning descriptor: Int32, name: String) {
+    self.descriptor = descriptor
+    path = name
+    owned = true
+  }
+
   deinit { if owned { close(descriptor) } }
+
+  /// The same open file by another descriptor, for another owner. Both share one current position.
+  public func duplicate() throws(DumpError) -> File {
+    let copy = try System.retrying(.open, path) { Int(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) }
+    return File(owning: Int32(copy), name: path)
+  }
 
   /// Bytes of a regular file or block device; 0 for what has no size (a pipe).
   public func size() throws(DumpError) -> UInt64 {

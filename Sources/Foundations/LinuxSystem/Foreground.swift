@@ -5,12 +5,20 @@ internal import Glibc
 /// A program that a person works with on this terminal, and what this process has ready for it meanwhile.
 extension System {
   /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP do not end this process, so that it can clean up.
-  public static func holdSignals() { mcore_hold_signals() }
+  /// `once`: one that comes two seconds after the first does, for work that may hang.
+  public static func holdSignals(once: Bool = false) { mcore_hold_signals(once ? 1 : 0) }
 
   /// The last signal that would have ended this process; nil for none.
   public static var heldSignal: Int32? {
     let number = mcore_held_signal()
     return number == 0 ? nil : number
+  }
+
+  /// What a held signal means for work that it ends; nil for none.
+  public static var interruption: DumpError? {
+    guard let number = heldSignal else { return nil }
+    let names = [SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGTERM: "SIGTERM"]
+    return DumpError(.system(EINTR), "ended by \(names[number] ?? "signal \(number)")")
   }
 
   /// Runs a program to its end, with this process's terminal. After `holdSignals` it gets SIGTERM and SIGHUP

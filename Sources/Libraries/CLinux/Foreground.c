@@ -9,20 +9,37 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t child;
 static volatile sig_atomic_t asked;
+// Where the signals are held once: when the first one came, in seconds and one more; 0 for none yet.
+static volatile sig_atomic_t is_held_once;
+static volatile sig_atomic_t asked_at;
+
+// timeout(1) sends the same signal to a process and, at once, to its group: that is one wish and not two.
+static void end_if_insisted(int number) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  sig_atomic_t second = (sig_atomic_t)(now.tv_sec + 1);
+  if (asked_at == 0) asked_at = second;
+  if (second - asked_at < 2) return;
+  signal(number, SIG_DFL);
+  raise(number);
+}
 
 // The terminal sends SIGINT and SIGQUIT to the child itself, which may make something else of them than its end.
 static void pass_on(int number) {
   int saved = errno;
   asked = number;
+  if (is_held_once) end_if_insisted(number);
   if (child > 0 && number != SIGINT && number != SIGQUIT) kill(child, number);
   errno = saved;
 }
 
-void mcore_hold_signals(void) {
+void mcore_hold_signals(int once) {
+  is_held_once = once;
   static const int numbers[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
   for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
     struct sigaction action;

@@ -112,6 +112,7 @@ struct Save: ParsableCommand {
       request.witness = witness
       request.check = damagedGroups
       request.vmcoreInfo = knowledge.vmcoreinfo
+      System.holdSignals(once: true)
       return try save(request, reporter)
     }
   }
@@ -154,7 +155,8 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     try report(work) { (reporter) throws(DumpError) in
-      try convert(
+      System.holdSignals(once: true)
+      return try convert(
         Array(files.dropLast()), to: files[files.count - 1], format: format, level: try selection.value() ?? .all, speed: speed,
         threads: work.threads, vmcoreInfo: knowledge.vmcoreinfo, witness: ReportWitness(writesFiles: false), reporter)
     }
@@ -178,7 +180,10 @@ struct Repair: ParsableCommand {
   var out: String
 
   func run() throws {
-    try report(work) { (reporter) throws(DumpError) in try repair(dump, to: out, threads: work.threads, reporter) }
+    try report(work) { (reporter) throws(DumpError) in
+      System.holdSignals(once: true)
+      return try repair(dump, to: out, threads: work.threads, reporter)
+    }
   }
 }
 
@@ -191,18 +196,23 @@ private func requireCodec(_ speed: Speed, _ format: OutputFormat) throws {
   }
 }
 
-/// Runs something that writes a dump, and says how it ended.
+/// Runs something that writes a dump, and says how it ended. One that a signal ended (`System.holdSignals`) has the status
+/// that shells expect of that.
 func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> SaveResult) throws {
   var status: Int32 = 0
-  try failing { () throws(DumpError) in
-    let reporter = ConsoleReporter(quiet: work.quiet)
-    let result = try body(reporter)
-    for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
-    if !work.quiet || result.status == .cut {
-      standardError("mcore: \(printable(result.path)): \(humanBytes(result.bytesWritten)) written, \(result.status.text)")
+  /// What a signal ended is cut, or nothing at all.
+  func orSignal(_ status: Int32) -> Int32 { System.heldSignal.map { 128 + $0 } ?? status }
+  do {
+    try failing { () throws(DumpError) in
+      let reporter = ConsoleReporter(quiet: work.quiet)
+      let result = try body(reporter)
+      for finding in result.findings { standardError("mcore: finding: \(printable(finding))") }
+      if !work.quiet || result.status == .cut {
+        standardError("mcore: \(printable(result.path)): \(humanBytes(result.bytesWritten)) written, \(result.status.text)")
+      }
+      status = result.status == .cut ? orSignal(result.status.exitStatus) : result.status.exitStatus
     }
-    status = result.status.exitStatus
-  }
+  } catch let error as ExitCode { throw ExitCode(orSignal(error.rawValue)) }
   if status != 0 { throw ExitCode(status) }
 }
 

@@ -22,8 +22,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from guest import dumps
@@ -316,6 +318,35 @@ class Limits(unittest.TestCase):
         self.assertEqual(mcore("dmesg", self.work / "out").stdout, mcore("dmesg", self.raw).stdout)
         self.assertEqual(json.loads(mcore("info", "--json", self.work / "out").stdout)["status"], "cut")
         self.assertLess((self.work / "out").stat().st_size, 8 << 20)
+
+    def ended_by_a_person(self, out, *words):
+        """Runs mcore with `words` and `out`, and sends it SIGINT when some of the file is there."""
+        incomplete = out.with_name(out.name + ".incomplete")
+        with subprocess.Popen([MCORE, *map(str, words), out], stderr=subprocess.PIPE) as process:
+            while process.poll() is None and not (incomplete.exists() and incomplete.stat().st_size > 8 << 20):
+                time.sleep(0.002)
+            process.send_signal(signal.SIGINT)
+            # Standard error ends with the process: both within the time.
+            _, text = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT, text)
+        self.assertIn(b"ended by SIGINT", text)
+        self.assertIn(str(incomplete).encode(), text)
+        self.assertEqual(json.loads(mcore("info", "--json", incomplete).stdout)["status"], "cut")
+        self.assertEqual(mcore("dmesg", incomplete).stdout, mcore("dmesg", self.raw).stdout)
+        self.assertIn(b"incomplete", mcore("verify", incomplete, status=3).stdout)
+        return incomplete
+
+    def test_whoever_ends_it_has_a_dump(self):
+        self.ended_by_a_person(self.work / "saved", "save", "--level", "all", "--threads", "1", self.raw)
+        packed = self.work / "all.elf.gz"
+        mcore("convert", "-q", "--format", "elf.gz", self.raw, packed)
+        # Here every thread writes where its part belongs: none of what is there may be a hole that nobody filled.
+        plain = self.ended_by_a_person(self.work / "converted", "convert", "--threads", "3", "--format", "elf", packed)
+        there = self.work / "there"
+        mcore("convert", "-q", "--format", "elf", plain, there, status=3)
+        wrong, compared = compare_memory(Core(there), Core(self.raw))
+        self.assertEqual(wrong, 0)
+        self.assertGreater(compared, 0)
 
     def test_wrong_limits_are_named(self):
         for option, value in (("--max-time", "5x"), ("--max-time", "0"), ("--max-size", "-1"), ("--max-size", "1.5G")):

@@ -54,6 +54,17 @@ final class FileSink: DumpSink {
     endsInHole = true
   }
 
+  func placedWriter() throws(DumpError) -> (any PlacedWriter)? {
+    var writer: PlacedFile?
+    try withOpenFile { (file) throws(DumpError) in writer = PlacedFile(try file.duplicate(), name) }
+    return writer
+  }
+
+  func pass(_ count: UInt64) throws(DumpError) {
+    try skip(count)
+    if position >= started + FileSink.window { try startWriting() }
+  }
+
   func finish() throws(DumpError) {
     guard file != nil else { return }
     if endsInHole {
@@ -95,6 +106,25 @@ final class FileSink: DumpSink {
         throw told
       }
     case .none: throw DumpError("the file was closed already", at: name)
+    }
+  }
+}
+
+/// The same file, for threads that write to places of their own.
+private final class PlacedFile: PlacedWriter {
+  private let file: File
+  private let name: String
+
+  init(_ file: consuming File, _ name: String) {
+    self.file = file
+    self.name = name
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(DumpError) {
+    do throws(DumpError) { unsafe try file.write(bytes, at: offset) } catch {
+      var told = error
+      told.place = "\(name), offset \(hex(offset))"
+      throw told
     }
   }
 }

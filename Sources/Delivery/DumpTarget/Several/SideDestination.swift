@@ -15,6 +15,7 @@ final class SideDestination {
     case dump(String)
     case write(SideBuffer)
     case skip(UInt64)
+    case pass(UInt64)
     case rewrite(UInt64, [UInt8])
     case cut(UInt64)
     case finish
@@ -68,6 +69,7 @@ final class SideDestination {
         reply = Reply(text: opened.name, canRewrite: opened.canRewrite)
       case .write(let buffer): unsafe try sink?.write(buffer.bytes)
       case .skip(let count): try sink?.skip(count)
+      case .pass(let count): try sink?.pass(count)
       case .rewrite(let offset, let bytes): try sink?.rewrite(at: offset, bytes)
       case .cut(let count): try sink?.cut(to: count)
       case .finish: try sink?.finish()
@@ -77,6 +79,8 @@ final class SideDestination {
       case .bytesThere: reply.bytes = destination.bytesThere()
       }
     }
+
+    func placedWriter() throws(DumpError) -> (any PlacedWriter)? { try sink?.placedWriter() }
   }
 
   /// The word as it may be shown.
@@ -122,6 +126,9 @@ final class SideDestination {
     canRewrite = inner.reply.canRewrite ?? canRewrite
     return inner.reply
   }
+
+  /// Who writes to any place of the dump; nil where that has a thread of its own, which waits for each piece.
+  func placedWriter() throws(DumpError) -> (any PlacedWriter)? { thread == nil ? try inner.placedWriter() : nil }
 
   /// What it said when it was opened.
   func opened(_ reply: Reply) {

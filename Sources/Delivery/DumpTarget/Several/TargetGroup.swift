@@ -100,6 +100,9 @@ public final class TargetGroup: Destination {
   }
 
   fileprivate var canRewrite: Bool { members.allSatisfy(\.canRewrite) }
+  fileprivate func placedWriter() throws(DumpError) -> (any PlacedWriter)? {
+    members.count == 1 ? try members[0].placedWriter() : nil
+  }
 
   func requireMember() throws(DumpError) {
     if let failure {
@@ -152,6 +155,13 @@ private final class GroupSink: DumpSink {
 
   func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError) {
     _ = try group.together(.rewrite(offset, bytes), bytes: bytes.count)
+  }
+
+  func placedWriter() throws(DumpError) -> (any PlacedWriter)? { try group.placedWriter() }
+
+  func pass(_ count: UInt64) throws(DumpError) {
+    _ = try group.together(.pass(count))
+    self.count += count
   }
 
   func finish() throws(DumpError) { _ = try group.together(.finish) }

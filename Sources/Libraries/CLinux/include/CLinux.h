@@ -40,8 +40,9 @@ int mcore_guarded_copy(void *to, const void *from, size_t count);
 /// memcpy(3) into a mapping, and the processor's caches written out behind it. Returns 0, or -1 when a page of it can't be
 /// had; part of it may have been copied then.
 int mcore_guarded_store(void *to, const void *from, size_t count);
-/// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP do not end this process: the last two are for the child below.
-void mcore_hold_signals(void);
+/// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP do not end this process: the last two are for the child below. `once`: one
+/// that comes two seconds after the first does.
+void mcore_hold_signals(int once);
 /// The last of them that came; 0 for none.
 int mcore_held_signal(void);
 /// The child that gets SIGTERM and SIGHUP, those too that have come already; 0 for none.

@@ -24,6 +24,9 @@ public func convert(
   request.threads = threads
   request.vmcoreInfo = vmcoreInfo
   request.check = damagedGroups
+  // Who kills it can begin anew, and whoever waits for a disk that hangs can do that.
+  request.inAnyOrder = true
+  request.transfer.stallSeconds = 0
   return try save(request, from: try openDump(dumps), reporter)
 }
 

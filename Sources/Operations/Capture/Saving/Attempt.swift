@@ -168,7 +168,10 @@ struct Attempt {
     #endif
     let total = plan.trailerOffset
     // The digest stands in dump.json and nowhere else.
-    return try Pipeline(plan, request.format, capture.work, speed: request.speed, isDigested: destination.acceptsSideFiles).run(
+    let pipeline = Pipeline(
+      plan, request.format, capture.work, speed: request.speed, isDigested: destination.acceptsSideFiles,
+      inAnyOrder: request.inAnyOrder)
+    return try pipeline.run(
       capture.source, to: sink, limit: limit,
       changed: { reached.changed += $0 },
       progress: { done, bytes in
@@ -206,7 +209,10 @@ struct Attempt {
     let stays = destination.abandon(
       note: "mcore did not finish this dump: \(error)\n\(progress)"
         + "What is there is the most important part of it and can be read: mcore info, mcore dmesg.\n")
-    let told = DumpError(error.kind, error.what, at: error.place, advice: "what was written stays in \(stays)")
+    // An empty file does not stay.
+    let isGone = reached.bytes == 0 && !destination.acceptsSideFiles
+    let told = DumpError(
+      error.kind, error.what, at: error.place, advice: isGone ? error.advice : "what was written stays in \(stays)")
     guard let facts else { return (told, nil) }
     let cut = SaveResult(
       status: .cut, path: stays, bytesWritten: reached.bytes,

@@ -33,7 +33,7 @@ final class PreparedCapture {
     self.source = source
     limits = RunningLimits(request.limits)
     kernel = CrashedKernel(source, vmcoreinfo: try readVMCoreInfo(request.vmcoreInfo))
-    work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs)
+    work = OrderedWork(threads: request.threads > 0 ? request.threads : System.usableCPUs).interrupted { System.interruption }
     var findings = DumpFindings(source, kernel).all + (request.check?(source, request.threads) ?? [])
     if let armed = request.armedMemory {
       let own = (try? System.text(of: request.region.memoryMap)).flatMap { occupiedMemory(iomem: $0, kind: "System RAM") }

@@ -23,8 +23,8 @@ package func save(
       reporter.warning(failureText(dropped.target, dropped.bytes, dropped.duration, dropped.reason) + "; the others go on")
     }
     guard let reason = outcome.reason else { return true }
-    // A limit holds for every target: no other one would get further.
-    if outcome.endedByLimit { return true }
+    // A limit holds for every target, and so does the word of a person: no other one would get further.
+    if outcome.endedByLimit || System.interruption != nil { return true }
     if hasNext {
       reporter.warning(failureText(outcome.target, outcome.bytes, outcome.duration, reason) + "; trying the next")
     }
