@@ -22,7 +22,8 @@ public struct Pipeline: Sendable {
   /// Whether SHA-256 of the file is wanted. It costs a tenth of all time, so only where something records it.
   public let isDigested: Bool
   public let speed: Speed
-  /// Whether each thread may write its groups where they belong, where format and sink allow it (`PlacedGroups`).
+  /// Whether each thread may write its groups where they belong, where format and sink allow it
+  /// (`PlacedGroups`).
   public let inAnyOrder: Bool
 
   public init(

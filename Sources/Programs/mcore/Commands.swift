@@ -196,8 +196,8 @@ private func requireCodec(_ speed: Speed, _ format: OutputFormat) throws {
   }
 }
 
-/// Runs something that writes a dump, and says how it ended. One that a signal ended (`System.holdSignals`) has the status
-/// that shells expect of that.
+/// Runs something that writes a dump, and says how it ended. One that a signal ended (`System.holdSignals`)
+/// has the status that shells expect of that.
 func report(_ work: WorkOptions, _ body: (any Reporter) throws(DumpError) -> SaveResult) throws {
   var status: Int32 = 0
   /// What a signal ended is cut, or nothing at all.

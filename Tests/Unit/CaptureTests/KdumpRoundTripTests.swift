@@ -139,11 +139,42 @@
     let small = try written(SyntheticCore([.init(0x1000, (0..<4096).map { text[$0 % text.count] })]), scratch, "kdump-zlib")
     #expect(try verify(small, threads: 2, QuietReporter()).verdict != .corrupt)
     var bytes = try Data(contentsOf: URL(fileURLWithPath: small))
-    bytes[bytes.count - 10] ^= 0xff
+    bytes[bytes.count - KdumpEnding.size - 10] ^= 0xff
     try bytes.write(to: URL(fileURLWithPath: scratch.file("damaged")))
     let found = try verify(scratch.file("damaged"), threads: 2, QuietReporter())
     #expect(found.verdict == .corrupt)
     #expect(found.lines.contains { $0.contains("1 pages can't be read") })
+  }
+
+  /// Headers, notes, zeros behind them, both bitmaps.
+  @Test(arguments: formats) func verifySeesAWrongBitOfEverythingBeforeTheDescriptors(format: String) throws {
+    let scratch = try Scratch()
+    let out = try written(SyntheticCore([.init(0x10_0000, noise(32 * 4096, seed: 1))]), scratch, format)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: out))
+    let ending = try #require(KdumpEnding(Array(bytes.suffix(KdumpEnding.size))))
+    #expect(try openDump(out).findings == [])
+    var seen = 0
+    for (number, place) in stride(from: 0, to: Int(ending.covered), by: 97).enumerated() {
+      var damaged = bytes
+      damaged[place] ^= 1 << (number % 8)
+      try damaged.write(to: URL(fileURLWithPath: scratch.file("damaged")))
+      // What is no dump any more says so itself.
+      guard let found = try? verify(scratch.file("damaged"), threads: 1, QuietReporter()) else { continue }
+      #expect(found.verdict == .corrupt, "\(place)")
+      seen += 1
+    }
+    #expect(seen > 100)
+    #expect(try verify(out, threads: 1, QuietReporter()).verdict != .corrupt)
+  }
+
+  @Test func aFileWithoutTheChecksumOfItsHeadersIsReadAndSaysSo() throws {
+    let scratch = try Scratch()
+    let out = try written(oddMachine(), scratch, "kdump-zlib")
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: out))
+    try bytes.dropLast(KdumpEnding.size).write(to: URL(fileURLWithPath: scratch.file("older")))
+    let found = try verify(scratch.file("older"), threads: 1, QuietReporter())
+    #expect(found.verdict == (try verify(out, threads: 1, QuietReporter()).verdict))
+    #expect(found.lines.contains { $0.contains("have no checksum") })
   }
 
   @Test func aFileThatIsCutByALimitSaysThatItIsIncompleteAndHasWhatWasWritten() throws {

@@ -41,14 +41,21 @@
     var bits: [UInt64] = []
     var offset: UInt64 = 0
     var pieces: [Bool] = []
-    try bitmap.forEachPiece(of: 1 << 18) { piece, isZero in
-      #expect(isZero == piece.allSatisfy { $0 == 0 })
-      pieces.append(isZero)
-      for (index, byte) in piece.enumerated() {
-        for bit in 0..<8 as Range<UInt64> where byte >> UInt8(bit) & 1 == 1 { bits.append((offset + UInt64(index)) * 8 + bit) }
-      }
-      offset += UInt64(piece.count)
-    }
+    try bitmap.forEachPiece(
+      of: 1 << 18,
+      bytes: { piece in
+        #expect(piece.contains { $0 != 0 })
+        pieces.append(false)
+        for (index, byte) in piece.enumerated() {
+          for bit in 0..<8 as Range<UInt64> where byte >> UInt8(bit) & 1 == 1 { bits.append((offset + UInt64(index)) * 8 + bit) }
+        }
+        offset += UInt64(piece.count)
+      },
+      zeros: { count in
+        pieces.append(true)
+        offset += count
+      })
+    #expect(offset == 1 << 18)
     #expect(bits == [1] + Array(8..<72) + [0x2000, 0x10_0000, 0x10_0001])
     #expect(pieces == [false, true, false, true])
     var runs: [[UInt64]] = []

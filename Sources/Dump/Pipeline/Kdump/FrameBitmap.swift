@@ -45,25 +45,33 @@
       }
     }
 
-    /// The bitmap in pieces, lowest bit first, `size` bytes in all; and whether a piece is zeros.
-    func forEachPiece(of size: UInt64, _ body: ([UInt8], Bool) throws(DumpError) -> Void) throws(DumpError) {
+    /// The bitmap in pieces, lowest bit first, `size` bytes in all: `bytes` gets those with a frame in them,
+    /// `zeros` how many bytes have none. Memory at high addresses makes bitmaps that are nearly all zeros.
+    func forEachPiece(
+      of size: UInt64, bytes: ([UInt8]) throws(DumpError) -> Void, zeros: (UInt64) throws(DumpError) -> Void
+    ) throws(DumpError) {
       var index = 0
       var offset: UInt64 = 0
       while offset < size {
+        while index < runs.count, runs[index].end <= offset * 8 { index += 1 }
+        let start = index < runs.count ? max(offset, runs[index].start / 8 / FrameBitmap.pieceSize * FrameBitmap.pieceSize) : size
+        if start > offset {
+          let end = min(start, size)
+          try zeros(end - offset)
+          offset = end
+          continue
+        }
         let length = min(FrameBitmap.pieceSize, size - offset)
         var piece = [UInt8](repeating: 0, count: Int(length))
         let frames = offset * 8..<(offset + length) * 8
-        while index < runs.count, runs[index].end <= frames.lowerBound { index += 1 }
         var next = index
-        var isZero = true
         while next < runs.count, runs[next].start < frames.upperBound {
-          isZero = false
           FrameBitmap.set(
             max(runs[next].start, frames.lowerBound) - frames.lowerBound,
             min(runs[next].end, frames.upperBound) - frames.lowerBound, in: &piece)
           next += 1
         }
-        try body(piece, isZero)
+        try bytes(piece)
         offset += length
       }
     }

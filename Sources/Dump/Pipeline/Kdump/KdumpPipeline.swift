@@ -109,6 +109,8 @@
     private var descriptors: ByteWriter
     private var descriptorOffset: UInt64
     private var zeroPlace: KdumpPageDescriptor?
+    /// Of all before the descriptors, as it is when the file is whole.
+    private var headChecksum = KdumpHeadChecksum()
     private static let atOnce = 64 << 10
 
     /// `lost` hears of notes that can't be read of the source: zeros stand in their place.
@@ -117,22 +119,32 @@
       self.layout = layout
       descriptors = ByteWriter(layout.header.identity.byteOrder)
       descriptorOffset = layout.descriptors
+      count = layout.data
       let head = layout.head(isIncomplete: true)
       try sink.write(head)
-      try KdumpOutput.copyNotes(layout, source, to: sink, lost: lost)
-      try sink.skip(layout.headSize - (layout.largeNotes.last?.fileEnd ?? UInt64(head.count)))
+      headChecksum.add(layout.head(isIncomplete: false)[...])
+      try copyNotes(source, lost: lost)
+      try skip(layout.headSize - (layout.largeNotes.last?.fileEnd ?? UInt64(head.count)))
       for bitmap in [layout.existing, layout.written] {
-        try bitmap.forEachPiece(of: layout.bitmapSize) { (piece, isZero) throws(DumpError) in
-          if isZero { try sink.skip(UInt64(piece.count)) } else { try sink.write(piece) }
-        }
+        try bitmap.forEachPiece(
+          of: layout.bitmapSize, bytes: { (piece) throws(DumpError) in try write(piece[...]) },
+          zeros: { (count) throws(DumpError) in try skip(count) })
       }
       try sink.skip(layout.data - layout.descriptors)
-      count = layout.data
     }
 
-    private static func copyNotes(
-      _ layout: KdumpFileLayout, _ source: any DumpSource, to sink: any DumpSink, lost: (DumpError) -> Void
-    ) throws(DumpError) {
+    /// Writes bytes of what stands before the descriptors.
+    private mutating func write(_ bytes: ArraySlice<UInt8>) throws(DumpError) {
+      headChecksum.add(bytes)
+      try unsafe bytes.lent { (bytes) throws(DumpError) in unsafe try sink.write(bytes) }
+    }
+
+    private mutating func skip(_ count: UInt64) throws(DumpError) {
+      headChecksum.skip(count)
+      try sink.skip(count)
+    }
+
+    private mutating func copyNotes(_ source: any DumpSource, lost: (DumpError) -> Void) throws(DumpError) {
       var bytes = [UInt8](repeating: 0, count: layout.largeNotes.isEmpty ? 0 : 1 << 20)
       for note in layout.largeNotes {
         var position = note.fileOffset
@@ -144,7 +156,7 @@
             do throws(DumpError) { unsafe try note.fill(part, at: position, source) } catch { problem = error }
           }
           if let problem { lost(problem) }
-          try unsafe bytes[..<count].lent { (part) throws(DumpError) in unsafe try sink.write(part) }
+          try write(bytes[..<count])
           position += UInt64(count)
         }
       }
@@ -197,6 +209,9 @@
 
     mutating func finish() throws(DumpError) {
       try flush()
+      let ending = KdumpEnding(covered: layout.descriptors, checksum: headChecksum.finished()).encoded()
+      try sink.write(ending)
+      count += UInt64(ending.count)
       try sink.rewrite(at: 0, Array(layout.head(isIncomplete: false).prefix(KdumpHeader.size)))
       try sink.finish()
     }

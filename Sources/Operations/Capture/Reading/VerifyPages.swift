@@ -29,11 +29,22 @@ func verifyPages(
   var lines = ["read \(total >> pageSize.shift) pages, \(humanBytes(total))"]
   if bad > 0 { lines.append("\(bad) pages can't be read") }
   lines += problems
+  var isHeadWrong = false
+  #if Kdump
+    switch (source as? KdumpSource)?.checkHead() {
+    case .wrong(let error):
+      isHeadWrong = true
+      lines.append(error.description)
+    case .unknown where source.statement != nil && source.shortfall == nil:
+      lines.append("headers, notes and bitmaps have no checksum: an older mcore wrote the file, or its last bytes are damaged")
+    default: break
+    }
+  #endif
   let findings = DumpFindings(source)
   lines += findings.lines
   if source.statement == nil { lines.append("not written by mcore: pages have no checksums but those of their codec") }
   let isCut = source.shortfall != nil || coverage.contains { $0.kind == .cut } || !findings.now.isEmpty
-  return Verification(verdict: bad > 0 ? .corrupt : isCut ? .incomplete : .whole, lines: lines)
+  return Verification(verdict: bad > 0 || isHeadWrong ? .corrupt : isCut ? .incomplete : .whole, lines: lines)
 }
 
 private final class PageResult {

@@ -26,7 +26,8 @@ public struct SaveRequest: Sendable {
   public var limits = Limits()
   /// Worker threads; 0 is one for each usable CPU. With 1 none is made.
   public var threads = 0
-  /// Whether the file may be of no use until it is whole, which is faster: where the source stays (`PlacedGroups`).
+  /// Whether the file may be of no use until it is whole, which is faster: where the source stays
+  /// (`PlacedGroups`).
   public var inAnyOrder = false
   /// A disk that gets the log and the registers when no target takes anything (`LastResort`).
   public var lastResort: String?
