@@ -47,7 +47,12 @@ private func runByHand(_ arguments: [String]) -> Int32 {
   NetworkUp.run(settings, reporter)
 
   if settings.shell.value { runShell(reporter) }
-  let status = capture(settings, reporter)
+  let status = capture(settings, reporter, endsOnSignal: true)
+  if let signal = System.heldSignal {
+    // Whoever ends it wants to look at something, and not the machine to restart.
+    Watchdogs.disarm(settings, reporter)
+    return 128 + signal
+  }
   let attempts = (isSaved(status) ? settings.final : settings.failure)?.value.attempts ?? []
   handOff(attempts.prefix { $0.way != .exit }, settings, reporter)
   Watchdogs.disarm(settings, reporter)

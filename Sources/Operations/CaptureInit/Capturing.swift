@@ -9,8 +9,9 @@ private let vmcoreSource = "/proc/vmcore"
 /// Whether an exit status says that there is a whole dump (docs: 0 saved, 3 saved with findings).
 func isSaved(_ status: Int32) -> Bool { status == 0 || status == SaveStatus.findings.exitStatus }
 
-/// Saves the dump, and says how it went. Returns the exit status.
-func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
+/// Saves the dump, and says how it went. Returns the exit status. `endsOnSignal`: Ctrl-C ends a dump that is
+/// being written after a whole part of it.
+func capture(_ settings: Settings, _ reporter: any Reporter, endsOnSignal: Bool = false) -> Int32 {
   let start = System.monotonicNanoseconds
   let feeder = Watchdogs.ofCrashKernel(settings, reporter).map { watchdogs in
     reporter.message("\(watchdogs.paths): fed while there is progress")
@@ -49,6 +50,7 @@ func capture(_ settings: Settings, _ reporter: any Reporter) -> Int32 {
     if request.source == vmcoreSource { request.armedMemory = ArmedMemory(readFrom: ArmedMemory.standardPath) }
     // By a child before this one, which was killed: then the start of a dump is in memory.
     let isAwaited = System.isKernelLoaded(.next)
+    if endsOnSignal { System.holdSignals(once: true) }
     let result: SaveResult
     do throws(DumpError) { result = try save(request, reporter) } catch {
       // Nothing of use is in memory: then the machine is ended as it was told to be.

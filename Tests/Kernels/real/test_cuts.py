@@ -32,7 +32,7 @@ from guest import dumps
 
 from . import cuts
 from .elf import Core, compare_memory
-from .test_dumps import MCORE, SERIES, command, mcore
+from .test_dumps import BIN, MCORE, SERIES, command, mcore
 
 CRASH = os.environ.get("MCORE_TEST_CRASH", "6.1").split()
 FULL = os.environ.get("MCORE_TEST_FULL") == "yes"
@@ -320,9 +320,9 @@ class Limits(unittest.TestCase):
         self.assertLess((self.work / "out").stat().st_size, 8 << 20)
 
     def ended_by_a_person(self, out, *words):
-        """Runs mcore with `words` and `out`, and sends it SIGINT when some of the file is there."""
+        """Runs `words`, which write `out`, and sends SIGINT when some of the file is there."""
         incomplete = out.with_name(out.name + ".incomplete")
-        with subprocess.Popen([MCORE, *map(str, words), out], stderr=subprocess.PIPE) as process:
+        with subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE) as process:
             while process.poll() is None and not (incomplete.exists() and incomplete.stat().st_size > 8 << 20):
                 time.sleep(0.002)
             process.send_signal(signal.SIGINT)
@@ -337,11 +337,17 @@ class Limits(unittest.TestCase):
         return incomplete
 
     def test_whoever_ends_it_has_a_dump(self):
-        self.ended_by_a_person(self.work / "saved", "save", "--level", "all", "--threads", "1", self.raw)
+        out = self.work / "saved"
+        self.ended_by_a_person(out, MCORE, "save", "--level", "all", "--threads", "1", self.raw, out)
+        # As in a rescue shell.
+        out = self.work / "by-hand"
+        words = [f"source={self.raw}", f"target={out}", "level=all", "threads=1"]
+        self.ended_by_a_person(out, BIN / "mcore-capture", *words)
         packed = self.work / "all.elf.gz"
         mcore("convert", "-q", "--format", "elf.gz", self.raw, packed)
         # Here every thread writes where its part belongs: none of what is there may be a hole that nobody filled.
-        plain = self.ended_by_a_person(self.work / "converted", "convert", "--threads", "3", "--format", "elf", packed)
+        out = self.work / "converted"
+        plain = self.ended_by_a_person(out, MCORE, "convert", "--threads", "3", "--format", "elf", packed, out)
         there = self.work / "there"
         mcore("convert", "-q", "--format", "elf", plain, there, status=3)
         wrong, compared = compare_memory(Core(there), Core(self.raw))
