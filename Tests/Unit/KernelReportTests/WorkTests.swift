@@ -18,6 +18,19 @@ import Testing
     #expect(Ticks(ticks: .max, clock: .max) == nil)
   }
 
+  @Test func ofManyCPUsThoseWithTimersAreShownTheLateOnesFirst() {
+    func wheel(_ cpu: Int, count: Int, overdue: UInt64? = nil) -> Timers.Wheel {
+      Timers.Wheel(cpu: cpu, count: count, first: [], overdue: overdue)
+    }
+    let idle = (0..<100).map { wheel($0, count: 0) }
+    let few = idle + (100..<110).map { wheel($0, count: 3) }
+    #expect(few.shown.map(\.cpu) == Array(100..<110))
+    #expect(few.more == nil)
+    let many = few + (110..<120).map { wheel($0, count: 1) } + [wheel(120, count: 1, overdue: 11_000_000_000)]
+    #expect(many.shown.map(\.cpu) == [120] + Array(100..<115))
+    #expect(many.more == "… and 5 more CPUs")
+  }
+
   @Test func addressesOfIPv6AreShort() {
     func text(_ groups: [UInt16]) -> String {
       NetworkPicture.text(ofSix: groups.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] })

@@ -78,14 +78,15 @@ extension ReportContent {
         }
       }
     }
-    if let timers, !timers.shown.isEmpty {
+    if let timers, !timers.wheels.shown.isEmpty {
       body.section("timers", timers.title) { page in
         page.within("dl") { page in
-          for wheel in timers.shown {
+          for wheel in timers.wheels.shown {
             page.element("dt", wheel.name)
             page.element("dd", wheel.text)
           }
         }
+        if let more = timers.wheels.more { page.element("p", more) }
       }
     }
     if let requests, requests.count > 0 {

@@ -49,10 +49,10 @@ extension ReportContent {
       text.head("Workqueues with work that nobody has begun")
       for pool in pools { text.item(pool.name, pool.text) }
     }
-    if let timers, !timers.shown.isEmpty {
+    if let timers, !timers.wheels.shown.isEmpty {
       text.head(timers.title)
-      for wheel in timers.shown { text.item(wheel.name, wheel.text) }
-      if timers.wheels.count > timers.shown.count { text.add("  … and \(timers.wheels.count - timers.shown.count) more CPUs") }
+      for wheel in timers.wheels.shown { text.item(wheel.name, wheel.text) }
+      if let more = timers.wheels.more { text.add("  " + more) }
     }
     if let requests, requests.count > 0 {
       text.head("Requests on their way to block devices: \(requests.count)")

@@ -59,13 +59,18 @@ extension Timers.Wheel {
   }
 }
 
-extension Timers {
-  /// Of a machine with many CPUs those that say most, the late ones first.
-  var shown: [Wheel] {
-    let late = wheels.filter { $0.overdue != nil }
-    return Array((late + wheels.filter { $0.overdue == nil && $0.count > 0 }).prefix(16))
-  }
+extension [Timers.Wheel] {
+  /// CPUs that have timers, the late ones first.
+  private var busy: [Timers.Wheel] { filter { $0.overdue != nil } + filter { $0.overdue == nil && $0.count > 0 } }
 
+  private static var shownLimit: Int { 16 }
+  /// Of a machine with many CPUs those that say most.
+  var shown: [Timers.Wheel] { Array(busy.prefix(Self.shownLimit)) }
+  /// What `shown` leaves out, as a line; nil where that is nothing.
+  var more: String? { busy.count > Self.shownLimit ? "… and \(busy.count - Self.shownLimit) more CPUs" : nil }
+}
+
+extension Timers {
   var title: String { "Timers: \(wheels.reduce(0) { $0 + $1.count })" }
 }
 
