@@ -62,7 +62,9 @@ let package = Package(
     .trait(name: "ISAL", description: "Compress BGZF blocks with ISA-L, which is faster still (the Makefile turns it on)."),
     .trait(name: "Zstd", description: "The format elf.zst, by libzstd."),
     .trait(name: "SHA256", description: "SHA-256 of the finished files in dump.json, by OpenSSL's libcrypto."),
-    .trait(name: "Kdump", description: "Read and write kdump-compressed and flattened files (not in mcore-capture)."),
+    .trait(
+      name: "Kdump",
+      description: "Read and write kdump-compressed files, read flattened ones and LKCD's (not in mcore-capture)."),
     .trait(name: "LZO", description: "Read kdump-compressed files with lzo pages, by liblzo2."),
     .trait(name: "Snappy", description: "Read kdump-compressed files with snappy pages, by libsnappy."),
     .trait(

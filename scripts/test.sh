@@ -4,6 +4,7 @@
 #   MCORE_TEST_KERNELS   series of kernels whose dumps are read (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_CRASH     series on which the crash utility judges: needs their debug symbols, 280 MB each (default: all five)
 #   MCORE_TEST_FORMATS   series whose dumps go through the formats of others; needs debug symbols too (default: 6.1)
+#   MCORE_TEST_LKCD      the series whose memory is put into LKCD's format, 5.10 or 6.1; needs debug symbols too (default: 5.10)
 #   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_REPORT_PAGE series whose report is looked at in Chromium (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
@@ -63,6 +64,7 @@ step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -
 step 'dumps of arm64, judged by drgn and makedumpfile' python3 -m unittest -q real.test_arm64
 step 'the page of a report, in Chromium' python3 -m unittest -q real.test_report_page
 step 'formats of others, both ways, judged by makedumpfile, crash, drgn' python3 -m unittest -q real.test_formats
+step 'dumps of LKCD, judged by libkdumpfile and crash' python3 -m unittest -q real.test_lkcd
 step 'crash, drgn and gdb by mcore' python3 -m unittest -q real.test_tools
 step 'every kind of memory, judged by the guest, makedumpfile, crash' python3 -m unittest -q real.test_variety
 step 'cut dumps, limits, full disks' python3 -m unittest -q real.test_cuts

@@ -13,8 +13,8 @@ public struct CrashedKernel: Sendable {
   public let memory: KernelMemory?
   /// PAGESIZE of VMCOREINFO; the architecture's default where that is missing or absurd.
   public let pageSize: PageSize
-  /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory. From the dump: may hold
-  /// anything.
+  /// `uname -r`: OSRELEASE of VMCOREINFO, else from `init_uts_ns` in memory, else what the file's header
+  /// says. From the dump: may hold anything.
   public let release: String?
   /// The notes of the dump, with the VMCOREINFO that is used before any other.
   public let notes: [DumpNote]
@@ -49,7 +49,8 @@ public struct CrashedKernel: Sendable {
       findings.append(
         DumpError(
           "the dump has no VMCOREINFO note, and none is in its memory", at: source.name,
-          advice: "kernel, log and page classes are unknown; --vmcoreinfo FILE gives one"))
+          advice:
+            "\(source.crashStatement == nil ? "kernel, " : "")log and page classes are unknown; --vmcoreinfo FILE gives one"))
     }
     if let stated = info?.osRelease, let own = CrashedKernel.ownRelease(info, memory), own != stated {
       findings.append(
@@ -61,12 +62,12 @@ public struct CrashedKernel: Sendable {
     notes = choice.notes
     self.memory = memory
     self.pageSize = pageSize
-    release = info?.osRelease ?? CrashedKernel.releaseInMemory(info, memory)
+    release = info?.osRelease ?? CrashedKernel.releaseInMemory(info, memory) ?? source.crashStatement?.release
     self.findings = findings
   }
 
-  /// Seconds since 1970 (UTC): CRASHTIME of VMCOREINFO.
-  public var crashTime: Int64? { vmcoreinfo?.crashTime }
+  /// Seconds since 1970 (UTC): CRASHTIME of VMCOREINFO, else what the file's header says.
+  public var crashTime: Int64? { vmcoreinfo?.crashTime ?? source.crashStatement?.crashTime }
 
   /// CPUs that left registers: NT_PRSTATUS notes.
   public var cpuCount: Int { source.notes.count { $0.isProcessorStatus } }
@@ -84,7 +85,10 @@ public struct CrashedKernel: Sendable {
   ///
   /// - Throws: when there is no way to it.
   public func log() throws(DumpError) -> KernelLog {
-    guard let vmcoreinfo else { throw DumpError("no log: the dump has no VMCOREINFO note", at: source.name) }
+    guard let vmcoreinfo else {
+      throw DumpError(
+        "no log: the dump has no VMCOREINFO note", at: source.name, advice: "crash finds it by the kernel's debug symbols")
+    }
     if let memory { return try KernelLog.render(memory, vmcoreinfo) }
     // This fails again, and so says why.
     return try KernelLog.render(KernelMemory(source, vmcoreinfo, pageSize: pageSize), vmcoreinfo)
@@ -108,9 +112,9 @@ public struct CrashedKernel: Sendable {
     return nil
   }
 
-  /// The six strings of `init_uts_ns.name`: sysname, nodename, release, version, machine, domainname. From
-  /// the dump: may hold anything.
-  public var names: [String]? { CrashedKernel.names(vmcoreinfo, memory) }
+  /// The six strings of `init_uts_ns.name`, else those of the file's header: sysname, nodename, release,
+  /// version, machine, domainname. From the dump: may hold anything.
+  public var names: [String]? { CrashedKernel.names(vmcoreinfo, memory) ?? source.crashStatement?.names }
 
   /// struct new_utsname is six strings of 65 bytes (include/uapi/linux/utsname.h).
   private static func names(_ info: VMCoreInfo?, _ memory: KernelMemory?) -> [String]? {

@@ -39,6 +39,8 @@ public protocol DumpSource: AnyObject, Sendable {
   var leftOut: AbsentRanges { get }
   /// Its writer's `-d`, where the format tells.
   var dumpLevel: Int? { get }
+  /// What the file's header says of the crash, where the format has such a header.
+  var crashStatement: CrashStatement? { get }
 
   /// All memory of the source, each byte once, in ascending order: overlapping segments (kernel text stands
   /// twice) are merged, the one that begins first wins.
@@ -106,6 +108,7 @@ extension DumpSource {
   public var isLive: Bool { false }
   public var leftOut: AbsentRanges { AbsentRanges() }
   public var dumpLevel: Int? { nil }
+  public var crashStatement: CrashStatement? { nil }
 
   /// `count` bytes of memory from `address` on.
   public func bytes(at address: PhysicalAddress, count: Int) throws(DumpError) -> [UInt8] {

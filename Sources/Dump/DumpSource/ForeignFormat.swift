@@ -23,6 +23,9 @@ enum ForeignFormat {
   /// Bytes of a file's start that are looked at: a page, which is where a swap header has its signature.
   static let startSize = 4096 + 16
 
+  /// DUMP_MAGIC_NUMBER of LKCD, as a little-endian machine writes it.
+  private static let lkcd: [UInt8] = [0xed, 0x23, 0x8f, 0x61, 0x73, 0x01, 0x19, 0xa8]
+
   private static let known: [Known] = [
     Known("KDUMP   ", "a kdump-compressed dump of makedumpfile", "crash, drgn and makedumpfile read it"),
     Known("DISKDUMP", "a diskdump of before 2005", "crash reads it"),
@@ -44,8 +47,10 @@ enum ForeignFormat {
     Known([0xa8, 0x19, 0x09, 0x0c], "a dump of s390", "crash for s390x reads it"),
     Known([0xa8, 0x09, 0x19, 0x0c], "a dump of s390", "crash for s390x reads it"),
     Known([0xa8, 0x19, 0x01, 0x73, 0x61, 0x8f, 0x23, 0xfd], "a dump of s390", "crash reads it"),
-    Known([0xed, 0x23, 0x8f, 0x61, 0x73, 0x01, 0x19, 0xa8], "a dump of LKCD, of a kernel before 2006", "crash reads it"),
-    Known([0xa8, 0x19, 0x01, 0x73, 0x61, 0x8f, 0x23, 0xed], "a dump of LKCD, of a kernel before 2006", "crash reads it"),
+    Known(
+      lkcd, "a dump of LKCD, of a kernel before 2006", "a build of mcore with the trait Kdump reads it, and crash"),
+    Known(
+      lkcd.reversed(), "a dump of LKCD, of a big-endian machine", "crash built for that machine reads it"),
     Known([0x73, 0x61, 0x64, 0x75], "a dump of SADUMP", "crash and makedumpfile read it"),
     Known([0xc0, 0xdb, 0xab, 0x0f], "LZ4 blocks", "decompress it with lz4 -d"),
     Known([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], "compressed by xz", "decompress it with xz -d"),
@@ -73,7 +78,7 @@ enum ForeignFormat {
     if start.count >= 4096, start[..<4096].allSatisfy({ $0 == 0 }) {
       return DumpError(
         "the file begins with a page of zeros: raw memory, a disk, or a dump of which only the size was written", at: path,
-        advice: "mcore reads ELF cores (plain, elf.gz, elf.zst) and kdump-compressed files")
+        advice: "mcore reads ELF cores (plain, elf.gz, elf.zst), kdump-compressed files and LKCD's")
     }
     return nil
   }

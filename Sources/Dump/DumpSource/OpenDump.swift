@@ -32,7 +32,10 @@ public func openDump(_ path: String) throws(DumpError) -> any DumpSource {
   let content = try PlainContent(file)
   do throws(DumpError) { return try openUnpacked(content) } catch {
     // What has its signature says itself what is wrong with it.
-    let known = [[0x7f, 0x45, 0x4c, 0x46], Array("KDUMP   ".utf8), Array("makedumpfile".utf8)]
+    var known = [[0x7f, 0x45, 0x4c, 0x46], Array("KDUMP   ".utf8), Array("makedumpfile".utf8)]
+    #if Kdump
+      known.append(LKCDHeader.signature)
+    #endif
     if known.contains(where: { start.starts(with: $0) && canRead($0) }) { throw error }
     throw ForeignFormat.named((try? content.start(ForeignFormat.startSize)) ?? start, path) ?? error
   }
@@ -83,6 +86,9 @@ private func openContent(_ content: any Content) throws(DumpError) -> any DumpSo
     // A start that can't be read may stand in the file a second time.
     if let start = try? content.start(KdumpHeader.signature.count), KdumpHeader.isKdump(start) {
       return try KdumpSource(content)
+    }
+    if let start = try? content.start(LKCDHeader.signature.count), LKCDHeader.isLKCD(start) {
+      return try LKCDSource(content)
     }
   #endif
   return try ELFSource(content)

@@ -70,7 +70,7 @@ public enum ELF64 {
       guard order != nil, zip(bytes, magic).filter({ $0 == $1 }).count >= 2 else {
         throw DumpError(
           "not an ELF file: it begins with \(bytes[0..<4].map { hex(UInt64($0)) }.joined(separator: " "))", at: name,
-          advice: "mcore reads ELF cores (plain, elf.gz, elf.zst) and kdump-compressed files")
+          advice: "mcore reads ELF cores (plain, elf.gz, elf.zst), kdump-compressed files and LKCD's")
       }
       findings.append(DumpError("the first four bytes are not those of an ELF file", at: "\(name), offset 0x0"))
     }

@@ -27,7 +27,7 @@ struct MCore: ParsableCommand {
     abstract: "Saves and reads crash dumps of Linux kernels.",
     discussion: """
       A dump is a core file of a crashed kernel: /proc/vmcore in a crash kernel, or a file of any format that mcore reads \
-      (ELF cores, plain or compressed, and makedumpfile's kdump format, flattened too). What mcore writes opens in crash, drgn and gdb after \
+      (ELF cores, plain or compressed, makedumpfile's kdump format, flattened too, and LKCD's). What mcore writes opens in crash, drgn and gdb after \
       'mcore convert --format elf', and in anything that reads gzip.
 
       Exit status: 0 done; 1 failed; 2 wrong usage; 3 a dump was written and is usable, but with findings or cut short; \

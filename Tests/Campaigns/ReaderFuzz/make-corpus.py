@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import sys
+import zlib
 
 mcore = pathlib.Path(sys.argv[1]).resolve()
 out = pathlib.Path(__file__).parent / "corpus"
@@ -68,3 +69,49 @@ put("gzip-flattened", run("gzip", "-nc", data=flat + struct.pack(">qq", -1, -1))
 struct.pack_into("<IQQ", kdump, 4096 + 12, 1, 0, 0x101)
 struct.pack_into("<QQ", kdump, 4096 + 80, 0, 0x101)
 put("split-first", kdump)
+
+
+def lkcd(compression: int, packed) -> bytes:
+    """Two passes; the second page of the first stands there twice. From version 9 on pages begin where the header says."""
+    names = b"".join(text.ljust(65, b"\0") for text in (b"Linux", b"fuzz", b"2.6.9-fuzz", b"#1", b"x86_64", b"(none)"))
+    head = struct.pack("<QIIIIQQQI", 0xA8190173618F23ED, 9, 742, 8, 4096, 0, 0, 0, 8) + b"Oops".ljust(256, b"\0")
+    head += struct.pack("<QQ", 1110000000, 0) + names + struct.pack("<QIIIQ", 0, compression, 0, 0, 2048)
+    registers = struct.pack("<QII168sII", 0xDEADDEAD, 2, 192 + 192, b"\1" * 168, 1, 0) + b"\1" * 168 + bytes(24)
+    data = (head + registers).ljust(2048, b"\0")
+    for frame, page in [
+        (1, pages[0]),
+        (2, pages[1]),
+        (64, pages[2]),
+        (33, pages[3]),
+        (2, pages[1]),
+        (0, bytes(4096)),
+        (34, pages[4]),
+    ]:
+        data += struct.pack("<QII", frame << 12, len(packed(page)), 2) + packed(page)
+    data += struct.pack("<QII", 35 << 12, 4096, 1) + pages[5]
+    return data + struct.pack("<QII", 0, 0, 4)
+
+
+def runs(extra: int):
+    """LKCD's RLE: 0 N B is N (libkdumpfile) or N + 1 (LKCD) times the byte B."""
+
+    def pack(page: bytes) -> bytes:
+        out, index = bytearray(), 0
+        while index < len(page):
+            end = index + 1
+            while end < min(len(page), index + 255) and page[end] == page[index]:
+                end += 1
+            count = end - index
+            if count > 3 or count > 1 and not page[index]:
+                out += bytes((0, count - extra, page[index]))
+            else:
+                out += page[index:end] if page[index] else b"\0\0"
+            index = end
+        return bytes(out)
+
+    return pack
+
+
+put("lkcd-zlib", lkcd(2, zlib.compress))
+put("lkcd-rle", lkcd(1, runs(1)))
+put("lkcd-short-rle", lkcd(1, runs(0)))

@@ -16,7 +16,7 @@ import Testing
       lacking += ["zst"]
     #endif
     #if !Kdump
-      lacking += ["kdump", "flattened", "split"]
+      lacking += ["kdump", "flattened", "split", "lkcd"]
     #endif
     #if !Streams
       lacking += ["gzip-", "zstd-unsized"]
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func thereIsAFileOfEveryFormat() {
-    for name in ["elf", "elf.gz", "elf.zst", "gzip", "zstd", "kdump", "flattened", "split"] {
+    for name in ["elf", "elf.gz", "elf.zst", "gzip", "zstd", "kdump", "flattened", "split", "lkcd"] {
       #expect(ReaderFuzzTests.names.contains { $0.hasPrefix(name + "-") }, "\(name)")
     }
   }

@@ -91,6 +91,7 @@ struct ReportContent {
     } else {
       notes.append("no log: it can't be read from the dump")
     }
+    reason = reason ?? kernel.source.crashStatement?.reason.map { cleanText($0.utf8.prefix(300)) }
     cut = kernel.source.shortfall.map(KernelView.text)
     guard let view = KernelView(kernel, isOver: isOver) else {
       if let cut { notes.append(cut) }

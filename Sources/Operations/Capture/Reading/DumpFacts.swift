@@ -70,7 +70,7 @@ public struct DumpFacts: Sendable {
     cpus = kernel.cpuCount
     crashTime = kernel.crashTime
     buildID = kernel.vmcoreinfo?.buildID
-    reason = log?.panicMessage
+    reason = log?.panicMessage ?? kernel.source.crashStatement?.reason
     keptPages = 0
     unreadable = []
     findings = []
