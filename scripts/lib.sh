@@ -134,3 +134,21 @@ begin_package() {
     trap 'exit 129' HUP INT TERM
     mkdir -p "$out"
 }
+
+# Unpacks Debian's source package $1, release $2 ('' for the newest), of suite $3 as ./source. This machine's apt is neither changed nor asked for
+# sources, which it may not list. $scratch is a directory of the caller's.
+fetch_source() {
+    apt=$scratch/apt
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    : >"$apt/status"
+    echo "deb-src [signed-by=$ARCHIVE_KEYRING] $(mirror_uri Debian) $3 main" >"$apt/sources.list"
+    set -- "$1" "$2" -qq -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o "Dir::State=$apt" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" \
+        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= -o Acquire::Languages=none -o Acquire::Retries=3
+    name=$1 release=$2
+    shift 2
+    apt-get "$@" update
+    apt-get "$@" source --download-only "$name"
+    # Another release would make other bytes under the name of this one.
+    dpkg-source --no-check -x ./"${name}_$release"*.dsc source
+}

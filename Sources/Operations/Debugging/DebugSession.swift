@@ -41,16 +41,20 @@ public struct DebugSession: Sendable {
     let kernel = CrashedKernel(source)
     let file = try debugFile(kernel, source.identity.architecture)
     let offset = kernel.vmcoreinfo?.value("KERNELOFFSET").flatMap { UInt64($0, radix: 16) } ?? 0
+    let physicalOffset = kernel.vmcoreinfo.flatMap(DebugTool.physicalOffset)
+    func arguments(_ core: String) -> [String] {
+      tool.arguments(vmlinux: file.path, core: core, offset: offset, physicalOffset: physicalOffset, words)
+    }
     progress("\(tool) with \(file.path)")
     if tool == .gdb, source.segments.allSatisfy({ $0.virtualAddress == 0 }) {
       progress("this dump has no virtual addresses, and gdb knows no others: it sees registers and symbols alone")
     }
     System.holdSignals()
     if paths.count == 1, let path = paths.first, tool.reads(kind(path, source)) {
-      return try start(program, tool.arguments(vmlinux: file.path, core: path, offset: offset, words))
+      return try start(program, arguments(path))
     }
     return try mounted(source) { (core) throws(DumpError) in
-      try start(program, tool.arguments(vmlinux: file.path, core: core, offset: offset, words))
+      try start(program, arguments(core))
     }
   }
 

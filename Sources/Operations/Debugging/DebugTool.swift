@@ -1,3 +1,4 @@
+internal import CrashedKernel
 internal import DumpBasics
 
 /// A program that reads kernel dumps with a vmlinux.
@@ -15,15 +16,27 @@ public enum DebugTool: String, Sendable, CaseIterable {
 
   /// Its words: `vmlinux` and `core` are paths, `offset` is how far KASLR moved the kernel, `words` are the
   /// person's own.
-  func arguments(vmlinux: String, core: String, offset: UInt64, _ words: [String]) -> [String] {
+  func arguments(
+    vmlinux: String, core: String, offset: UInt64, physicalOffset: UInt64? = nil, _ words: [String]
+  ) -> [String] {
     switch self {
-    case .crash: [vmlinux, core] + words
+    case .crash: [vmlinux, core] + (physicalOffset.map { ["--machdep", "phys_offset=\(hex($0))"] } ?? []) + words
     case .drgn: ["-c", core, "-s", vmlinux] + words
     case .gdb:
       // gdb does not know that the kernel was moved.
       offset == 0
         ? [vmlinux, core] + words : ["-c", core, "-ex", "symbol-file -o \(hex(offset)) \(quoted(vmlinux))"] + words
     }
+  }
+
+  /// Where the direct map of arm64 starts in memory, for crash, which (9.0.2) goes wrong by itself where a
+  /// kernel for addresses of 52 bits runs with fewer: PHYS_OFFSET is then counted from where the map would
+  /// start with 52 (arm64_memblock_init, since v5.11, commit f4693c2716b3). Nil for all other kernels.
+  static func physicalOffset(_ info: VMCoreInfo) -> UInt64? {
+    guard info.number("VA_BITS") == 52, let t1sz = info.number("TCR_EL1_T1SZ"), (13...28).contains(t1sz),
+      let counted = info.word("PHYS_OFFSET")
+    else { return nil }
+    return counted &+ 1 << 52 &- 1 << UInt64(64 - t1sz)
   }
 
   /// As gdb takes a word apart: in double quotes, with backslashes.

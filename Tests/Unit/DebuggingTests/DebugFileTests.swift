@@ -1,4 +1,5 @@
 import CoreEncoding
+import CrashedKernel
 import DumpBasics
 import Foundation
 import KernelReport
@@ -211,5 +212,18 @@ private func search(_ scratch: Scratch, id: String? = TinyVmlinux().hexID, relea
         "-c", "c", "-ex", "symbol-file -o 0x1a000000 \"/a \\\"b\\\\\"", "-batch",
       ])
     #expect(DebugTool.allCases.map { $0.reads(.kdump) } == [true, true, false])
+  }
+
+  /// What VMCOREINFO of Debian's 6.12, 6.12-16k and 6.1 for arm64 says.
+  @Test(
+    arguments: [
+      ("52", "0x10", "0xfff0edd940000000", 0xffff_edd9_4000_0000), ("52", "0x11", "0xfff0800040000000", 0x4000_0000),
+      ("48", "0x10", "0xffffda0a40000000", nil), ("52", "0xc", "0x40000000", nil),
+    ] as [(String, String, String, UInt64?)])
+  func crashIsToldWhereTheDirectMapOfARM64Starts(bits: String, t1sz: String, counted: String, start: UInt64?) {
+    let lines = "NUMBER(VA_BITS)=\(bits)\nNUMBER(TCR_EL1_T1SZ)=\(t1sz)\nNUMBER(PHYS_OFFSET)=\(counted)\n"
+    #expect(DebugTool.physicalOffset(VMCoreInfo(Array(lines.utf8))) == start)
+    let words = DebugTool.crash.arguments(vmlinux: "v", core: "c", offset: 0, physicalOffset: 0x4000_0000, ["-s"])
+    #expect(words == ["v", "c", "--machdep", "phys_offset=0x40000000", "-s"])
   }
 }
