@@ -7,7 +7,7 @@ raw one, stacks are those of the kernel and of drgn.
 | drgn (with debug symbols, 100 MB) | 6.12 | 6.12 |
 | crash (with debug symbols, 80 MB each) | - | all |
 | makedumpfile (in QEMU, knows only 6.1 here) | - | 6.1 |
-| a crash kernel that runs mcore-capture | - | 6.12 |
+| a crash kernel that runs mcore-capture, a rescue shell | - | 6.12 |
 """
 
 import json
@@ -239,6 +239,55 @@ class CaptureGuest(unittest.TestCase):
             self.assertEqual(facts["status"], "complete")
             self.assertEqual(facts["findings"], [])
             self.assertIn(b"sysrq triggered crash", mcore("dmesg", dump).stdout)
+
+    @unittest.skipUnless(FULL, "make test-full")
+    def test_typed_into_a_rescue_shell_and_page_for_page_right(self):
+        """The crash kernel ends in a shell. There mcore-capture is typed twice, for a kern dump and for one with every page, which
+        is compared with a copy of /proc/vmcore of the same crash."""
+        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
+        kernel = arm64.fetch_kernel("6.12")
+        with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
+            work = pathlib.Path(directory)
+            program = REPOSITORY / ".build/arm64-release/mcore-capture"
+            capture = arm64.capture_initramfs(kernel, program, work / "capture.img", "--shell")
+            image, raw = system.make_disk(work / "disk.img", kernel, capture, arm64.CRASH_CMDLINE), work / "raw.elf"
+            run("truncate", "-s", "8G", raw)
+            with arm64.start(kernel, [image, raw], new_log("arm64-rescue"), cpu=1, reboot=False) as guest:
+                guest.expect("mcore-rescue# ", 300, or_fail=system.FAILED)
+                # A wrong word is told, with the place, and nothing happens.
+                guest.send("mcore-capture tarhet=/dev/vda:/var/crash; echo status=$?\n")
+                guest.expect("tarhet", 30)
+                guest.expect("status=2", 30)
+                for words in ("target=/dev/vda:/var/crash", "level=all target=/dev/vda:/var/crash"):
+                    guest.send(f"mcore-capture {words}; echo status=$?\n")
+                    guest.expect("status=0", 300, or_fail=r"status=\d+")
+                guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
+                guest.expect("\n0\n", 30)
+                size = int(guest.expect(r"size=(?P<size>\d+)\s", 30)["size"])
+                guest.send("dd if=/proc/vmcore of=/dev/vdb bs=1M conv=fsync && echo copied\n")
+                guest.expect("\ncopied", 300)
+                guest.send("poweroff -f\n")
+                guest.wait_exit(60)
+            os.truncate(raw, size)
+            disk.check(image)
+            dumps = [disk.extract_tree(image, f"/var/crash/{name}", work) for name in disk.list_directory(image, "/var/crash")]
+            levels = {}
+            for dump in dumps:
+                mcore("verify", "-q", dump)
+                facts = json.loads((dump / "dump.json").read_text())
+                self.assertEqual((facts["status"], facts["findings"]), ("complete", []))
+                self.assertIn("sysrq triggered crash", facts["kernel"]["reason"])
+                levels[facts["level"]] = dump
+            self.assertEqual(sorted(levels), ["all", "kern"])
+            source = Core(raw)
+            for level, dump in levels.items():
+                plain = work / f"{level}.elf"
+                mcore("convert", "-q", "--format", "elf", dump, plain)
+                pages = Core(plain)
+                self.assertEqual(compare_memory(pages, source)[0], 0, level)
+                # Every page of the source is there.
+                if level == "all":
+                    self.assertEqual(compare_memory(source, pages), (0, sum(load[2] for load in source.loads)))
 
     def test_a_machine_arms_itself(self):
         """mcore itself on arm64: it finds what the crash kernel needs on the running machine, kexec-tools load it, status says yes, and
