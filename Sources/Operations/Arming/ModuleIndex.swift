@@ -10,7 +10,8 @@ final class ModuleIndex {
   private var paths: [String: String] = [:]
   /// By name: what has to be loaded before, each before the next.
   private var needs: [String: [String]] = [:]
-  /// By name: what should be loaded before. Names of modules, or aliases.
+  /// By name: what should be loaded before. Names of modules, or aliases as they are written: with hyphens
+  /// (crypto-crc32c).
   private var wishes: [String: [String]] = [:]
   private var builtIn: Set<String> = []
   /// In the order of the file, since several may fit. Read when they are first asked for: there are tens of
@@ -73,7 +74,8 @@ final class ModuleIndex {
         "the module \(name) is not there, and not built in", at: directory, advice: "install the modules of the running kernel")
     }
     for wish in wishes[name] ?? [] {
-      let names = paths[wish] != nil ? [wish] : builtIn.contains(wish) ? [] : modules(forAlias: wish)
+      let module = ModuleIndex.canonical(wish)
+      let names = paths[module] != nil ? [module] : builtIn.contains(module) ? [] : modules(forAlias: wish)
       // What is only wished for may be missing.
       for name in names {
         var tried = order
@@ -100,7 +102,7 @@ final class ModuleIndex {
     let words = line.utf8.split(separator: 0x20).map { String(Substring($0)) }
     guard words.count > 2, words[0] == "softdep", let start = words.firstIndex(of: "pre:") else { return }
     let before = words[(start + 1)...].prefix { $0 != "post:" }
-    wishes[ModuleIndex.canonical(words[1]), default: []] += before.map { ModuleIndex.canonical($0) }
+    wishes[ModuleIndex.canonical(words[1]), default: []] += before
   }
 
   private static func lines(_ path: String) throws(DumpError) -> [Substring] {
