@@ -41,7 +41,8 @@ extension CrashMemory {
   init(kernel: String, initrd: String?) throws(DumpError) {
     let file = try File(kernel, .read)
     kernelSize = try file.size()
-    kernelMemory = bzImageMemory(try file.bytes(at: 0, count: 0x264)) ?? 5 * kernelSize
+    let header = try file.bytes(at: 0, count: 0x264)
+    kernelMemory = bzImageMemory(header) ?? arm64ImageMemory(header) ?? 5 * kernelSize
     if let initrd { initrdSize = try File(initrd, .read).size() } else { initrdSize = 0 }
   }
 
@@ -58,4 +59,12 @@ func bzImageMemory(_ header: [UInt8]) -> UInt64? {
   let header = ByteReader(header, .little)
   guard header.slice(0x202, 4) == Array("HdrS".utf8), let version = header.u16(0x206), version >= 0x020a else { return nil }
   return header.u32(0x260).map(UInt64.init)
+}
+
+/// `image_size` of an arm64 Image, which is not packed: what the kernel takes with its bss, since 3.17
+/// (Documentation/arch/arm64/booting.rst); nil for anything else.
+func arm64ImageMemory(_ header: [UInt8]) -> UInt64? {
+  let header = ByteReader(header, .little)
+  guard header.slice(56, 4) == Array("ARMd".utf8), let size = header.u64(16), size > 0 else { return nil }
+  return size
 }

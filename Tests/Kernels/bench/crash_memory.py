@@ -1,8 +1,10 @@
-"""The smallest crashkernel= with which a soft boot comes through, found by trying: docs/measurements/crash-kernel-memory.md.
+"""The smallest crashkernel= with which a soft boot, or on arm64 a dump to a disk, comes through, found by trying:
+docs/measurements/crash-kernel-memory.md, docs/measurements/arm64.md.
 
     cd Tests/Kernels && python3 -m bench.crash_memory 6.1 15 60:320:368        a row for each size of the normal initramfs, in MiB;
                                                                        with what is thought to fail and to work
     cd Tests/Kernels && python3 -m bench.crash_memory 6.1 reset                the way of `mcore arm --window --reset`, which starts no kernel
+    cd Tests/Kernels && python3 -m bench.crash_memory 6.12 arm64               a guest of arm64 that `mcore arm` arms for its disk (make build-arm64)
 
 A guest of 2 GiB (MCORE_GUEST_MEMORY) panics; its crash kernel has the normal kernel and its initramfs, which noise brings to that size, in its own. It works
 when the normal kernel has saved the dump. Sizes are tried in steps of 8 MiB, by halving.
@@ -16,7 +18,7 @@ import shutil
 import sys
 import tempfile
 
-from guest import armed, soft_boot, system
+from guest import arm64, armed, soft_boot, system
 from guest.paths import CACHE, REPOSITORY, fetch_kernel, kernel_release, run
 from guest.qemu import GuestError
 
@@ -73,12 +75,35 @@ class ResetTrial:
         return came_through(self, mebibytes, append, stages, reboot=True)
 
 
-def came_through(trial, mebibytes: int, append: str, stages, reboot=False) -> tuple:
+class ARM64Trial:
+    """What `mcore arm` loads on arm64, whatever it thinks of the memory. It prints its estimate on the console first."""
+
+    def __init__(self, series: str, work: pathlib.Path):
+        self.kernel, self.work, self.name = arm64.fetch_kernel(series), work, f"arm64-{series}"
+        programs = REPOSITORY / ".build/arm64-release"
+        target = "--target /disk/var/crash --append mcore.final=poweroff"
+        arm = f"{target} --kernel /disk/boot/vmlinuz --base /disk/boot/base.img --force\n"
+        self.pristine = work / "pristine.img"
+        files = {
+            "/boot/arm": arm,
+            "/boot/panic": "",
+            "/boot/prepare": "ln -s /disk/boot/vmlinuz /lib/modules/*/\nmcore estimate\n",
+        }
+        self.normal = arm64.armed_disk(self.pristine, self.kernel, programs, work, files)
+        self.sizes = [path.stat().st_size for path in (self.kernel / "vmlinuz", work / "base.img")]
+
+    def works(self, mebibytes: int) -> tuple:
+        stages = [(r"dump saved: /dev/vda:/var/crash/\S+, .*, complete\n", 240)]
+        append = f"rdinit=/armed-init mcore.target={armed.TARGET}"
+        return came_through(self, mebibytes, append, stages, start=arm64.start, role="none")
+
+
+def came_through(trial, mebibytes: int, append: str, stages, start=system.start, reboot=False, **options) -> tuple:
     """Whether a guest with so much memory for its crash kernel says all of `stages` after its panic; if not, what was said."""
     disk = trial.work / "disk.img"
     shutil.copyfile(trial.pristine, disk)
     log = CACHE / "logs" / f"bench-crash-memory-{trial.name}-{mebibytes}M.log"
-    with system.start(
+    with start(
         trial.kernel,
         [disk],
         log,
@@ -87,6 +112,7 @@ def came_through(trial, mebibytes: int, append: str, stages, reboot=False) -> tu
         append=append,
         memory=MEMORY,
         reboot=reboot,
+        **options,
     ) as guest:
         try:
             guest.expect("Kernel panic - not syncing: sysrq triggered crash", 180, or_fail=system.FAILED)
@@ -103,7 +129,8 @@ def smallest(series: str, mebibytes, low=0, high=0) -> None:
     """Halves what lies between a size that fails and one that works, which are tried as well."""
     with tempfile.TemporaryDirectory(prefix="mcore-memory-", dir=CACHE) as directory:
         work = pathlib.Path(directory)
-        trial = ResetTrial(series, work) if mebibytes == "reset" else Trial(series, int(mebibytes), work)
+        kinds = {"reset": ResetTrial, "arm64": ARM64Trial}
+        trial = kinds[mebibytes](series, work) if mebibytes in kinds else Trial(series, int(mebibytes), work)
         files = sum(trial.sizes[:2]) / (1 << 20)
         print(f"{kernel_release(trial.kernel)}: kernel, initramfs: {trial.sizes} bytes", flush=True)
         low, high, reason = low or 64, high or int(4 * files + 256) // STEP * STEP, None

@@ -106,10 +106,22 @@ def no_kernel(work: pathlib.Path) -> pathlib.Path:
     return work / "none"
 
 
-def start(kernel: pathlib.Path, disks, log, *, cpu=0, memory="1G", append="", role="panic", initramfs=None, **options) -> Guest:
+def start(
+    kernel: pathlib.Path,
+    disks,
+    log,
+    *,
+    cpu=0,
+    memory="1G",
+    crashkernel="256M",
+    append="",
+    role="panic",
+    initramfs=None,
+    **options,
+) -> Guest:
     """Starts the guest with its disk first in `disks`; it panics by itself. Debian's kernels of arm64 have no
     kexec_file_load(2)."""
-    words = NORMAL_CMDLINE.format(crashkernel="256M") + f" guest.role={role} guest.kexec=classic guest.cpu={cpu} {append}"
+    words = NORMAL_CMDLINE.format(crashkernel=crashkernel) + f" guest.role={role} guest.kexec=classic guest.cpu={cpu} {append}"
     return Guest(
         kernel=kernel / "vmlinuz",
         initramfs=initramfs or normal_initramfs(kernel),

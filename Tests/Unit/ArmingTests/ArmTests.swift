@@ -115,6 +115,23 @@ import Testing
     #expect(large.withNormalKernel == memory.withNormalKernel + 48 << 20 && large.own == memory.own + 48 << 20)
   }
 
+  @Test func whatAKernelOfARM64TakesStandsInItsHeader() throws {
+    let fake = try FakeMachine()
+    var header = [UInt8](repeating: 0, count: 0x264)
+    header.replaceSubrange(16..<24, with: [0, 0, 0xe8, 0x01, 0, 0, 0, 0])
+    header.replaceSubrange(56..<60, with: Array("ARMd".utf8))
+    #expect(arm64ImageMemory(header) == 0x01e8_0000)
+    #expect(bzImageMemory(header) == nil)
+    try Data(header).write(to: URL(fileURLWithPath: fake.scratch.file("vmlinuz")))
+    let memory = try CrashMemory(kernel: fake.scratch.file("vmlinuz"), initrd: nil)
+    #expect((memory.kernelMemory, memory.own) == (0x01e8_0000, 0x01e8_0000 + CrashMemory.rest))
+    #expect(arm64ImageMemory([UInt8](repeating: 0, count: 0x264)) == nil)
+    #expect(arm64ImageMemory(Array(header.prefix(59))) == nil)
+    // Kernels before 3.17 have nothing there.
+    header.replaceSubrange(16..<24, with: [UInt8](repeating: 0, count: 8))
+    #expect(arm64ImageMemory(header) == nil)
+  }
+
   @Test func statusIsAboutNow() throws {
     let fake = try FakeMachine()
     func status() -> ArmStatus { armStatus(fake.request) }
