@@ -216,6 +216,15 @@
     }
   }
 
+  /// Found by libFuzzer: where no descriptors stand the claim is all there is.
+  @Test func aNumberOfFramesNextToTheLargestIsRefused() throws {
+    let kdump = mixed()
+    var file = try kdump.bytes()
+    file.replaceSubrange(4096 + 96..<4096 + 104, with: [254, 255, 255, 255, 255, 255, 255, 255])
+    let error = #expect(throws: DumpError.self) { try opened(Array(file[0..<kdump.descriptorOffset]), try Scratch()) }
+    #expect(error?.description.contains("too few for two bitmaps") == true)
+  }
+
   @Test func wildPageDescriptorsCostTheirOwnPageAlone() throws {
     let scratch = try Scratch()
     let kdump = mixed()

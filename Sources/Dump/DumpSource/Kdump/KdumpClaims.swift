@@ -23,11 +23,13 @@
       // None of these can be past 2^64: the counts have 32 bits, a block at most 16.
       var bitmaps: UInt64 { (1 + subHeaderBlocks) * block }
       var half: UInt64 { bitmapBlocks / 2 * block }
+      /// Bytes of a bitmap that has a bit for each frame, of which a file may claim any number.
+      var bitmapBytes: UInt64 { frames / 8 + (frames % 8 == 0 ? 0 : 1) }
       var descriptors: UInt64 { bitmaps + bitmapBlocks * block }
 
       /// Whether page descriptors stand behind the bitmaps: a few that lead into the file.
       func hasDescriptors(_ content: any Content, _ header: KdumpHeader) -> Bool {
-        guard frames > 0, subHeaderBlocks > 0, half >= (frames + 7) / 8, descriptors < content.size,
+        guard frames > 0, subHeaderBlocks > 0, half >= bitmapBytes, descriptors < content.size,
           let bytes = try? content.bytes(at: descriptors, count: Int(min(content.size - descriptors, Places.samples)))
         else { return false }
         let places = KdumpPageDescriptor.decode(bytes, header.identity.byteOrder)

@@ -41,7 +41,7 @@
       let places = claims.candidates.first { $0.hasDescriptors(content, header) } ?? claims.stated
       doubts += claims.doubts(of: places, name)
       // A part without any page ends with the last bit of its bitmaps.
-      let bits = (places.frames + 7) / 8
+      let bits = places.bitmapBytes
       guard places.frames > 0, places.half >= bits else {
         throw DumpError(
           "bitmap_blocks is \(header.bitmapBlocks): too few for two bitmaps of \(claims.stated.frames) pages",
