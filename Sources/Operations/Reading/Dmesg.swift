@@ -120,11 +120,14 @@ private struct DmesgView {
 
   /// With the members of `dmesg --json` (util-linux), which has `pri`, `time`, `caller` and `msg`.
   private func json(_ record: LogRecord) -> JSON {
-    .object([
-      ("pri", record.level.map { .unsigned(UInt64(record.facility ?? 0) << 3 | UInt64($0 & 7)) } ?? .null),
+    let facility = record.facility.map { UInt64($0) }
+    let level = record.level.map { Int($0 & 7) }
+    let priority = level.map { (facility ?? 0) << 3 | UInt64($0) }
+    return .object([
+      ("pri", priority.map(JSON.unsigned) ?? .null),
       ("time", .seconds(record.nanoseconds)), ("date", .optional(boot.map { _ in dated(record) })),
-      ("level", record.level.map { .string(DmesgOptions.levelNames[Int($0 & 7)]) } ?? .null),
-      ("facility", record.facility.map { .unsigned(UInt64($0)) } ?? .null), ("caller", .optional(record.callerText)),
+      ("level", .optional(level.map { DmesgOptions.levelNames[$0] })),
+      ("facility", facility.map(JSON.unsigned) ?? .null), ("caller", .optional(record.callerText)),
       ("msg", .string(lines(record).joined(separator: "\n"))),
     ])
   }

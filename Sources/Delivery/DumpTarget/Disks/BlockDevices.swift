@@ -13,8 +13,7 @@ package enum BlockDevices {
       guard let text = try? System.text(of: "\(directory)/\(attribute)", limit: 4096) else { continue }
       let blanks = text.utf8.prefix { $0 <= 0x20 }.count
       let line = text.utf8.dropFirst(blanks).prefix { $0 != 0x0a && $0 != 0 }
-      let end = line.lastIndex { $0 != 0x20 }.map { line.index(after: $0) } ?? line.startIndex
-      if end > line.startIndex { return String(Substring(line[..<end])) }
+      if let last = line.lastIndex(where: { $0 != 0x20 }) { return String(Substring(line[...last])) }
     }
     return nil
   }

@@ -64,12 +64,9 @@ struct ObjectStore: Sendable {
 
   private func sendOnce(_ words: [String], _ type: String, _ url: String, _ body: [UInt8]) throws(DumpError) -> String {
     let stall = curl.transfer.stallSeconds
-    let child = try PipedChild(
-      curl.command(
-        words + ["--header", "Content-Type: \(type)"] + ObjectStore.digest(of: body) + [
-          "--data-binary", body.isEmpty ? "" : "@-",
-        ]
-          + Curl.writeOut + [url]))
+    var all = words + ["--header", "Content-Type: \(type)"] + ObjectStore.digest(of: body)
+    all += ["--data-binary", body.isEmpty ? "" : "@-"] + Curl.writeOut + [url]
+    let child = try PipedChild(curl.command(all))
     do throws(DumpError) {
       unsafe try body.lent { (bytes) throws(DumpError) in unsafe try child.write(bytes, stall: stall) }
     } catch {
