@@ -8,7 +8,7 @@
 #   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_REPORT_PAGE series whose report is looked at in Chromium (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
-#   MCORE_TEST_ARM64     series of arm64 whose dumps are read, 6.12-16k among them; 6.12 needs debug symbols (default: 6.12)
+#   MCORE_TEST_ARM64     series of arm64 whose dumps are read, 6.12-16k among them; 6.12 needs debug symbols, with --full all (default: 6.12)
 #   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
 set -euo pipefail
@@ -61,7 +61,7 @@ step 'release build' make --no-print-directory build
 step 'dumps of real kernels' python3 -m unittest -q real.test_dumps
 step 'dumps of five kernels, judged by crash, drgn, makedumpfile' python3 -m unittest -q real.test_oracles
 step 'reports, judged by crash and drgn, and crashes of several kinds' python3 -m unittest -q real.test_report
-step 'dumps of arm64, judged by drgn and makedumpfile' python3 -m unittest -q real.test_arm64
+step 'dumps of arm64, judged by crash, drgn and makedumpfile' python3 -m unittest -q real.test_arm64
 step 'the page of a report, in Chromium' python3 -m unittest -q real.test_report_page
 step 'formats of others, both ways, judged by makedumpfile, crash, drgn' python3 -m unittest -q real.test_formats
 step 'dumps of LKCD, judged by libkdumpfile and crash' python3 -m unittest -q real.test_lkcd
