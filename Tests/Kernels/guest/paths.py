@@ -22,11 +22,10 @@ def run(*command, timeout=300, **options) -> str:
 
 
 def fetch_kernel(series: str, debug: bool = False, generic: bool = False) -> pathlib.Path:
-    """The directory of the newest kernel of the series, 6.1 or 6.1-rt for one with PREEMPT_RT; see scripts/kernel.sh."""
-    options = ["--debug"] * debug + ["--generic"] * generic
-    if series.endswith("-rt"):
-        series = series.removesuffix("-rt")
-        options.append("--rt")
+    """The directory of the newest kernel of the series: 6.1 for clouds, 6.1-generic for any machine, 6.1-rt with PREEMPT_RT; see
+    scripts/kernel.sh."""
+    series, _, flavour = series.partition("-")
+    options = ["--debug"] * debug + [f"--{flavour}"] * bool(flavour) + ["--generic"] * generic
     return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", *options, series, timeout=1800).strip())
 
 
