@@ -40,6 +40,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+[ "$arch" = amd64 ] || [ -z "$kind" ] || die "--$kind is a flavour of amd64"
 kernels=$MCORE_CACHE/kernels
 # The small cloud flavour first.
 case "$arch-$series" in
