@@ -8,7 +8,7 @@
 #   MCORE_TEST_REPORT    series whose reports crash and drgn judge; needs debug symbols too (default: 6.1)
 #   MCORE_TEST_REPORT_PAGE series whose report is looked at in Chromium (default: 6.1 and the newest 7.x)
 #   MCORE_TEST_VARIETY   series on which every kind of memory is judged; needs debug symbols too (default: 6.12)
-#   MCORE_TEST_ARM64     series of arm64 whose dumps are read, 6.12-16k among them; 6.12 needs debug symbols, with --full all (default: 6.12)
+#   MCORE_TEST_ARM64     series of arm64 whose dumps are read, 6.12-16k and 6.12-max (52 bits) among them; 6.12 needs debug symbols, with --full all (default: 6.12)
 #   MCORE_TEST_SOFT_BOOT series that take the soft boot (default: 6.1)
 #   MCORE_TEST_GUESTS    series that run in guests (default: 6.1 and the newest 7.x)
 set -euo pipefail
@@ -23,7 +23,7 @@ if [ $full = yes ]; then
   export MCORE_TEST_FORMATS=${MCORE_TEST_FORMATS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_REPORT=${MCORE_TEST_REPORT:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_VARIETY=${MCORE_TEST_VARIETY:-5.10 6.1 6.12 7.2 7.x}
-  export MCORE_TEST_ARM64=${MCORE_TEST_ARM64:-6.12 6.12-16k 7.x 6.1}
+  export MCORE_TEST_ARM64=${MCORE_TEST_ARM64:-6.12 6.12-max 6.12-16k 7.x 6.1}
   export MCORE_TEST_GUESTS=${MCORE_TEST_GUESTS:-5.10 6.1 6.12 7.2 7.x}
   export MCORE_TEST_SOFT_BOOT=${MCORE_TEST_SOFT_BOOT:-6.1 6.12 7.x}
 else

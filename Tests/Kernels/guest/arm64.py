@@ -19,7 +19,9 @@ SOURCES = [KEXEC, GUEST / "arm64.py", REPOSITORY / "scripts/arm64-root.sh"]
 
 
 def fetch_kernel(series: str, debug: bool = False) -> pathlib.Path:
-    """The directory of the newest arm64 kernel of the series; see scripts/kernel.sh."""
+    """The directory of the newest arm64 kernel of the series; see scripts/kernel.sh. What says which machine it runs on (`WIDE`)
+    is no part of its name."""
+    series = series.removesuffix(WIDE)
     run(REPOSITORY / "scripts/deps.sh", "--arm64", timeout=1200)
     options = ["--debug"] if debug else []
     return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", "--arch", "arm64", *options, series, timeout=1800).strip())
@@ -30,11 +32,15 @@ def root() -> pathlib.Path:
     return pathlib.Path(run(REPOSITORY / "scripts/arm64-root.sh", timeout=1800).strip())
 
 
-def machine(kernel: pathlib.Path) -> Machine:
+# Behind a series: on a processor that has all that QEMU knows, addresses of 52 bits among it.
+WIDE = "-max"
+
+
+def machine(kernel: pathlib.Path, model=None) -> Machine:
     """The model of processor decides the size of addresses that the kernel uses. Those of named processors take a
     third of the time that `max` takes."""
     # A Cortex-A72 has no pages of 16 KiB.
-    model = "neoverse-n1" if kernel_release(kernel).endswith("-16k") else "cortex-a72"
+    model = model or ("neoverse-n1" if kernel_release(kernel).endswith("-16k") else "cortex-a72")
     return Machine("qemu-system-aarch64", ["-M", "virt,gic-version=3", "-cpu", model])
 
 
@@ -112,6 +118,7 @@ def start(
     log,
     *,
     cpu=0,
+    model=None,
     memory="1G",
     crashkernel="256M",
     append="",
@@ -129,7 +136,7 @@ def start(
         disks=disks,
         log=log,
         memory=memory,
-        machine=machine(kernel),
+        machine=machine(kernel, model),
         **options,
     )
 
@@ -137,12 +144,14 @@ def start(
 def raw_dump(series: str, **options) -> pathlib.Path:
     """A byte-for-byte copy of the /proc/vmcore of a panic. Options are those of `start`."""
     kernel = fetch_kernel(series)
+    if series.endswith(WIDE):
+        options["model"] = "max"
     named, made_of = fingerprint(sorted(options.items()))[:8], fingerprint(*SOURCES, *dumps.SOURCES)[:8]
     path = CACHE / "dumps" / f"raw-{kernel_release(kernel)}-{named}-{made_of}.elf"
     started = time.monotonic()
     with dumps.once(path) as temporary:
         if temporary:
             machine = {"start": start, "initramfs": capture_initramfs, "crash_cmdline": CRASH_CMDLINE}
-            dumps.capture_raw(kernel, temporary, options, **machine, limit=240)
+            dumps.capture_raw(kernel, temporary, options, **machine, limit=480 if "model" in options else 240)
             dumps.report(temporary, started)
     return path

@@ -3,9 +3,9 @@ raw one, stacks are those of the kernel and of drgn.
 
 | | make test | make test-full |
 |---|---|---|
-| kernels (MCORE_TEST_ARM64) | 6.12 | 6.12, 6.12-16k, 7.x, 6.1 |
+| kernels (MCORE_TEST_ARM64) | 6.12 | 6.12, with addresses of 52 bits too, 6.12-16k, 7.x, 6.1 |
 | drgn (with debug symbols, 100 MB) | 6.12 | 6.12 |
-| crash (with debug symbols, 80 MB each) | - | all |
+| crash (with debug symbols, 80 MB each) | - | all but the one of 52 bits |
 | makedumpfile (in QEMU, knows only 6.1 here) | - | 6.1 |
 | a crash kernel that runs mcore-capture, a rescue shell | - | 6.12 |
 """
@@ -122,7 +122,7 @@ class ARM64:
         return command(tool, "-q", "-c", dump, "-s", vmlinux, script, stdin=subprocess.DEVNULL).stdout.decode()
 
     def require_drgn(self):
-        if self.series != "6.12":
+        if not self.series.startswith("6.12") or self.series.endswith("-16k"):
             self.skipTest("judged on 6.12")
 
     def test_drgn_says_the_same_of_the_kern_dump(self):
@@ -178,6 +178,8 @@ class ARM64:
     @unittest.skipUnless(FULL, "crash is built for it, in ten minutes; make test-full")
     def test_crash_says_the_same_of_all_dumps(self):
         """Of a kern dump what it says of the raw copy."""
+        if self.series.endswith(arm64.WIDE):
+            self.skipTest("crash 9.0.2 can't walk page tables of 52 bits with pages of 4 KiB: invalid kernel virtual address")
         full = self.crash(self.raw)
         for expected in ("PANIC:", "COMMAND", "sysrq_handle_crash at", "TOTAL MEM", "TIMER", "RUNQUEUE", "NET_DEVICE"):
             self.assertIn(expected, full[0])
