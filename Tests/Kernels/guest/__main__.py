@@ -23,7 +23,11 @@ def parse_arguments() -> argparse.Namespace:
         command = commands.add_parser(name, help=help_text)
         command.add_argument("series", help="kernel series: 6.1, 6.12, 7.2, 7.x ...")
         if name == "raw-dump":
-            command.add_argument("--arch", choices=["arm64"], help="not this machine's: a series may end in -16k, or in -max (addresses of 52 bits)")
+            command.add_argument(
+                "--arch",
+                choices=["arm64"],
+                help="not this machine's: a series may end in -16k, or in -max (addresses of 52 bits)",
+            )
         command.add_argument("--memory", help="of the guest (default 1G)")
         command.add_argument("--cpu", type=int, help="the CPU that panics (default 0)")
         command.add_argument("--kexec", choices=["file", "classic"], help="how the crash kernel is loaded")
