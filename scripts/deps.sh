@@ -11,7 +11,7 @@ build_packages="libelf-dev zlib1g-dev libdeflate-dev libzstd-dev liblzo2-dev lib
 test_packages="qemu-system-x86 qemu-utils seabios kexec-tools busybox-static e2fsprogs cpio zstd xz-utils kmod tabix gdb crash
 makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind fuse3 gcc-12
 openssh-server openssh-client nginx-core curl openssl fdisk iproute2 btrfs-progs chromium fonts-dejavu-core"
-arm64_packages="qemu-system-arm qemu-user-static bison g++ libgmp-dev libmpfr-dev libncurses-dev libzstd-dev make pkg-config zlib1g-dev"
+arm64_packages="qemu-system-arm qemu-efi-aarch64 qemu-user-static bison g++ libgmp-dev libmpfr-dev libncurses-dev libzstd-dev make pkg-config zlib1g-dev"
 lint_packages="black pyflakes3 git"
 
 case "${1:-all}" in

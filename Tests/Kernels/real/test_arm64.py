@@ -300,14 +300,28 @@ class CaptureGuest(unittest.TestCase):
             with self.subTest(series=series), tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
                 self.check_armed(arm64.fetch_kernel(series), pathlib.Path(directory))
 
-    def check_armed(self, kernel: pathlib.Path, work: pathlib.Path) -> None:
+    @unittest.skipUnless(FULL, "make test-full")
+    def test_a_machine_with_acpi_arms_itself(self):
+        """Servers have UEFI and ACPI, and no device tree but the one that UEFI's part of the kernel makes for itself."""
+        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
+        firmware = ["-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"]
+        with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
+            console, log = self.check_armed(
+                arm64.fetch_kernel("6.12"), pathlib.Path(directory), append=" acpi=force", devices=firmware
+            )
+        self.assertIn("ACPI: RSDP 0x", log)
+        # The crash kernel has it from the same firmware.
+        self.assertRegex(console.split("Kernel panic - not syncing: sysrq")[1], r"efi: .*ACPI 2\.0=0x")
+
+    def check_armed(self, kernel: pathlib.Path, work: pathlib.Path, *, append="", **options) -> tuple:
+        """What the console had, and the log of the kernel that crashed."""
         programs = REPOSITORY / ".build/arm64-release"
         words = "--target /disk/var/crash --kernel /disk/boot/vmlinuz --base /disk/boot/base.img --append mcore.final=poweroff"
         image = work / "disk.img"
         initramfs = arm64.armed_disk(image, kernel, programs, work, {"/boot/arm": words + "\n"})
         log = new_log(f"arm64-armed-{kernel_release(kernel)}")
-        append = "rdinit=/armed-init mcore.target=/disk/var/crash"
-        with arm64.start(kernel, [image], log, role="none", initramfs=initramfs, append=append, reboot=False) as guest:
+        append = "rdinit=/armed-init mcore.target=/disk/var/crash" + append
+        with arm64.start(kernel, [image], log, role="none", initramfs=initramfs, append=append, reboot=False, **options) as guest:
             guest.expect("target /disk/var/crash as /dev/vda:/var/crash\n", 240, or_fail=system.FAILED)
             guest.expect("MCORE-GUEST: arm ended with status 0", 120, or_fail="arm ended with status [1-9]|error: .*\n")
             guest.expect("~ # ", 60)
@@ -325,6 +339,7 @@ class CaptureGuest(unittest.TestCase):
         for words in (["info", "--json"], ["report"], ["dmesg"]):
             theirs = command("qemu-aarch64-static", programs / "mcore", *words, dump, timeout=300).stdout
             self.assertEqual(theirs, mcore(*words, dump).stdout, words)
+        return guest.console.text, theirs.decode()
 
 
 def load_tests(loader, standard_tests, _):
