@@ -4,7 +4,7 @@
 #
 # usage: arm64-crash.sh
 #
-# The build takes ten minutes (gdb is in it). It is done again when this file changes. Needs scripts/deps.sh --arm64.
+# The build takes ten minutes (gdb is in it). It is done again when this file changes.
 set -eu
 . "$(dirname "$0")/lib.sh"
 [ $# -eq 0 ] || die "usage: arm64-crash.sh"
@@ -17,6 +17,7 @@ if [ ! -x "$out/crash" ]; then
     scratch=$(mktemp -d "$MCORE_CACHE/.tmp-arm64-crash-XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
     trap 'exit 129' HUP INT TERM
+    "$(dirname "$0")/deps.sh" --arm64-crash
     say "building crash for arm64 (ten minutes)"
     mkdir "$scratch/new"
     # Not as the condition of an `if` or `||`: in there no failure would end it.

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing need. Does nothing, without network, when all are there.
 #
-# usage: deps.sh [build|lint|test|all|--arm64]
+# usage: deps.sh [build|lint|test|all|--arm64|--arm64-crash]
 #
-# --arm64 is what guests and judges of arm64 need beyond `test`.
+# --arm64 is what guests and judges of arm64 need beyond `test`; --arm64-crash is what scripts/arm64-crash.sh builds with.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -11,7 +11,8 @@ build_packages="libelf-dev zlib1g-dev libdeflate-dev libzstd-dev liblzo2-dev lib
 test_packages="qemu-system-x86 qemu-utils seabios kexec-tools busybox-static e2fsprogs cpio zstd xz-utils kmod tabix gdb crash
 makedumpfile python3 debootstrap debian-archive-keyring util-linux strace valgrind fuse3 gcc-12
 openssh-server openssh-client nginx-core curl openssl fdisk iproute2 btrfs-progs chromium fonts-dejavu-core"
-arm64_packages="qemu-system-arm qemu-efi-aarch64 qemu-user-static bison g++ libgmp-dev libmpfr-dev libncurses-dev libzstd-dev make pkg-config zlib1g-dev"
+arm64_packages="qemu-system-arm qemu-efi-aarch64 qemu-user-static"
+arm64_crash_packages="bison g++ libgmp-dev libmpfr-dev libncurses-dev libzstd-dev make pkg-config zlib1g-dev"
 lint_packages="black pyflakes3 git"
 
 case "${1:-all}" in
@@ -20,7 +21,8 @@ lint) wanted=$lint_packages ;;
 test) wanted=$test_packages ;;
 all) wanted="$build_packages $lint_packages $test_packages" ;;
 --arm64) wanted="$test_packages $arm64_packages" ;;
-*) die "unknown set '$1': build, lint, test, all or --arm64" ;;
+--arm64-crash) wanted=$arm64_crash_packages ;;
+*) die "unknown set '$1': build, lint, test, all, --arm64 or --arm64-crash" ;;
 esac
 
 missing() {
