@@ -31,8 +31,26 @@ extension System {
   private static func kexec(
     _ kernel: Int32, _ initrd: Int32, _ commandLine: String, _ flags: UInt, _ object: String
   ) throws(DumpError) {
-    if let injected = Faults.next(.kexecFileLoad) { throw failure(.kexecFileLoad, injected, object) }
-    let code = unsafe mcore_kexec_file_load(kernel, initrd, commandLine, commandLine.utf8.count + 1, flags)
-    if code != 0 { throw failure(.kexecFileLoad, -code, object) }
+    try whileKexecIsBusy { () throws(DumpError) in
+      if let injected = Faults.next(.kexecFileLoad) { throw failure(.kexecFileLoad, injected, object) }
+      let code = unsafe mcore_kexec_file_load(kernel, initrd, commandLine, commandLine.utf8.count + 1, flags)
+      if code != 0 { throw failure(.kexecFileLoad, -code, object) }
+    }
+  }
+
+  /// Runs `body` again and again as long as it fails with EBUSY: somebody else loads a kernel just now, or asks
+  /// for the memory of the crash kernel. The kernel does not wait for its own lock (kexec_trylock,
+  /// kernel/kexec_internal.h, since 6.0; before, mutex_trylock).
+  public static func whileKexecIsBusy<Result>(
+    milliseconds: Int32 = 20_000, _ body: () throws(DumpError) -> Result
+  ) throws(DumpError) -> Result {
+    let step: Int32 = 50
+    for _ in 0..<milliseconds / step {
+      do throws(DumpError) { return try body() } catch {
+        guard error.kind == .system(busy) else { throw error }
+      }
+      pause(milliseconds: step)
+    }
+    return try body()
   }
 }

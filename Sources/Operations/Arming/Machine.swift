@@ -31,8 +31,13 @@ struct Machine {
     return word.map { String(Substring($0.dropFirst(key.utf8.count))) }
   }
 
-  /// Memory that `crashkernel=` set aside, in bytes.
-  var crashMemory: UInt64 { number("/sys/kernel/kexec_crash_size") ?? 0 }
+  /// Memory that `crashkernel=` set aside, in bytes. The kernel does not tell while one is being loaded.
+  var crashMemory: UInt64 {
+    let path = "/sys/kernel/kexec_crash_size"
+    let told = try? System.whileKexecIsBusy { () throws(DumpError) -> String in try text(path) }
+    guard let told else { return 0 }
+    return UInt64(Substring(told.utf8.prefix { $0 != 0x0a })) ?? 0
+  }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 
   /// Whether the kernel keeps what it tells a crash kernel of memory up to date by itself (Linux 6.8).

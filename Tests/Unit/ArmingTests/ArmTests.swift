@@ -53,6 +53,25 @@ import Testing
     #expect(try ArmRecord(Machine(root: fake.request.root)).armed.nonce != record.armed.nonce)
   }
 
+  /// A unit that arms beside somebody who asks, as when the settings change: the kernel answers neither of
+  /// them while the other one is in it.
+  @Test func aKernelThatIsBusyIsAskedAgain() throws {
+    let fake = try FakeMachine()
+    let machine = Machine(root: fake.request.root)
+    defer { Faults.set([]) }
+    Faults.set([.init(call: .pread, after: 0, errno: 16, times: 3)])
+    #expect(machine.crashMemory == 268_435_456)
+    // It loads what comes after: this machine has no right to, and that is told.
+    Faults.set([
+      .init(call: .kexecFileLoad, after: 0, errno: 16, times: 3), .init(call: .kexecFileLoad, after: 0, errno: 1, times: 100),
+    ])
+    #expect(fake.reason().contains("cannot kexecFileLoad: Operation not permitted"))
+    // Not for ever.
+    #expect(throws: DumpError(.system(16), "busy")) {
+      try System.whileKexecIsBusy(milliseconds: 100) { () throws(DumpError) in throw DumpError(.system(16), "busy") }
+    }
+  }
+
   @Test func itSaysWhyItCanNot() throws {
     var fake = try FakeMachine()
     Faults.set([.init(call: .kexecFileLoad, after: 0, errno: 1, times: 100)])
