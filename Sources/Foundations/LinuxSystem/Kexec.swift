@@ -38,8 +38,8 @@ extension System {
     }
   }
 
-  /// Runs `body` again and again as long as it fails with EBUSY: somebody else loads a kernel just now, or asks
-  /// for the memory of the crash kernel. The kernel does not wait for its own lock (kexec_trylock,
+  /// Runs `body` again and again as long as it fails with EBUSY: somebody else loads a kernel just now, or
+  /// asks for the memory of the crash kernel. The kernel does not wait for its own lock (kexec_trylock,
   /// kernel/kexec_internal.h, since 6.0; before, mutex_trylock).
   public static func whileKexecIsBusy<Result>(
     milliseconds: Int32 = 20_000, _ body: () throws(DumpError) -> Result
