@@ -52,7 +52,7 @@ public protocol DumpSink: AnyObject {
   var name: String { get }
   func write(_ bytes: UnsafeRawBufferPointer) throws(DumpError)
   /// The next `count` bytes are zeros. Leaves a hole where the file system has them; they are written where
-  /// nothing else is said.
+  /// nothing else is said. What a `placedWriter` has written there stays.
   func skip(_ count: UInt64) throws(DumpError)
   /// Everything is written: sets the final size and syncs.
   func finish() throws(DumpError)
@@ -65,8 +65,6 @@ public protocol DumpSink: AnyObject {
   func rewrite(at offset: UInt64, _ bytes: [UInt8]) throws(DumpError)
   /// Who writes to any place of this file, from any thread; nil where bytes have to come in order.
   func placedWriter() throws(DumpError) -> (any PlacedWriter)?
-  /// The next `count` bytes are in their place: a `PlacedWriter` has written them, or they are zeros.
-  func pass(_ count: UInt64) throws(DumpError)
 }
 
 /// Writes to any place of a file that a `DumpSink` writes.
@@ -93,9 +91,6 @@ extension DumpSink {
     throw DumpError(.unsupported, "what is written can't be changed any more", at: name)
   }
   public func placedWriter() throws(DumpError) -> (any PlacedWriter)? { nil }
-  public func pass(_ count: UInt64) throws(DumpError) {
-    throw DumpError(.unsupported, "bytes have to come in order", at: name)
-  }
 
   public func write(_ bytes: [UInt8]) throws(DumpError) {
     unsafe try bytes.lent { (buffer) throws(DumpError) in unsafe try write(buffer) }

@@ -163,8 +163,18 @@ extension GroupEncoder {
     }
   }
 
-  /// Hands out the bytes of `parts`, in order.
-  public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws(DumpError) -> R) throws(DumpError) -> R {
-    unsafe try body(UnsafeRawBufferPointer(rebasing: memory[0..<count]))
+  /// Hands out the parts, in order.
+  public func forEachPart(
+    bytes: (UnsafeRawBufferPointer) throws(DumpError) -> Void, zeros: (Int) throws(DumpError) -> Void
+  ) throws(DumpError) {
+    var offset = 0
+    for part in parts {
+      switch part {
+      case .bytes(let length):
+        unsafe try bytes(UnsafeRawBufferPointer(rebasing: memory[offset..<offset + length]))
+        offset += length
+      case .zeros(let length): try zeros(length)
+      }
+    }
   }
 }

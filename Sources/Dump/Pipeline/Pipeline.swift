@@ -197,28 +197,22 @@ private struct Output {
   }
 
   mutating func write(_ group: EncodedGroup) throws(DumpError) {
-    try unsafe group.withBytes { bytes throws(DumpError) in
-      var offset = 0
-      for part in group.parts {
-        switch part {
-        case .bytes(let length):
-          let piece = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length])
-          unsafe try sink.write(piece)
-          unsafe digest?.update(piece)
-          offset += length
-          count += UInt64(length)
-        case .zeros(let length):
-          try sink.skip(UInt64(length))
-          digestZeros(length)
-          count += UInt64(length)
-        }
-      }
-    }
+    try unsafe group.forEachPart(
+      bytes: { (piece) throws(DumpError) in
+        unsafe try sink.write(piece)
+        unsafe digest?.update(piece)
+        count += UInt64(piece.count)
+      },
+      zeros: { (length) throws(DumpError) in
+        try sink.skip(UInt64(length))
+        digestZeros(length)
+        count += UInt64(length)
+      })
   }
 
   /// What stands in the file already.
   mutating func pass(_ size: UInt64) throws(DumpError) {
-    try sink.pass(size)
+    try sink.skip(size)
     count += size
   }
 

@@ -25,21 +25,14 @@ struct PlacedGroups: Sendable {
 
   /// `offset` is that of the group in the file.
   func write(_ group: EncodedGroup, at offset: UInt64) throws(DumpError) {
-    try unsafe group.withBytes { bytes throws(DumpError) in
-      var taken = 0
-      var place = offset
-      for part in group.parts {
-        switch part {
-        case .bytes(let length):
-          let held = place == 0 ? min(length, PlacedGroups.identificationSize) : 0
-          let piece = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken + held..<taken + length])
-          unsafe try writer.write(piece, at: place + UInt64(held))
-          taken += length
-          place += UInt64(length)
-        case .zeros(let length): place += UInt64(length)
-        }
-      }
-    }
+    var place = offset
+    try unsafe group.forEachPart(
+      bytes: { (piece) throws(DumpError) in
+        let held = place == 0 ? min(piece.count, PlacedGroups.identificationSize) : 0
+        unsafe try writer.write(UnsafeRawBufferPointer(rebasing: piece[held...]), at: place + UInt64(held))
+        place += UInt64(piece.count)
+      },
+      zeros: { (length) throws(DumpError) in place += UInt64(length) })
   }
 
   /// Every group up to where the file ends is in its place.

@@ -16,9 +16,10 @@ struct Machine {
 
   /// Without the newline at its end; nil where it can't be read.
   func line(_ path: String) -> String? {
-    guard let text = try? text(path) else { return nil }
-    return String(Substring(text.utf8.prefix { $0 != 0x0a }))
+    (try? text(path)).map(Machine.firstLine)
   }
+
+  private static func firstLine(_ text: String) -> String { String(Substring(text.utf8.prefix { $0 != 0x0a })) }
 
   func number(_ path: String) -> UInt64? { line(path).flatMap { UInt64($0) } }
 
@@ -35,8 +36,7 @@ struct Machine {
   var crashMemory: UInt64 {
     let path = "/sys/kernel/kexec_crash_size"
     let told = try? System.whileKexecIsBusy { () throws(DumpError) -> String in try text(path) }
-    guard let told else { return 0 }
-    return UInt64(Substring(told.utf8.prefix { $0 != 0x0a })) ?? 0
+    return told.map(Machine.firstLine).flatMap { UInt64($0) } ?? 0
   }
   var isCrashKernelLoaded: Bool { line("/sys/kernel/kexec_crash_loaded") == "1" }
 

@@ -52,17 +52,13 @@ final class FileSink: DumpSink {
     try withOpenFile { (file) throws(DumpError) in try file.skip(count) }
     position += count
     endsInHole = true
+    if position >= started + FileSink.window { try startWriting() }
   }
 
   func placedWriter() throws(DumpError) -> (any PlacedWriter)? {
     var writer: PlacedFile?
     try withOpenFile { (file) throws(DumpError) in writer = PlacedFile(try file.duplicate(), name) }
     return writer
-  }
-
-  func pass(_ count: UInt64) throws(DumpError) {
-    try skip(count)
-    if position >= started + FileSink.window { try startWriting() }
   }
 
   func finish() throws(DumpError) {

@@ -15,7 +15,6 @@ final class SideDestination {
     case dump(String)
     case write(SideBuffer)
     case skip(UInt64)
-    case pass(UInt64)
     case rewrite(UInt64, [UInt8])
     case cut(UInt64)
     case finish
@@ -69,7 +68,6 @@ final class SideDestination {
         reply = Reply(text: opened.name, canRewrite: opened.canRewrite)
       case .write(let buffer): unsafe try sink?.write(buffer.bytes)
       case .skip(let count): try sink?.skip(count)
-      case .pass(let count): try sink?.pass(count)
       case .rewrite(let offset, let bytes): try sink?.rewrite(at: offset, bytes)
       case .cut(let count): try sink?.cut(to: count)
       case .finish: try sink?.finish()

@@ -159,11 +159,6 @@ private final class GroupSink: DumpSink {
 
   func placedWriter() throws(DumpError) -> (any PlacedWriter)? { try group.placedWriter() }
 
-  func pass(_ count: UInt64) throws(DumpError) {
-    _ = try group.together(.pass(count))
-    self.count += count
-  }
-
   func finish() throws(DumpError) { _ = try group.together(.finish) }
   func cut(to count: UInt64) throws(DumpError) { _ = try group.together(.cut(count)) }
 }

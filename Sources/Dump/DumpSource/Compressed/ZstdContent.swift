@@ -29,15 +29,8 @@
     let bytesBehind: UInt64
     let format = "elf.zst"
     let inflatedBlocks = InflatedBlocks(limit: 6)
-    /// Inflaters that nobody is using: making one costs more than a small frame does.
-    private let idle = Mutex<[Idle]>([])
+    private let inflaters = IdlePool<ZstdInflater>()
     var name: String { file.path }
-
-    private struct Idle: @unchecked Sendable {
-      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it
-      // out.
-      let inflater: ZstdInflater
-    }
 
     init(_ file: consuming File) throws(DumpError) {
       let fileSize = try file.size()
@@ -70,10 +63,16 @@
       let index = frames.partitionPoint { $0.start <= offset } - 1
       guard frames.indices.contains(index) else { throw DumpError("no frame for offset \(hex(offset))", at: name) }
       let frame = frames[index]
-      let ready = idle.withLock { $0.popLast() }
-      let taken = if let ready { ready } else { Idle(inflater: try ZstdInflater()) }
-      defer { idle.withLock { $0.append(taken) } }
-      let inflater = taken.inflater
+      return try inflaters.lend { () throws(DumpError) in
+        try ZstdInflater()
+      } _: { (inflater) throws(DumpError) in
+        unsafe try inflate(frame, inflater, at: offset, into: buffer)
+      }
+    }
+
+    private func inflate(
+      _ frame: Frame, _ inflater: ZstdInflater, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) -> Int {
       if offset == frame.start, buffer.count >= Int(frame.size) {
         let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<Int(frame.size)])
         unsafe try ZstdContent.inflate(frame, file, inflater, into: whole)

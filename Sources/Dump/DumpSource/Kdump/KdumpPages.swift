@@ -1,30 +1,21 @@
 #if Kdump
   internal import CoreEncoding
   internal import DumpBasics
-  internal import Synchronization
 
   /// The pages of a kdump-compressed file, inflated from any number of threads.
-  final class KdumpPages: Sendable {
+  final class KdumpPages: PageStore {
     let layout: KdumpLayout
     let content: any Content
     /// The frames that have a descriptor.
     let runs: FrameRuns
     /// Whether every descriptor says of which page it is: in files of ours.
     let hasMarks: Bool
-    /// Pages that were inflated last, for small reads as those of page tables are.
-    private let recent = InflatedBlocks(limit: 64)
-    /// Inflaters that nobody is using.
-    private let idle = Mutex<[Idle]>([])
+    let recent = InflatedBlocks(limit: 64)
+    private let inflaters = IdlePool<KdumpPageInflater>()
     /// Pages whose descriptors are looked at in one go.
     private static let batch: UInt64 = 64
     /// The data of pages that lie behind one another is read at once, up to so many bytes.
     private static let windowLimit: UInt64 = 1 << 20
-
-    private struct Idle: @unchecked Sendable {
-      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it
-      // out.
-      let inflater: KdumpPageInflater
-    }
 
     init(_ layout: KdumpLayout, _ content: any Content, _ runs: FrameRuns, hasMarks: Bool = false) {
       self.hasMarks = hasMarks
@@ -35,29 +26,10 @@
 
     var pageSize: PageSize { layout.pageSize }
 
-    /// Fills `buffer`, which is at least one byte, from `address` on; returns how many bytes it gave.
-    func read(at address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
-      let frame = address >> pageSize.shift
-      guard let run = runs.run(of: frame) else {
-        throw DumpError("physical address \(hex(address)) is not in the dump", at: content.name)
-      }
-      let skip = address & (pageSize.bytes - 1)
-      let wholePages = min((UInt64(buffer.count) >> pageSize.shift), run.end - frame, KdumpPages.batch)
-      if skip == 0, wholePages > 0 {
-        let count = Int(wholePages << pageSize.shift)
-        unsafe try inflate(
-          frame, wholePages, run, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
-        return count
-      }
-      let count = min(buffer.count, Int(pageSize.bytes - skip))
-      let piece = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
-      if let copied = unsafe recent.copy(at: address, into: piece) { return copied }
-      let page = unsafe try [UInt8].filled(Int(pageSize.bytes)) { (page) throws(DumpError) in
-        unsafe try inflate(frame, 1, run, into: page)
-      }
-      recent.remember(page, at: frame << pageSize.shift)
-      unsafe piece.copyBytes(from: page[Int(skip)..<Int(skip) + count])
-      return count
+    func place(of frame: UInt64) -> FrameRuns.Run? { runs.run(of: frame) }
+
+    func together(_ frame: UInt64, _ run: FrameRuns.Run, atMost most: UInt64) -> UInt64 {
+      min(most, run.end - frame, KdumpPages.batch)
     }
 
     /// `count` descriptors from the one with `number` on; fewer where the file ends.
@@ -85,16 +57,27 @@
       return unsafe data.withUnsafeBytes { unsafe mark.fits(flags: place.flags, $0) }
     }
 
-    private func inflate(
-      _ frame: UInt64, _ count: UInt64, _ run: FrameRuns.Run, into buffer: UnsafeMutableRawBufferPointer
+    func inflate(
+      _ frames: Range<UInt64>, _ run: FrameRuns.Run, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DumpError) {
-      let places = try descriptors(run.before + (frame - run.start), count)
-      guard places.count == Int(count) else {
+      let frame = frames.lowerBound
+      let places = try descriptors(run.before + (frame - run.start), UInt64(frames.count))
+      guard places.count == frames.count else {
         throw DumpError("page descriptors were in the part of the file that is cut off", at: "\(content.name), pfn \(hex(frame))")
       }
-      let ready = idle.withLock { $0.popLast() }
-      let taken = if let ready { ready } else { Idle(inflater: try KdumpPageInflater(layout.header.identity.byteOrder)) }
-      defer { idle.withLock { $0.append(taken) } }
+      let order = layout.header.identity.byteOrder
+      try inflaters.lend { () throws(DumpError) in
+        try KdumpPageInflater(order)
+      } _: { (inflater) throws(DumpError) in
+        unsafe try inflate(frame, places, inflater, into: buffer)
+      }
+    }
+
+    /// The pages from `frame` on, at `places`.
+    private func inflate(
+      _ frame: UInt64, _ places: [KdumpPageDescriptor], _ inflater: KdumpPageInflater,
+      into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
       var window = Window()
       let size = Int(pageSize.bytes)
       for (index, place) in places.enumerated() {
@@ -124,7 +107,7 @@
         }
         unsafe try slice.lent { (data) throws(DumpError) in
           try unsafe checkMark(place, data, number)
-          unsafe try taken.inflater.inflate(data, flags: place.flags, into: page, at: "\(name), pfn \(hex(number))")
+          unsafe try inflater.inflate(data, flags: place.flags, into: page, at: "\(name), pfn \(hex(number))")
         }
       }
     }

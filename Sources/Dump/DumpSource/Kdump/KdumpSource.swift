@@ -78,21 +78,12 @@
         leftOut = statement.leftOut
       } else {
         existing.subtracting(written) { start, end in
-          if let range = KdumpSource.range(start, end, pageSize) { leftOut.append(AbsentRange(range, .level)) }
+          if let range = FrameRuns.memory(start, end, pageSize) { leftOut.append(AbsentRange(range, .level)) }
         }
       }
       self.leftOut = leftOut
-      var pieces: [Coverage] = []
-      for run in written.runs {
-        KdumpSource.pieces(run, here, damage.lost, pageSize, &pieces)
-      }
-      self.pieces = pieces
-      segments = existing.union(written).runs.compactMap { run in
-        KdumpSource.range(run.start, run.end, pageSize).map {
-          // No virtual addresses are in the file.
-          MemorySegment(physical: $0, virtualAddress: 0, flags: 7, fileOffset: $0.start, fileSize: $0.count)
-        }
-      }
+      pieces = written.coverage(here: here, lost: damage.lost, pageSize)
+      segments = existing.union(written).segments(pageSize)
       self.notes = notes
       largeNotes = large
       ownFindings = findings
@@ -108,48 +99,10 @@
     public func coverage() -> [Coverage] { pieces }
 
     public func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-      guard !address.rawValue.addingReportingOverflow(UInt64(buffer.count)).overflow else {
-        throw DumpError("physical address \(address) is not in the dump", at: name)
-      }
-      var done = 0
-      while done < buffer.count {
-        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-        done += unsafe try pages.read(at: address.rawValue + UInt64(done), into: rest)
-      }
+      unsafe try pages.read(at: address, into: buffer)
     }
 
     // MARK: taking the file apart
-
-    /// Frames are below the limit of physical addresses: `KdumpLayout` has looked.
-    static func range(_ start: UInt64, _ end: UInt64, _ pageSize: PageSize) -> PhysicalRange? {
-      PhysicalRange(start << pageSize.shift, end << pageSize.shift)
-    }
-
-    /// A run of pages that were written: as data where they are `here`, as cut where they are in another part
-    /// or their descriptor is `lost`.
-    static func pieces(
-      _ run: FrameRuns.Run, _ here: FrameRuns, _ lost: FrameRuns, _ pageSize: PageSize, _ pieces: inout [Coverage]
-    ) {
-      var cursor = run.start
-      while cursor < run.end {
-        let end: UInt64
-        let isHere: Bool
-        if let found = here.run(of: cursor) {
-          let gone = lost.run(of: cursor)
-          isHere = gone == nil
-          let next = lost.runs.partitionPoint { $0.start <= cursor }
-          end = min(run.end, found.end, gone?.end ?? (next < lost.runs.count ? lost.runs[next].start : .max))
-        } else {
-          isHere = false
-          let next = here.runs.partitionPoint { $0.start <= cursor }
-          end = min(run.end, next < here.runs.count ? here.runs[next].start : .max)
-        }
-        if let range = range(cursor, end, pageSize) {
-          pieces.append(Coverage(range: range, kind: isHere ? .data(fileOffset: range.start) : .cut))
-        }
-        cursor = end
-      }
-    }
 
     private static func statement(_ notes: [DumpNote], _ name: String, _ findings: inout [DumpError]) -> MCoreNote? {
       guard let own = notes.first(where: { $0.name == MCoreNote.name }) else { return nil }

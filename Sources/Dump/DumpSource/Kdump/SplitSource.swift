@@ -58,9 +58,7 @@
         for run in part.lost.runs { lost.append(run.start, run.end) }
       }
       let pageSize = first.pages.layout.pageSize
-      var pieces: [Coverage] = []
-      for run in first.written.runs { KdumpSource.pieces(run, here, lost, pageSize, &pieces) }
-      self.pieces = pieces
+      pieces = first.written.coverage(here: here, lost: lost, pageSize)
       let missing = SplitSource.missing(parts, first)
       findings = given.flatMap(\.ownFindings) + missing
       let present = given.reduce(UInt64(0)) { clampedSum($0, $1.pages.content.size) }

@@ -94,12 +94,9 @@
           owned |= entries[index].owned
           index += 1
         }
-        var number = UInt64(owned.trailingZeroBitCount)
-        while number < LKCDIndex.framesPerBlock {
-          let end = number + UInt64((~(owned >> UInt32(number))).trailingZeroBitCount)
-          runs.append(block * LKCDIndex.framesPerBlock + number, block * LKCDIndex.framesPerBlock + end)
-          let rest = end < LKCDIndex.framesPerBlock ? owned >> UInt32(end) : 0
-          number = rest == 0 ? LKCDIndex.framesPerBlock : end + UInt64(rest.trailingZeroBitCount)
+        for number in 0..<LKCDIndex.framesPerBlock where owned >> UInt32(number) & 1 == 1 {
+          let frame = block * LKCDIndex.framesPerBlock + number
+          runs.append(frame, frame + 1)
         }
       }
       return runs

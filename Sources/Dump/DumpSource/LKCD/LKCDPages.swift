@@ -1,24 +1,15 @@
 #if Kdump
   internal import CoreEncoding
   internal import DumpBasics
-  internal import Synchronization
 
   /// The pages of a file of LKCD, inflated from any number of threads.
-  final class LKCDPages: Sendable {
+  final class LKCDPages: PageStore {
     let content: any Content
     let index: LKCDIndex
     let codec: LKCDCodec
     let pageSize: PageSize
-    /// Pages that were inflated last, for small reads as those of page tables are.
-    private let recent = InflatedBlocks(limit: 64)
-    /// Inflaters that nobody is using.
-    private let idle = Mutex<[Idle]>([])
-
-    private struct Idle: @unchecked Sendable {
-      // SAFETY: an inflater is either in the list, which the lock guards, or with the one thread that took it
-      // out.
-      let inflater: LKCDPageInflater
-    }
+    let recent = InflatedBlocks(limit: 64)
+    private let inflaters = IdlePool<LKCDPageInflater>()
 
     init(_ content: any Content, _ index: LKCDIndex, _ codec: LKCDCodec, _ pageSize: PageSize) {
       self.content = content
@@ -27,39 +18,29 @@
       self.pageSize = pageSize
     }
 
-    /// Fills `buffer`, which is at least one byte, from `address` on; returns how many bytes it gave, at
-    /// least 1.
-    func read(at address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) -> Int {
-      let frame = address >> pageSize.shift
-      guard let entry = index.entry(of: frame) else {
-        throw DumpError("physical address \(hex(address)) is not in the dump", at: content.name)
+    func place(of frame: UInt64) -> LKCDIndex.Entry? { index.entry(of: frame) }
+
+    func together(_ frame: UInt64, _ entry: LKCDIndex.Entry, atMost most: UInt64) -> UInt64 {
+      var pages: UInt64 = 1
+      while pages < most, entry.holds(frame + pages) { pages += 1 }
+      return pages
+    }
+
+    func inflate(
+      _ frames: Range<UInt64>, _ entry: LKCDIndex.Entry, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(DumpError) {
+      try inflaters.lend { () throws(DumpError) in
+        try LKCDPageInflater()
+      } _: { (inflater) throws(DumpError) in
+        unsafe try inflate(frames, entry, inflater, into: buffer)
       }
-      let skip = address & (pageSize.bytes - 1)
-      if skip == 0, UInt64(buffer.count) >= pageSize.bytes {
-        var pages: UInt64 = 1
-        while pages < UInt64(buffer.count) >> pageSize.shift, entry.holds(frame + pages) { pages += 1 }
-        let count = Int(pages << pageSize.shift)
-        unsafe try inflate(entry, frame..<frame + pages, into: UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
-        return count
-      }
-      let count = min(buffer.count, Int(pageSize.bytes - skip))
-      let piece = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
-      if let copied = unsafe recent.copy(at: address, into: piece) { return copied }
-      let page = unsafe try [UInt8].filled(Int(pageSize.bytes)) { (page) throws(DumpError) in
-        unsafe try inflate(entry, frame..<frame + 1, into: page)
-      }
-      recent.remember(page, at: frame << pageSize.shift)
-      unsafe piece.copyBytes(from: page[Int(skip)..<Int(skip) + count])
-      return count
     }
 
     /// Walks over the pages of an entry, and gives those that are wanted, which lie behind one another in it.
     private func inflate(
-      _ entry: LKCDIndex.Entry, _ frames: Range<UInt64>, into buffer: UnsafeMutableRawBufferPointer
+      _ frames: Range<UInt64>, _ entry: LKCDIndex.Entry, _ inflater: LKCDPageInflater,
+      into buffer: UnsafeMutableRawBufferPointer
     ) throws(DumpError) {
-      let ready = idle.withLock { $0.popLast() }
-      let taken = if let ready { ready } else { Idle(inflater: try LKCDPageInflater()) }
-      defer { idle.withLock { $0.append(taken) } }
       let size = Int(pageSize.bytes)
       let first = entry.block * LKCDIndex.framesPerBlock + UInt64(entry.first)
       // Where that can't be read as a whole each page is read for itself.
@@ -87,7 +68,7 @@
         }
         unsafe try part.bytes(at: start, count: Int(header.count), name).lent { (data) throws(DumpError) in
           if header.flags & LKCDPageHeader.compressed != 0 {
-            unsafe try taken.inflater.inflate(data, codec, into: page, at: name)
+            unsafe try inflater.inflate(data, codec, into: page, at: name)
           } else {
             unsafe page.copyMemory(from: data)
           }

@@ -38,8 +38,6 @@
         reason: header.panic.isEmpty ? nil : LKCDSource.line(header.panic))
       pages = LKCDPages(content, walk.index, choice.codec, header.pageSize)
 
-      var pieces: [Coverage] = []
-      var segments: [MemorySegment] = []
       let there = walk.index.frames
       var all = there
       if let cut = walk.cutFrame {
@@ -47,28 +45,14 @@
         single.append(cut, cut + 1)
         all = there.union(single)
       }
-      for run in all.runs { KdumpSource.pieces(run, there, FrameRuns(), header.pageSize, &pieces) }
-      for run in all.runs {
-        // No virtual addresses are in the file.
-        guard let range = KdumpSource.range(run.start, run.end, header.pageSize) else { continue }
-        segments.append(
-          MemorySegment(physical: range, virtualAddress: 0, flags: 7, fileOffset: range.start, fileSize: range.count))
-      }
-      self.pieces = pieces
-      self.segments = segments
+      pieces = all.coverage(here: there, header.pageSize)
+      segments = all.segments(header.pageSize)
     }
 
     public func coverage() -> [Coverage] { pieces }
 
     public func read(at address: PhysicalAddress, into buffer: UnsafeMutableRawBufferPointer) throws(DumpError) {
-      guard !address.rawValue.addingReportingOverflow(UInt64(buffer.count)).overflow else {
-        throw DumpError("physical address \(address) is not in the dump", at: name)
-      }
-      var done = 0
-      while done < buffer.count {
-        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-        done += unsafe try pages.read(at: address.rawValue + UInt64(done), into: rest)
-      }
+      unsafe try pages.read(at: address, into: buffer)
     }
 
     /// The panic string without the newline that it ends with.
