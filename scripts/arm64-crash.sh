@@ -9,31 +9,24 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 [ $# -eq 0 ] || die "usage: arm64-crash.sh"
 
+build_crash() {
+    fetch_source crash '' sid
+    cd source
+    # zstd: pages of kdump-compressed dumps. Without makeinfo there are no manuals of gdb.
+    make -j2 target=ARM64 MAKEINFO=true CFLAGS=-O2 CXXFLAGS=-O2 zstd
+    strip -o "$scratch/new/crash" crash
+}
+
 out=$MCORE_CACHE/arm64-crash-$(sha256sum <"$0" | cut -c 1-12)
 if [ ! -x "$out/crash" ]; then
     lock_cache arm64-crash
 fi
 if [ ! -x "$out/crash" ]; then
-    scratch=$(mktemp -d "$MCORE_CACHE/.tmp-arm64-crash-XXXXXX")
-    trap 'rm -rf "$scratch"' EXIT
-    trap 'exit 129' HUP INT TERM
+    begin_build
     "$(dirname "$0")/deps.sh" --arm64-crash
     say "building crash for arm64 (ten minutes)"
     mkdir "$scratch/new"
-    # Not as the condition of an `if` or `||`: in there no failure would end it.
-    set +e
-    (
-        set -e
-        cd "$scratch"
-        fetch_source crash '' sid
-        cd source
-        # zstd: pages of kdump-compressed dumps. Without makeinfo there are no manuals of gdb.
-        make -j2 target=ARM64 MAKEINFO=true CFLAGS=-O2 CXXFLAGS=-O2 zstd
-        strip -o "$scratch/new/crash" crash
-    ) >"$MCORE_CACHE/arm64-crash.log" 2>&1
-    status=$?
-    set -e
-    [ "$status" = 0 ] || die "crash did not build: see $MCORE_CACHE/arm64-crash.log"
+    logged_build arm64-crash build_crash
     for old in "$MCORE_CACHE"/arm64-crash-*; do rm -rf "$old"; done
     mv "$scratch/new" "$out"
 fi

@@ -68,6 +68,12 @@ Libs: -L\${prefix}/lib -l$3
 PC
 }
 
+build_library() {
+    fetch_source "lib$wanted" "$version" "$suite"
+    cd source
+    "build_$wanted"
+}
+
 # Prints where library $1 (isal or zstd) is, and makes it where it is not yet.
 library() {
     eval "version=\$$1_version suite=\$$1_suite out=\$MCORE_CACHE/\$$1_key"
@@ -83,24 +89,12 @@ library() {
     compiler=$(command -v gcc || command -v clang || command -v cc) || die "no C compiler"
     lock_cache codecs
     if [ ! -d "$out" ]; then
-        scratch=$(mktemp -d "$MCORE_CACHE/.tmp-codecs-XXXXXX")
-        trap 'rm -rf "$scratch"' EXIT
-        trap 'exit 129' HUP INT TERM
+        begin_build
         new=$scratch/new
         mkdir -p "$new/include" "$new/lib/pkgconfig"
         say "building a static lib$1 $version (half a minute)"
-        # Not as the condition of an `if` or `||`: in there no failure would end it.
-        set +e
-        (
-            set -e
-            cd "$scratch"
-            fetch_source "lib$1" "$version" "$suite"
-            cd source
-            "build_$1"
-        ) >"$MCORE_CACHE/codecs-$1.log" 2>&1
-        status=$?
-        set -e
-        [ "$status" = 0 ] || die "lib$1 did not build: see $MCORE_CACHE/codecs-$1.log"
+        wanted=$1
+        logged_build "codecs-$1" build_library
         mv "$new" "$out"
     fi
     echo "$out"

@@ -135,20 +135,52 @@ begin_package() {
     mkdir -p "$out"
 }
 
-# Unpacks Debian's source package $1, release $2 ('' for the newest), of suite $3 as ./source. This machine's apt is neither changed nor asked for
-# sources, which it may not list. $scratch is a directory of the caller's.
-fetch_source() {
+# Makes the directory that something is built in: $scratch, which vanishes with the script.
+begin_build() {
+    scratch=$(mktemp -d "$MCORE_CACHE/.tmp-build-XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 129' HUP INT TERM
+}
+
+# Runs the function $2 in $scratch, with its output in the cache's log $1; ends the script where a step of it fails.
+logged_build() {
+    # Not as the condition of an `if` or `||`: in there no failure would end it.
+    set +e
+    (
+        set -e
+        cd "$scratch"
+        "$2"
+    ) >"$MCORE_CACHE/$1.log" 2>&1
+    status=$?
+    set -e
+    [ "$status" = 0 ] || die "failed: see $MCORE_CACHE/$1.log"
+}
+
+# Gives apt lists of its own in $scratch, of the kinds $1 (deb, deb-src or both) and the suites behind it: this machine's apt is neither
+# changed nor asked for sources, which it may not list. `own_apt` is apt-get with them.
+begin_own_apt() {
+    kinds=$1
+    shift
     apt=$scratch/apt
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     : >"$apt/status"
-    echo "deb-src [signed-by=$ARCHIVE_KEYRING] $(mirror_uri Debian) $3 main" >"$apt/sources.list"
-    set -- "$1" "$2" -qq -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-        -o "Dir::State=$apt" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" \
-        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= -o Acquire::Languages=none -o Acquire::Retries=3
-    name=$1 release=$2
-    shift 2
-    apt-get "$@" update
-    apt-get "$@" source --download-only "$name"
+    mirror=$(mirror_uri Debian)
+    for one in "$@"; do
+        for kind in $kinds; do echo "$kind [signed-by=$ARCHIVE_KEYRING] $mirror $one main"; done
+    done >"$apt/sources.list"
+    own_apt update
+}
+
+own_apt() {
+    apt-get -qq -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt" \
+        -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= \
+        -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
+}
+
+# Unpacks Debian's source package $1, release $2 ('' for the newest), of suite $3 as ./source.
+fetch_source() {
+    begin_own_apt deb-src "$3"
+    own_apt source --download-only "$1"
     # Another release would make other bytes under the name of this one.
-    dpkg-source --no-check -x ./"${name}_$release"*.dsc source
+    dpkg-source --no-check -x ./"$1_$2"*.dsc source
 }

@@ -12,47 +12,27 @@ set -eu
 version=0.5.4
 out=$MCORE_CACHE/lkcd-tools-$version-1
 
-# apt-get with lists of its own: this machine's apt is neither changed nor asked for sources, which it may not list.
-own_apt() {
-    apt-get -qq -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt" \
-        -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= \
-        -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
+build_tools() {
+    begin_own_apt "deb deb-src" bookworm trixie
+    # The tests alone are of interest, so Debian's own changes are not.
+    own_apt source --download-only --tar-only --target-release trixie libkdumpfile
+    tar -xf "libkdumpfile_$version.orig.tar.gz" -C source --strip-components=1
+    # What ./configure would make of use here.
+    echo '#define USE_ZLIB 1' >source/config.h
+    sed 's/@[A-Z_]*@/0/g' source/include/libkdumpfile/addrxlat.h.in >source/include/libkdumpfile/addrxlat.h
+    "$compiler" -O1 -w -D_GNU_SOURCE -Isource -Isource/include -o new/mklkcd \
+        source/tests/mklkcd.c source/tests/data.c source/tests/param.c source/tests/slurp.c source/tests/rle.c -lz
+    own_apt download libkdumpfile10/bookworm python3-libkdumpfile/bookworm
+    for package in ./*.deb; do dpkg-deb -x "$package" new/kdumpfile; done
 }
 
 lock_cache lkcd-tools
 if [ ! -d "$out" ]; then
     compiler=$(command -v gcc || command -v clang || command -v cc) || die "no C compiler"
-    scratch=$(mktemp -d "$MCORE_CACHE/.tmp-lkcd-tools-XXXXXX")
-    trap 'rm -rf "$scratch"' EXIT
-    trap 'exit 129' HUP INT TERM
+    begin_build
     say "fetching libkdumpfile, building its test generator"
-    apt=$scratch/apt
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$scratch/new/kdumpfile" "$scratch/source"
-    : >"$apt/status"
-    mirror=$(mirror_uri Debian)
-    for suite in bookworm trixie; do
-        echo "deb [signed-by=$ARCHIVE_KEYRING] $mirror $suite main"
-        echo "deb-src [signed-by=$ARCHIVE_KEYRING] $mirror $suite main"
-    done >"$apt/sources.list"
-    set +e
-    (
-        set -e
-        cd "$scratch"
-        own_apt update
-        # The tests alone are of interest, so Debian's own changes are not.
-        own_apt source --download-only --tar-only --target-release trixie libkdumpfile
-        tar -xf "libkdumpfile_$version.orig.tar.gz" -C source --strip-components=1
-        # What ./configure would make of use here.
-        echo '#define USE_ZLIB 1' >source/config.h
-        sed 's/@[A-Z_]*@/0/g' source/include/libkdumpfile/addrxlat.h.in >source/include/libkdumpfile/addrxlat.h
-        "$compiler" -O1 -w -D_GNU_SOURCE -Isource -Isource/include -o new/mklkcd \
-            source/tests/mklkcd.c source/tests/data.c source/tests/param.c source/tests/slurp.c source/tests/rle.c -lz
-        own_apt download libkdumpfile10/bookworm python3-libkdumpfile/bookworm
-        for package in ./*.deb; do dpkg-deb -x "$package" new/kdumpfile; done
-    ) >"$MCORE_CACHE/lkcd-tools.log" 2>&1
-    status=$?
-    set -e
-    [ "$status" = 0 ] || die "no libkdumpfile: see $MCORE_CACHE/lkcd-tools.log"
+    mkdir -p "$scratch/new/kdumpfile" "$scratch/source"
+    logged_build lkcd-tools build_tools
     mv "$scratch/new" "$out"
 fi
 echo "$out"

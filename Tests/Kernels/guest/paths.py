@@ -21,11 +21,11 @@ def run(*command, timeout=300, **options) -> str:
     return result.stdout
 
 
-def fetch_kernel(series: str, debug: bool = False, generic: bool = False) -> pathlib.Path:
+def fetch_kernel(series: str, debug: bool = False) -> pathlib.Path:
     """The directory of the newest kernel of the series: 6.1 for clouds, 6.1-generic for any machine, 6.1-rt with PREEMPT_RT; see
     scripts/kernel.sh."""
     series, _, flavour = series.partition("-")
-    options = ["--debug"] * debug + [f"--{flavour}"] * bool(flavour) + ["--generic"] * generic
+    options = ["--debug"] * debug + [f"--{flavour}"] * bool(flavour)
     return pathlib.Path(run(REPOSITORY / "scripts/kernel.sh", *options, series, timeout=1800).strip())
 
 

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import unittest
 
-from guest import arm64, disk, system
+from guest import arm64, disk, rescue, system
 from guest.paths import REPOSITORY, kernel_release, run
 from guest.qemu import new_log
 
@@ -218,14 +218,18 @@ class ARM64:
 class CaptureGuest(unittest.TestCase):
     """An arm64 machine panics, its crash kernel runs mcore-capture as /init, and the dump is whole by this machine's mcore."""
 
+    programs = REPOSITORY / ".build/arm64-release"
+
+    @classmethod
+    def setUpClass(cls):
+        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
+
     @unittest.skipUnless(FULL, "make test-full")
     def test_a_dump_is_captured_and_whole(self):
-        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
         kernel = arm64.fetch_kernel("6.12")
         with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
             work = pathlib.Path(directory)
-            program = REPOSITORY / ".build/arm64-release/mcore-capture"
-            capture = arm64.capture_initramfs(kernel, program, work / "capture.img")
+            capture = arm64.capture_initramfs(kernel, self.programs / "mcore-capture", work / "capture.img")
             cmdline = arm64.CRASH_CMDLINE + " mcore.target=/dev/vda:/var/crash mcore.final=poweroff"
             image = system.make_disk(work / "disk.img", kernel, capture, crash_cmdline=cmdline)
             log = new_log("arm64-capture")
@@ -246,28 +250,16 @@ class CaptureGuest(unittest.TestCase):
     def test_typed_into_a_rescue_shell_and_page_for_page_right(self):
         """The crash kernel ends in a shell. There mcore-capture is typed twice, for a kern dump and for one with every page, which
         is compared with a copy of /proc/vmcore of the same crash."""
-        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
         kernel = arm64.fetch_kernel("6.12")
         with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
             work = pathlib.Path(directory)
-            program = REPOSITORY / ".build/arm64-release/mcore-capture"
-            capture = arm64.capture_initramfs(kernel, program, work / "capture.img", "--shell")
+            capture = arm64.capture_initramfs(kernel, self.programs / "mcore-capture", work / "capture.img", "--shell")
             image, raw = system.make_disk(work / "disk.img", kernel, capture, arm64.CRASH_CMDLINE), work / "raw.elf"
             run("truncate", "-s", "8G", raw)
             with arm64.start(kernel, [image, raw], new_log("arm64-rescue"), cpu=1, reboot=False) as guest:
                 guest.expect("mcore-rescue# ", 300, or_fail=system.FAILED)
-                # A wrong word is told, with the place, and nothing happens.
-                guest.send("mcore-capture tarhet=/dev/vda:/var/crash; echo status=$?\n")
-                guest.expect("tarhet", 30)
-                guest.expect("status=2", 30)
-                for words in ("target=/dev/vda:/var/crash", "level=all target=/dev/vda:/var/crash"):
-                    guest.send(f"mcore-capture {words}; echo status=$?\n")
-                    guest.expect("status=0", 300, or_fail=r"status=\d+")
-                guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
-                guest.expect("\n0\n", 30)
-                size = int(guest.expect(r"size=(?P<size>\d+)\s", 30)["size"])
-                guest.send("dd if=/proc/vmcore of=/dev/vdb bs=1M conv=fsync && echo copied\n")
-                guest.expect("\ncopied", 300)
+                words = ["target=/dev/vda:/var/crash", "level=all target=/dev/vda:/var/crash"]
+                size = rescue.type_captures(guest, words, 300)
                 guest.send("poweroff -f\n")
                 guest.wait_exit(60)
             os.truncate(raw, size)
@@ -294,7 +286,6 @@ class CaptureGuest(unittest.TestCase):
     def test_a_machine_arms_itself(self):
         """mcore itself on arm64: it finds what the crash kernel needs on the running machine, kexec-tools load it, status says yes, and
         the dump of the crash that follows is there; mcore of arm64 says of it what this machine's says."""
-        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
         # Kernels with pages of 16 KiB have crc32c as a module, which ext4 needs.
         for series in ("6.12", "6.12-16k", "7.x") if FULL else ("6.12",):
             with self.subTest(series=series), tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
@@ -303,7 +294,6 @@ class CaptureGuest(unittest.TestCase):
     @unittest.skipUnless(FULL, "make test-full")
     def test_a_machine_with_acpi_arms_itself(self):
         """Servers have UEFI and ACPI, and no device tree but the one that UEFI's part of the kernel makes for itself."""
-        run("make", "-C", REPOSITORY, "build-arm64", timeout=1800)
         firmware = ["-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"]
         with tempfile.TemporaryDirectory(prefix="mcore-arm64-") as directory:
             console, log = self.check_armed(
@@ -315,10 +305,9 @@ class CaptureGuest(unittest.TestCase):
 
     def check_armed(self, kernel: pathlib.Path, work: pathlib.Path, *, append="", **options) -> tuple:
         """What the console had, and the log of the kernel that crashed."""
-        programs = REPOSITORY / ".build/arm64-release"
         words = "--target /disk/var/crash --kernel /disk/boot/vmlinuz --base /disk/boot/base.img --append mcore.final=poweroff"
         image = work / "disk.img"
-        initramfs = arm64.armed_disk(image, kernel, programs, work, {"/boot/arm": words + "\n"})
+        initramfs = arm64.armed_disk(image, kernel, self.programs, work, {"/boot/arm": words + "\n"})
         log = new_log(f"arm64-armed-{kernel_release(kernel)}")
         append = "rdinit=/armed-init mcore.target=/disk/var/crash" + append
         with arm64.start(kernel, [image], log, role="none", initramfs=initramfs, append=append, reboot=False, **options) as guest:
@@ -337,7 +326,7 @@ class CaptureGuest(unittest.TestCase):
         mcore("verify", dump)
         self.assertEqual(json.loads((dump / "dump.json").read_text())["status"], "complete")
         for words in (["info", "--json"], ["report"], ["dmesg"]):
-            theirs = command("qemu-aarch64-static", programs / "mcore", *words, dump, timeout=300).stdout
+            theirs = command("qemu-aarch64-static", self.programs / "mcore", *words, dump, timeout=300).stdout
             self.assertEqual(theirs, mcore(*words, dump).stdout, words)
         return guest.console.text, theirs.decode()
 

@@ -108,7 +108,7 @@ class ArmedOverTheNetwork(NetworkGuestTests):
         self.check_whole("bond", "virtio_net", "virtio-net-pci", is_bond=True)
 
     def take_generic_kernel(self) -> None:
-        self.kernel = fetch_kernel(SERIES, generic=True)
+        self.kernel = fetch_kernel(f"{SERIES}-generic")
         self.release = kernel_release(self.kernel)
 
     def test_a_link_that_is_gone_leaves_the_disk(self):

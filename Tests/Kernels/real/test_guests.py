@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 
-from guest import disk, system
+from guest import disk, rescue, system
 from guest.paths import CACHE, GUEST, build_initramfs, fetch_kernel, kernel_release
 
 from .elf import Core, compare_memory
@@ -109,18 +109,7 @@ class GuestTest:
             self.kernel, [image, raw], self.log("rescue"), crashkernel=self.crashkernel, reboot=False, cpu=1, kexec="classic"
         ) as guest:
             guest.expect("mcore-rescue# ", 240, or_fail=system.FAILED)
-            # A wrong word is told, with the place, and nothing happens.
-            guest.send("mcore-capture tarhet=/dev/vda:/var/crash; echo status=$?\n")
-            guest.expect("tarhet", 30)
-            guest.expect("status=2", 30)
-            for _ in range(2):
-                guest.send("mcore-capture level=all target=/dev/vda:/var/crash; echo status=$?\n")
-                guest.expect("status=0", 240)
-            guest.send("grep -c /dev/vda /proc/mounts; stat -c size=%s /proc/vmcore\n")
-            guest.expect("\n0\n", 30)
-            size = int(guest.expect(r"size=(?P<size>\d+)\s", 30)["size"])
-            guest.send("dd if=/proc/vmcore of=/dev/vdb bs=1M conv=fsync && echo copied\n")
-            guest.expect("\ncopied", 300)
+            size = rescue.type_captures(guest, ["level=all target=/dev/vda:/var/crash"] * 2, 240)
             guest.send("poweroff -f\n")
             guest.wait_exit(60)
         os.truncate(raw, size)
