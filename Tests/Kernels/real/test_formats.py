@@ -14,7 +14,6 @@ import subprocess
 import time
 import unittest
 
-from guest import dumps
 from guest.paths import REPOSITORY
 
 from .diskdump import Kdump, differing_pages, kept_pages
@@ -41,10 +40,6 @@ for task in sorted(for_each_task(prog), key=lambda task: task.pid.value_()):
 
 class Formats(Oracles):
     """The tests for one kernel; a class for each series is made below."""
-
-    @classmethod
-    def raw_dump(cls):
-        return dumps.raw_dump(cls.series)
 
     @classmethod
     def setUpClass(cls):

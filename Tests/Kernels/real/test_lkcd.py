@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import unittest
 
-from guest import dumps
 from guest.paths import REPOSITORY
 
 from . import lkcd
@@ -122,10 +121,6 @@ class CrashTests(Oracles, unittest.TestCase):
     """A real kernel's dump of level kern, in LKCD's format by a writer of its own."""
 
     series = SERIES
-
-    @classmethod
-    def raw_dump(cls):
-        return dumps.raw_dump(cls.series)
 
     @classmethod
     def setUpClass(cls):

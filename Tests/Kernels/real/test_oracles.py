@@ -6,7 +6,6 @@ Which kernels: MCORE_TEST_CRASH, a list of series. Each needs the kernel's debug
 import json
 import os
 
-from guest import dumps
 
 from .elf import Core
 from .oracles import CLASSES, Oracles
@@ -41,10 +40,6 @@ for task in sorted((task.pid.value_(), task.comm.string_().decode()) for task in
 
 class Judged(Oracles):
     """The tests for one kernel; a class for each series is made below."""
-
-    @classmethod
-    def raw_dump(cls):
-        return dumps.raw_dump(cls.series)
 
     def test_crash_says_the_same_of_all_dumps(self):
         """Of a kern dump, and of one with everything that was compressed and unpacked again, what it says of the raw copy."""
